@@ -1,0 +1,70 @@
+"""One command for every verb: `asr transcribe a.wav` is `python -m asr.transcribe a.wav`.
+
+A verb is imported only when it is called, so that the list of commands appears at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+COMMANDS = {
+    "transcribe": "Write down what is said in recordings.",
+    "train": "Train a model on recordings and their texts.",
+    "evaluate": "Measure the error rates of a model on recordings with known texts.",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line.
+
+    Returns:
+        The parser of what stands before a command; what follows one is left to the verb.
+    """
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="asr",
+        usage="asr [-h] [--version] command ...",
+        description="Recurrent speech recognition: a recording in, its words out.",
+        epilog=f"commands:\n{listing}\n\nasr command --help tells more about each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"asr {_version()}", help="Print the version and exit.")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Call one verb with the arguments that follow its name.
+
+    Args:
+        argv: The arguments; those of the process by default.
+
+    Returns:
+        The status of the verb; 2 if there is no such command.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0].startswith("-"):
+        parser = build_parser()
+        parser.parse_args(arguments)
+        parser.print_help()
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        print(f"asr: no command {name!r}; expected one of: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    status: int = import_module(f"asr.{name}").main(arguments[1:])
+    return status
+
+
+def _version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("asr")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

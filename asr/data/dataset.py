@@ -1,0 +1,160 @@
+"""Utterances become batches: waveforms padded with zeros, targets padded with the blank.
+
+The dataset reads with `load_audio`, as recognition does, so training hears what the recogniser will hear.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from asr.audio import load_audio, pad_waveforms
+from asr.data.manifest import Utterance
+from asr.data.sampler import Draw
+from asr.errors import AudioError, ManifestError
+from asr.tokenizer import BLANK, CharTokenizer
+
+Augment = Callable[[Tensor, int, torch.Generator], Tensor]
+
+
+class Example(NamedTuple):
+    """One utterance, ready for a batch.
+
+    Attributes:
+        waveform: Shape `(num_samples,)`.
+        tokens: Shape `(num_tokens,)`.
+        utterance: Where both come from.
+    """
+
+    waveform: Tensor
+    tokens: Tensor
+    utterance: Utterance
+
+
+class Batch(NamedTuple):
+    """Several utterances, padded to one length.
+
+    Attributes:
+        waveforms: Shape `(batch, num_samples)`.
+        waveform_lengths: Samples in each waveform, shape `(batch,)`.
+        targets: Tokens, shape `(batch, num_tokens)`.
+        target_lengths: Tokens in each target, shape `(batch,)`.
+        texts: The references.
+        utterance_ids: The names of the utterances.
+    """
+
+    waveforms: Tensor
+    waveform_lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    texts: tuple[str, ...]
+    utterance_ids: tuple[str, ...]
+
+
+class SpeechDataset(Dataset[Example]):
+    """Utterances by index."""
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        tokenizer: CharTokenizer,
+        sample_rate: int,
+        *,
+        augment: Augment | None = None,
+        waveforms: Sequence[Tensor] | None = None,
+    ) -> None:
+        """Keep what is needed to make examples.
+
+        Args:
+            utterances: What to serve.
+            tokenizer: Turns texts into targets.
+            sample_rate: Samples per second of the waveforms served.
+            augment: A random change of a waveform `(num_samples,)`, given its rate and a generator.
+            waveforms: The decoded recordings, where they are kept in memory; each shape `(num_samples,)`.
+        """
+        self.utterances = utterances
+        self.tokenizer = tokenizer
+        self.sample_rate = sample_rate
+        self.augment = augment
+        self.waveforms = waveforms
+
+    def __len__(self) -> int:
+        """The number of utterances."""
+        return len(self.utterances)
+
+    def __getitem__(self, draw: Draw) -> Example:
+        """Make one example.
+
+        Args:
+            draw: Which utterance, and the seed of its random changes.
+
+        Returns:
+            The example.
+        """
+        utterance = self.utterances[draw.index]
+        if self.waveforms is None:
+            waveform = load_audio(utterance.audio_filepath, self.sample_rate)
+        else:
+            waveform = self.waveforms[draw.index]
+        if self.augment is not None:
+            waveform = self.augment(waveform, self.sample_rate, torch.Generator().manual_seed(draw.seed))
+        tokens = torch.tensor(self.tokenizer.encode(utterance.text), dtype=torch.int64)
+        return Example(waveform, tokens, utterance)
+
+
+def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Path, Tensor]:
+    """Decode recordings into memory.
+
+    Args:
+        utterances: What to read; a recording that several share is read once.
+        sample_rate: Samples per second of the waveforms.
+
+    Returns:
+        A waveform of shape `(num_samples,)` for each recording.
+
+    Raises:
+        ManifestError: If recordings cannot be read; their number is named, and what is wrong with the first few.
+    """
+    waveforms: dict[Path, Tensor] = {}
+    errors: list[str] = []
+
+    def read(path: Path) -> None:
+        try:
+            waveforms[path] = load_audio(path, sample_rate)
+        except AudioError as error:
+            errors.append(str(error))
+
+    # Decoders release the interpreter lock, so threads use every core without copying between processes.
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(read, {utterance.audio_filepath: None for utterance in utterances}))
+    if errors:
+        raise ManifestError(
+            f"{len(errors)} recordings cannot be read: {'; '.join(sorted(errors)[:5])}; remove their lines or mend them"
+        )
+    return waveforms
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad examples into a batch.
+
+    Args:
+        examples: At least one.
+
+    Returns:
+        The batch, in the order of the examples.
+    """
+    waveforms, waveform_lengths = pad_waveforms([example.waveform for example in examples])
+    return Batch(
+        waveforms=waveforms,
+        waveform_lengths=waveform_lengths,
+        targets=torch.nn.utils.rnn.pad_sequence(
+            [example.tokens for example in examples], batch_first=True, padding_value=BLANK
+        ),
+        target_lengths=torch.tensor([len(example.tokens) for example in examples]),
+        texts=tuple(example.utterance.text for example in examples),
+        utterance_ids=tuple(example.utterance.utterance_id for example in examples),
+    )

@@ -1,0 +1,95 @@
+"""Text files that list something become lines, pairs or columns; one that cannot be read is named."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from asr.errors import ManifestError
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Read the lines of a file that are not blank.
+
+    Args:
+        path: A UTF-8 text file.
+
+    Yields:
+        The number of the line, from 1, and the line without its end.
+
+    Raises:
+        ManifestError: If the file is missing or no UTF-8 text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, start=1) if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(_describe(path, error)) from error
+
+
+def read_pairs(path: Path) -> dict[str, str]:
+    """Read a file of `NAME VALUE` lines, as Kaldi writes them.
+
+    Args:
+        path: A UTF-8 text file.
+
+    Returns:
+        The values by name, in the order of the lines; empty where a line holds a name alone.
+
+    Raises:
+        ManifestError: If the file cannot be read or repeats a name.
+    """
+    values: dict[str, str] = {}
+    for number, line in read_lines(path):
+        name, *value = line.split(maxsplit=1)
+        if name in values:
+            raise ManifestError(f"{path}:{number}: {name} is listed twice; expected each name once, remove one line")
+        values[name] = value[0].strip() if value else ""
+    return values
+
+
+def read_columns(path: Path, *columns: Sequence[str]) -> Iterator[tuple[int, list[str] | None]]:
+    """Read some columns of a table with a header line: tabs without quotes, or commas or semicolons with quotes.
+
+    Args:
+        path: A UTF-8 text file.
+        columns: For each column wanted, the names it may have, the first that exists is taken; an empty name last
+            makes the column optional, its values empty.
+
+    Yields:
+        The number of the line, from 1, and the wanted values; None instead of them where the line has more or fewer
+        fields than the header.
+
+    Raises:
+        ManifestError: If the file cannot be read, its quotes do not match, or a column is missing.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max("\t,;", key=first.count)
+            quotechar = None if delimiter == "\t" else '"'
+            # Strict, or a stray quote would swallow the lines after it in silence.
+            rows = csv.reader(file, delimiter=delimiter, quotechar=quotechar, strict=True)
+            header = next(rows, [])
+            places = [_find_column(path, header, names) for names in columns]
+            for row in filter(None, rows):
+                fits = len(row) == len(header)
+                yield rows.line_num, ["" if place is None else row[place] for place in places] if fits else None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(_describe(path, error)) from error
+
+
+def _find_column(path: Path, header: Sequence[str], names: Sequence[str]) -> int | None:
+    """Return the place of the first name in the header, or None for an optional column that is not there."""
+    found = next((name for name in names if name in header), names[-1])
+    if found and found not in header:
+        raise ManifestError(
+            f"{path}: no column {' or '.join(names)}; its header names {', '.join(header) or 'nothing'}"
+        )
+    return header.index(found) if found else None
+
+
+def _describe(path: Path, error: Exception) -> str:
+    """Say which list cannot be read, and why."""
+    reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+    return f"{path}: cannot be read ({reason}); expected a UTF-8 text file of this name"

@@ -1,0 +1,46 @@
+"""Every error that a user can cause, as one tree.
+
+    ASRError
+    ├── AudioError        a recording that cannot be read, or holds no usable signal
+    ├── ManifestError     a manifest line, or the utterance it names, that cannot be used
+    ├── VocabularyError   text with characters outside the alphabet
+    ├── BundleError       a model folder whose files are missing or disagree
+    ├── DeviceError       a device to compute on that this machine lacks
+    ├── TrainingError     a training run that cannot start or go on
+    └── MissingExtraError an optional package that is not installed
+
+A message names the thing, the value found, what was expected and the remedy, in one line.
+The command lines print it on stderr and exit with status 2.
+"""
+
+
+class ASRError(Exception):
+    """Any mistake of input or set-up that the user can put right."""
+
+
+class AudioError(ASRError):
+    """A recording cannot be read, or holds no usable signal."""
+
+
+class ManifestError(ASRError):
+    """A manifest line, or the utterance it names, cannot be used."""
+
+
+class VocabularyError(ASRError):
+    """A text holds characters that the alphabet lacks."""
+
+
+class BundleError(ASRError):
+    """A model folder is missing a file, or two of its files disagree."""
+
+
+class DeviceError(ASRError):
+    """A device to compute on is asked for that this machine lacks."""
+
+
+class TrainingError(ASRError):
+    """A training run cannot start or go on."""
+
+
+class MissingExtraError(ASRError):
+    """An optional package is needed and not installed."""

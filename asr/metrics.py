@@ -1,0 +1,266 @@
+"""Reference and hypothesis to counted errors: edit distance with its path, word and character error rates, intervals.
+
+Words and characters take the same path; they differ only in how a text is split. Of the cheapest alignments the one
+is taken that, read from the end, pairs two items where it can, deletes where it cannot, and inserts last of all.
+
+Minimising edits is maximising a score of 2 for each hit and 1 for each substitution: a path through n reference and
+m hypothesis items has 2 (hits + substitutions) + deletions + insertions = n + m, so errors = n + m - score. Unlike
+distances, scores start from zero along both edges, and a row of them is three array operations.
+
+Source: Wagner and Fischer (1974), doi:10.1145/321796.321811.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Edit(StrEnum):
+    """What became of an item between reference and hypothesis."""
+
+    HIT = "hit"
+    SUBSTITUTION = "substitution"
+    DELETION = "deletion"
+    INSERTION = "insertion"
+
+
+class EditStep(NamedTuple):
+    """One step of an alignment.
+
+    Attributes:
+        edit: What happened.
+        reference: The item of the reference; None for an insertion.
+        hypothesis: The item of the hypothesis; None for a deletion.
+    """
+
+    edit: Edit
+    reference: str | None
+    hypothesis: str | None
+
+
+@dataclass(frozen=True)
+class ErrorCounts:
+    """How often each edit occurs in the alignment of one utterance, or of many together.
+
+    Attributes:
+        hits: Items that agree.
+        substitutions: Items recognised as another.
+        deletions: Items of the reference that were missed.
+        insertions: Items of the hypothesis that were not said.
+    """
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+
+    @property
+    def reference_length(self) -> int:
+        """The number of items in the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def errors(self) -> int:
+        """The number of edits that are not hits."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float:
+        """Errors per reference item, from 0; above 1 with many insertions.
+
+        Against an empty reference: 0 if nothing was inserted, otherwise infinity.
+        """
+        if self.reference_length == 0:
+            return float("inf") if self.errors else 0.0
+        return self.errors / self.reference_length
+
+    def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
+        """Count two alignments as one."""
+        return ErrorCounts(
+            self.hits + other.hits,
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+        )
+
+
+def edit_alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list[EditStep]:
+    """Align two sequences with the fewest edits.
+
+    Args:
+        reference: The items that were said: words, or the characters of a string.
+        hypothesis: The items that were recognised.
+
+    Returns:
+        The steps in the order of the sequences; a pair of sequences always gives the same ones.
+    """
+    said, recognised = iter(reference), iter(hypothesis)
+    return [
+        EditStep(
+            edit,
+            None if edit is Edit.INSERTION else next(said),
+            None if edit is Edit.DELETION else next(recognised),
+        )
+        for edit in _edit_path(reference, hypothesis)
+    ]
+
+
+def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
+    """Count the edits of `edit_alignment` without laying out its steps.
+
+    Args:
+        reference: The items that were said: words, or the characters of a string.
+        hypothesis: The items that were recognised.
+
+    Returns:
+        The counts. The table behind them takes 4 bytes per pair of items: 40 MB for two texts of 3,200 characters.
+    """
+    counts = Counter(_edit_path(reference, hypothesis))
+    return ErrorCounts(counts[Edit.HIT], counts[Edit.SUBSTITUTION], counts[Edit.DELETION], counts[Edit.INSERTION])
+
+
+def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the edits between the words of two texts.
+
+    Args:
+        reference: What was said; white space separates words.
+        hypothesis: What was recognised.
+
+    Returns:
+        Counts of words.
+    """
+    return count_errors(reference.split(), hypothesis.split())
+
+
+def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the edits between the characters of two texts.
+
+    Args:
+        reference: What was said; spaces count as characters.
+        hypothesis: What was recognised.
+
+    Returns:
+        Counts of characters.
+    """
+    return count_errors(reference, hypothesis)
+
+
+def error_rate(counts: Iterable[ErrorCounts]) -> float:
+    """Compute the error rate of several utterances together: all errors over all reference items.
+
+    Args:
+        counts: One per utterance.
+
+    Returns:
+        A rate from 0, as `ErrorCounts.rate`; 0 for no utterance.
+    """
+    return sum(counts, ErrorCounts()).rate
+
+
+def word_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> float:
+    """Compute the word error rate of a set of utterances.
+
+    Args:
+        references: What was said, one text per utterance.
+        hypotheses: What was recognised, in the same order.
+
+    Returns:
+        Errors per reference word, from 0.
+
+    Raises:
+        ValueError: If there are more of the ones than of the others.
+    """
+    pairs = zip(references, hypotheses, strict=True)
+    return error_rate(word_errors(said, recognised) for said, recognised in pairs)
+
+
+def character_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> float:
+    """Compute the character error rate of a set of utterances.
+
+    Args:
+        references: What was said, one text per utterance; spaces count as characters.
+        hypotheses: What was recognised, in the same order.
+
+    Returns:
+        Errors per reference character, from 0.
+
+    Raises:
+        ValueError: If there are more of the ones than of the others.
+    """
+    pairs = zip(references, hypotheses, strict=True)
+    return error_rate(character_errors(said, recognised) for said, recognised in pairs)
+
+
+def bootstrap_interval(
+    counts: Sequence[ErrorCounts], *, confidence: float = 0.95, num_samples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Estimate between which bounds an error rate lies, had other utterances of the same kind been drawn.
+
+    Utterances, not words, are drawn anew with replacement, for errors within an utterance depend on each other.
+    Source: Bisani and Ney (2004), doi:10.1109/ICASSP.2004.1326009.
+
+    Args:
+        counts: One per utterance, each with a reference that is not empty.
+        confidence: Share of the resampled rates that lie between the bounds, in (0, 1).
+        num_samples: How often the set is resampled.
+        seed: Start of the random numbers; the same seed gives the same bounds.
+
+    Returns:
+        The lower and the upper bound, as rates. Of a single utterance both are its rate.
+
+    Raises:
+        ValueError: If there is no utterance, or one has an empty reference.
+    """
+    if not counts or any(count.reference_length == 0 for count in counts):
+        raise ValueError(f"{len(counts)} utterances, some without reference; an interval needs one or more, each with")
+    totals = np.array([(count.errors, count.reference_length) for count in counts])  # (utterances, 2)
+    generator = np.random.default_rng(seed)
+    # One sample at a time: all of them at once would take 8 GB for a million utterances.
+    sums = np.array([totals[generator.integers(len(totals), size=len(totals))].sum(0) for _ in range(num_samples)])
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _edit_path(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Edit]:
+    """Walk back from the end of both sequences along the best score."""
+    scores = _score_table(reference, hypothesis)
+    row, column = len(reference), len(hypothesis)
+    path: list[Edit] = []
+    while row and column:
+        agrees = reference[row - 1] == hypothesis[column - 1]
+        score = scores.item(row, column)
+        if score == scores.item(row - 1, column - 1) + 1 + agrees:
+            path.append(Edit.HIT if agrees else Edit.SUBSTITUTION)
+            row, column = row - 1, column - 1
+        elif score == scores.item(row - 1, column):
+            path.append(Edit.DELETION)
+            row -= 1
+        else:
+            path.append(Edit.INSERTION)
+            column -= 1
+    path += [Edit.DELETION] * row + [Edit.INSERTION] * column
+    return path[::-1]
+
+
+def _score_table(reference: Sequence[str], hypothesis: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Score the best alignment of each beginning of the reference with each beginning of the hypothesis.
+
+    Returns:
+        Scores as the head of this module defines them, shape `(len(reference) + 1, len(hypothesis) + 1)`.
+    """
+    index: dict[str, int] = {}
+    reference_ids = [index.setdefault(item, len(index)) for item in reference]
+    num_items = len(index)
+    hypothesis_ids = np.array([index.setdefault(item, len(index)) for item in hypothesis], dtype=np.int32)
+    # What pairing gains, per distinct item of the reference: 2 where the hypothesis agrees, otherwise 1.
+    gains = (1 + (np.arange(num_items)[:, None] == hypothesis_ids)).astype(np.int32)  # (num_items, hypothesis)
+    scores = np.zeros((len(reference) + 1, len(hypothesis) + 1), dtype=np.int32)
+    for above, row, item in zip(scores[:-1], scores[1:], reference_ids, strict=True):
+        np.maximum(above[:-1] + gains[item], above[1:], out=row[1:])
+        np.maximum.accumulate(row, out=row)
+    return scores

@@ -1,0 +1,242 @@
+"""References and hypotheses to an evaluation: error rates per corpus with intervals, as text and as JSON data.
+
+Both sides are spelled by `normalize_text` before they are compared. Rates are fractions everywhere but in the text,
+which shows percent. Substitutions, deletions and insertions count words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from asr.data.manifest import Utterance
+from asr.errors import AudioError, ManifestError
+from asr.metrics import ErrorCounts, bootstrap_interval, character_errors, error_rate, word_errors
+from asr.text import normalize_text
+from asr.units import Seconds
+
+_HEADINGS = ("corpus", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "words", "utterances", "hours")
+_SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class UtteranceScore:
+    """How one utterance was recognised.
+
+    Attributes:
+        utterance: The recording and its manifest line.
+        reference: What was said, normalised.
+        hypothesis: What was recognised, normalised.
+        words: Errors of words.
+        characters: Errors of characters, spaces among them.
+    """
+
+    utterance: Utterance
+    reference: str
+    hypothesis: str
+    words: ErrorCounts
+    characters: ErrorCounts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the score as JSON data.
+
+        Returns:
+            The utterance's identity, both texts, and the counts of words and of characters.
+        """
+        return {
+            "utterance_id": self.utterance.utterance_id,
+            "audio_filepath": str(self.utterance.audio_filepath),
+            "corpus": self.utterance.corpus,
+            "duration": self.utterance.duration,
+            "reference": self.reference,
+            "hypothesis": self.hypothesis,
+            "words": asdict(self.words),
+            "characters": asdict(self.characters),
+        }
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """The figures of one corpus, or of all together.
+
+    Attributes:
+        corpus: Its name in the manifest, or `all`.
+        word_error_rate: Errors per reference word, from 0.
+        interval_low: Lower bound of the 95 % interval of the word error rate.
+        interval_high: Upper bound of it.
+        character_error_rate: Errors per reference character, from 0.
+        substitutions: Words recognised as another.
+        deletions: Words that were missed.
+        insertions: Words that were not said.
+        words: Words in the references.
+        utterances: Recordings counted in.
+        hours: Their audio, in hours.
+    """
+
+    corpus: str
+    word_error_rate: float
+    interval_low: float
+    interval_high: float
+    character_error_rate: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int
+    utterances: int
+    hours: float
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What an evaluation found.
+
+    Attributes:
+        overall: The figures of all utterances together.
+        corpora: Those of each corpus, sorted by name; utterances without one count in `overall` alone.
+        real_time_factor: Seconds of recognition per second of audio; below 1 is faster than the audio plays.
+        failed: Recordings that could not be recognised; no figure counts them.
+        scores: Each utterance that was recognised, in the order of the manifest.
+    """
+
+    overall: CorpusReport
+    corpora: tuple[CorpusReport, ...]
+    real_time_factor: float
+    failed: int
+    scores: tuple[UtteranceScore, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON data, without the single utterances.
+
+        Returns:
+            The attributes but `scores`, rates as fractions.
+        """
+        return {
+            "overall": asdict(self.overall),
+            "corpora": [asdict(row) for row in self.corpora],
+            "real_time_factor": self.real_time_factor,
+            "failed": self.failed,
+        }
+
+
+def require_references(utterances: Sequence[Utterance]) -> None:
+    """Make sure that each utterance has a text to be compared with.
+
+    Args:
+        utterances: What is to be evaluated.
+
+    Raises:
+        ManifestError: If a text is empty once normalised; the first such utterance is named.
+    """
+    for number, utterance in enumerate(utterances, start=1):
+        if not normalize_text(utterance.text):
+            raise ManifestError(
+                f"utterance {number} ({utterance.utterance_id}): text {utterance.text!r} holds no word; "
+                "an evaluation needs what was said, so write it down or remove the line"
+            )
+
+
+def build_report(
+    utterances: Sequence[Utterance], hypotheses: Sequence[str | None], seconds_taken: Seconds
+) -> EvaluationReport:
+    """Score each recognised utterance and sum up.
+
+    Args:
+        utterances: What was said; each text holds a word (see `require_references`).
+        hypotheses: What was recognised, in the same order; None for a recording that failed.
+        seconds_taken: How long recognition took.
+
+    Returns:
+        The figures of all utterances and of each corpus.
+
+    Raises:
+        ManifestError: If an utterance has no reference.
+        AudioError: If every recording failed.
+        ValueError: If the numbers of utterances and of hypotheses differ.
+    """
+    require_references(utterances)
+    pairs = zip(utterances, hypotheses, strict=True)
+    scores = tuple(_score(utterance, hypothesis) for utterance, hypothesis in pairs if hypothesis is not None)
+    if not scores:
+        raise AudioError(f"none of the {len(utterances)} recordings could be recognised; see the message of each")
+    names = sorted({score.utterance.corpus for score in scores if score.utterance.corpus is not None})
+    return EvaluationReport(
+        overall=_summarise("all", scores),
+        corpora=tuple(
+            _summarise(name, [score for score in scores if score.utterance.corpus == name]) for name in names
+        ),
+        real_time_factor=seconds_taken / sum(score.utterance.duration for score in scores),
+        failed=len(utterances) - len(scores),
+        scores=scores,
+    )
+
+
+def render_text(report: EvaluationReport) -> str:
+    """Lay out an evaluation as a table to be read in a terminal.
+
+    Args:
+        report: The figures.
+
+    Returns:
+        A line per corpus and one for all, rates in percent; then the speed, and the recordings that failed if any.
+    """
+    cells = [_HEADINGS, *(_to_cells(row) for row in (*report.corpora, report.overall))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_align(row, widths) for row in cells]
+    speed = 1 / report.real_time_factor
+    lines += ["", f"real-time factor {report.real_time_factor:.4f} ({speed:.1f} seconds of audio a second)"]
+    if report.failed:
+        lines.append(f"{report.failed} of {report.failed + len(report.scores)} recordings failed and are not counted")
+    return "\n".join(lines)
+
+
+def _score(utterance: Utterance, hypothesis: str) -> UtteranceScore:
+    """Compare what was said with what was recognised, spelled alike."""
+    reference, hypothesis = normalize_text(utterance.text), normalize_text(hypothesis)
+    return UtteranceScore(
+        utterance=utterance,
+        reference=reference,
+        hypothesis=hypothesis,
+        words=word_errors(reference, hypothesis),
+        characters=character_errors(reference, hypothesis),
+    )
+
+
+def _summarise(corpus: str, scores: Sequence[UtteranceScore]) -> CorpusReport:
+    """Sum up the utterances of one corpus."""
+    words = [score.words for score in scores]
+    total = sum(words, ErrorCounts())
+    low, high = bootstrap_interval(words)
+    return CorpusReport(
+        corpus=corpus,
+        word_error_rate=total.rate,
+        interval_low=low,
+        interval_high=high,
+        character_error_rate=error_rate(score.characters for score in scores),
+        substitutions=total.substitutions,
+        deletions=total.deletions,
+        insertions=total.insertions,
+        words=total.reference_length,
+        utterances=len(scores),
+        hours=sum(score.utterance.duration for score in scores) / _SECONDS_PER_HOUR,
+    )
+
+
+def _to_cells(row: CorpusReport) -> tuple[str, ...]:
+    """Write out one line of the table, in the order of the headings."""
+    return (
+        row.corpus,
+        f"{100 * row.word_error_rate:.2f}",
+        f"{100 * row.interval_low:.2f} to {100 * row.interval_high:.2f}",
+        f"{100 * row.character_error_rate:.2f}",
+        str(row.substitutions),
+        str(row.deletions),
+        str(row.insertions),
+        str(row.words),
+        str(row.utterances),
+        f"{row.hours:.2f}",
+    )
+
+
+def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Set the name of a line to the left and its figures to the right."""
+    figures = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return "  ".join([cells[0].ljust(widths[0]), *figures])

@@ -1,0 +1,131 @@
+"""Characters to integers and back; index 0 is the CTC blank.
+
+The alphabet is any tuple of single characters, in the order of their indices: character `i` is token `i + 1`.
+Nothing is dropped in silence: a character outside the alphabet is an error that lists every such character.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from asr.errors import VocabularyError
+
+BLANK = 0
+
+
+@dataclass(frozen=True)
+class CharTokenizer:
+    """An alphabet of characters.
+
+    Attributes:
+        characters: The alphabet in the order of the token indices, each once, each one character long.
+    """
+
+    characters: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check that each character stands once and alone."""
+        if not self.characters:
+            raise VocabularyError("the alphabet is empty; give at least one character")
+        wrong = [character for character in self.characters if len(character) != 1]
+        if wrong:
+            raise VocabularyError(f"the alphabet holds {wrong[0]!r}, but each entry must be a single character")
+        if len(set(self.characters)) != len(self.characters):
+            repeated = sorted(c for c in set(self.characters) if self.characters.count(c) > 1)
+            raise VocabularyError(f"the alphabet repeats {repeated}; name each character once")
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> "CharTokenizer":
+        """Collect the alphabet of some texts.
+
+        Args:
+            texts: Transcripts, as they will be encoded.
+
+        Returns:
+            A tokenizer over every character that occurs, sorted by code point.
+
+        Raises:
+            VocabularyError: If the texts hold no character at all.
+        """
+        return cls(tuple(sorted(set().union(*texts))))
+
+    @property
+    def blank(self) -> int:
+        """The index of the CTC blank."""
+        return BLANK
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of tokens, the blank among them."""
+        return len(self.characters) + 1
+
+    def unknown_characters(self, text: str) -> list[str]:
+        """List the characters of a text that the alphabet lacks.
+
+        Args:
+            text: Any text.
+
+        Returns:
+            The characters, each once, sorted.
+        """
+        return sorted(set(text) - set(self.characters))
+
+    def encode(self, text: str) -> list[int]:
+        """Turn a text into tokens.
+
+        Args:
+            text: A transcript in the alphabet's characters.
+
+        Returns:
+            One token per character, each in [1, vocabulary_size).
+
+        Raises:
+            VocabularyError: If the alphabet lacks a character; all such characters are listed.
+        """
+        unknown = self.unknown_characters(text)
+        if unknown:
+            raise VocabularyError(
+                f"the alphabet lacks {unknown}, found in {text[:60]!r}; "
+                "normalise the text (asr.text.normalize_text) or train with an alphabet that holds them"
+            )
+        index = {character: token for token, character in enumerate(self.characters, start=1)}
+        return [index[character] for character in text]
+
+    def min_frames(self, text: str) -> int:
+        """Count the frames that CTC needs to spell a text.
+
+        Args:
+            text: A transcript.
+
+        Returns:
+            One frame a character, and one more for the blank inside each pair of equal neighbours.
+        """
+        return len(text) + sum(first == second for first, second in pairwise(text))
+
+    def join(self, tokens: Sequence[int]) -> str:
+        """Spell out tokens that are already collapsed, as decoders return them.
+
+        Args:
+            tokens: Indices in [1, vocabulary_size).
+
+        Returns:
+            One character per token.
+
+        Raises:
+            ValueError: If a token is the blank or outside the vocabulary.
+        """
+        outside = [token for token in tokens if not BLANK < token < self.vocabulary_size]
+        if outside:
+            raise ValueError(f"token {outside[0]} spells no character; expected 1 to {len(self.characters)}")
+        return "".join(self.characters[token - 1] for token in tokens)
+
+    def decode(self, frame_tokens: Sequence[int]) -> str:
+        """Read a CTC path: collapse repeats, then drop blanks.
+
+        Args:
+            frame_tokens: One index per frame, in [0, vocabulary_size).
+
+        Returns:
+            The text that the path spells.
+        """
+        return self.join([token for token, _ in groupby(frame_tokens) if token != BLANK])

@@ -1,0 +1,1 @@
+"""The Lightning side: loss, optimiser, checkpoints and bundles."""

@@ -1,0 +1,131 @@
+"""What a run does besides learning: average its weights, and write the bundle that users get."""
+
+import logging
+import platform
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Callback, WeightAveraging
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+from asr.bundle import Bundle, save_bundle
+from asr.errors import TrainingError
+from asr.training.card import render_card
+from asr.training.module import CTCTrainingModule
+
+_log = logging.getLogger(__name__)
+
+
+class EMAWeights(WeightAveraging):
+    """An exponential moving average of the weights, used for validation and for the bundle.
+
+    The decay grows with the updates, (1 + n) / (10 + n) at most, so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, decay: float) -> None:
+        """Choose how much is remembered.
+
+        Args:
+            decay: Share of the average that each update keeps, in (0, 1).
+        """
+        super().__init__(use_buffers=False, multi_avg_fn=_averaging(decay))
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the average in place until `on_validation_end`, for the bundle is written from it."""
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Bring the weights that are being trained back.
+
+        Args:
+            trainer: Runs the validation.
+            pl_module: Holds the weights.
+        """
+        super().on_validation_epoch_end(trainer, pl_module)
+
+
+class SaveBundle(Callback):
+    """Writes the bundle whenever the word error rate of validation is the lowest yet.
+
+    It stands before `EMAWeights` among the callbacks, so that it sees the averaged weights.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Choose where.
+
+        Args:
+            folder: The bundle to write.
+        """
+        self.folder = folder
+        self.best_wer = float("inf")
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the bundle if the model is the best yet.
+
+        Args:
+            trainer: Knows the metrics.
+            pl_module: Holds the model.
+        """
+        wer = float(trainer.callback_metrics.get("val_wer", torch.tensor(float("inf"))))
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and wer < self.best_wer:
+            self.best_wer = wer
+            self._save(trainer, pl_module)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the last model if no validation came before the end.
+
+        Args:
+            trainer: Knows the metrics.
+            pl_module: Holds the model.
+        """
+        if not self.folder.exists():
+            self._save(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a continued run must know."""
+        return {"best_wer": self.best_wer}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from an earlier run.
+
+        Args:
+            state_dict: What `state_dict` returned.
+        """
+        self.best_wer = state_dict["best_wer"]
+
+    def _save(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the bundle from the first process."""
+        if not trainer.is_global_zero:
+            return
+        if not isinstance(pl_module, CTCTrainingModule) or pl_module.model is None or pl_module.tokenizer is None:
+            raise TrainingError("only a CTCTrainingModule that has been set up can be saved as a bundle")
+        training = {
+            "epoch": trainer.current_epoch,
+            "updates": trainer.global_step,
+            "seed": pl_module.seed,
+            "metrics": {name: round(float(value), 5) for name, value in sorted(trainer.callback_metrics.items())},
+            "data": trainer.datamodule.summary(),  # type: ignore[attr-defined]  # set by the trainer
+            "versions": {name: version(name) for name in ("torch", "torchaudio", "pytorch-lightning")},
+            "hardware": platform.processor() or platform.machine(),
+        }
+        bundle = Bundle(pl_module.model, pl_module.tokenizer, training)
+        save_bundle(self.folder, bundle, render_card(bundle))
+        _log.info(
+            "wrote %s after update %d (validation WER %.2f %%)", self.folder, trainer.global_step, 100 * self.best_wer
+        )
+
+
+def _averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Return the rule that moves the averages towards the weights after an update."""
+
+    @torch.no_grad()
+    def average(averages: Sequence[Tensor], weights: Sequence[Tensor], num_averaged: Tensor | int) -> None:
+        count = float(num_averaged)
+        kept = min(decay, (1 + count) / (10 + count))
+        torch._foreach_lerp_(list(averages), list(weights), 1 - kept)
+
+    return average

@@ -1,0 +1,266 @@
+"""CTC training: batches become a loss, and validation becomes a word error rate.
+
+The loss of a batch is the negative log-likelihood of its texts over their characters, in nats, so batches of any
+size weigh alike. Validation decodes with the greedy decoder of the recogniser and counts errors as `asr.evaluate`.
+Every random choice in an update follows from `(seed, update)`, so a continued run makes the choices of an
+uninterrupted one.
+
+Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from asr.augment import SpecAugment, SpecAugmentConfig
+from asr.data.datamodule import SpeechDataModule
+from asr.data.dataset import Batch
+from asr.decoding import GreedyDecoder
+from asr.errors import TrainingError
+from asr.metrics import ErrorCounts, character_errors, word_errors
+from asr.model import AcousticModel, ModelConfig
+from asr.tokenizer import BLANK, CharTokenizer
+from asr.training.schedules import Schedule, rate_factor
+from asr.units import samples_to_seconds
+
+_log = logging.getLogger(__name__)
+_NUM_TEXTS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights are learnt.
+
+    Attributes:
+        learning_rate: The highest rate of AdamW.
+        weight_decay: How strongly the weight matrices are drawn towards zero.
+        schedule: `cosine`, `one_cycle` or `constant`.
+        warmup_steps: Updates over which the rate rises; `one_cycle` rises over 30 % of the run instead.
+        final_rate: Share of the highest rate that is left at the end of the run.
+        max_skipped_steps: Updates in a row with a loss or gradient that is not finite, after which training stops.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: Schedule = "cosine"
+    warmup_steps: int = 500
+    final_rate: float = 0.01
+    max_skipped_steps: int = 10
+
+    def __post_init__(self) -> None:
+        """Check each range."""
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate {self.learning_rate} is not positive")
+        if self.warmup_steps < 1:
+            raise ValueError(f"warmup_steps {self.warmup_steps} is not a positive number")
+        if not 0 <= self.final_rate <= 1:
+            raise ValueError(f"final_rate {self.final_rate} is not in [0, 1]")
+
+
+class CTCTrainingModule(LightningModule):
+    """The acoustic model with its loss, optimiser and validation."""
+
+    def __init__(
+        self,
+        network: ModelConfig = ModelConfig(),
+        spec_augment: SpecAugmentConfig = SpecAugmentConfig(),
+        optimizer: OptimizerConfig = OptimizerConfig(),
+        seed: int = 0,
+    ) -> None:
+        """Keep the settings; the model is built once the alphabet is known.
+
+        Args:
+            network: The settings of the acoustic model.
+            spec_augment: Masks over the log-mels while training.
+            optimizer: How the weights are learnt.
+            seed: Decides the first weights and every random choice of an update.
+        """
+        super().__init__()
+        self.network = network
+        self.optimizer_config = optimizer
+        self.seed = seed
+        self.spec_augment = SpecAugment(spec_augment)
+        self.model: AcousticModel | None = None
+        self.tokenizer: CharTokenizer | None = None
+        self._decoder = GreedyDecoder()
+        self._word_counts: list[ErrorCounts] = []
+        self._character_counts: list[ErrorCounts] = []
+        self._texts: list[tuple[str, str]] = []
+        self._num_skipped = 0
+        self._suspects: tuple[str, ...] = ()
+        self._epoch_start = 0.0
+        self._epoch_audio = 0.0
+
+    def configure_model(self) -> None:
+        """Build the model for the alphabet of the data, and check that the data fits it."""
+        if self.model is not None:
+            return
+        data: SpeechDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        if data.tokenizer is None:
+            raise TrainingError("the data module has no alphabet yet; its setup must run first")
+        self.tokenizer = data.tokenizer
+        torch.manual_seed(self.seed)
+        self.model = AcousticModel(self.network, data.tokenizer.vocabulary_size)
+        data.require_frames(self.model.num_frames)
+
+    def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
+        """Build AdamW and the schedule of its rate."""
+        config = self.optimizer_config
+        # Decay is for matrices; a bias or a normalisation pulled towards zero only loses what it learnt.
+        matrices = [parameter for parameter in self.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        optimizer = AdamW(groups, lr=config.learning_rate)
+        total_steps = self._total_steps()
+
+        def factor(step: int) -> float:
+            return rate_factor(
+                step,
+                schedule=config.schedule,
+                warmup_steps=config.warmup_steps,
+                total_steps=total_steps,
+                floor=config.final_rate,
+            )
+
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock of the epoch."""
+        self._epoch_start = time.perf_counter()
+        self._epoch_audio = 0.0
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Draw dropout and masks from a seed of this update's own."""
+        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Compute the loss of a batch, in nats a character."""
+        log_probs, lengths = self._require_model()(batch.waveforms, batch.waveform_lengths, self.spec_augment)
+        losses = self._losses(log_probs, lengths, batch)
+        finite = torch.isfinite(losses.detach())
+        self._suspects = batch.utterance_ids
+        if not bool(finite.all()):
+            wrong = [name for name, good in zip(batch.utterance_ids, finite.tolist(), strict=True) if not good]
+            self._suspects = tuple(wrong)
+        loss = losses.sum() / batch.target_lengths.sum()
+        self._log_step(loss, batch)
+        return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Bound the norm of the gradient, and skip an update whose gradient is not finite.
+
+        Args:
+            optimizer: Holds the parameters.
+            gradient_clip_val: The largest norm; unbounded if not given.
+            gradient_clip_algorithm: Not used; the norm of all parameters together is bounded.
+
+        Raises:
+            TrainingError: If as many updates in a row as the settings allow had to be skipped.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val or float("inf"))
+        self.log("gradient_norm", norm)
+        if bool(torch.isfinite(norm)):
+            self._num_skipped = 0
+            return
+        optimizer.zero_grad(set_to_none=True)
+        self._num_skipped += 1
+        names = ", ".join(self._suspects)
+        _log.warning("update %d skipped: the loss or gradient is not finite; utterances: %s", self.global_step, names)
+        if self._num_skipped >= self.optimizer_config.max_skipped_steps:
+            raise TrainingError(
+                f"{self._num_skipped} updates in a row had a loss or gradient that is not finite, the last with "
+                f"{names}; lower --model.optimizer.learning_rate, or set --trainer.gradient_clip_val, and look at "
+                "those recordings"
+            )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the errors of a batch."""
+        self._evaluate(batch, "val")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the error rates of the validation utterances, and show some texts."""
+        self._log_error_rates("val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count the errors of a batch."""
+        self._evaluate(batch, "test")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the error rates of the test utterances, and show some texts."""
+        self._log_error_rates("test")
+
+    def _total_steps(self) -> int:
+        """Count the updates in the run; Lightning's own estimate would start the loader before a run is restored."""
+        trainer = self.trainer
+        if trainer.max_steps > 0:
+            return trainer.max_steps
+        if not trainer.max_epochs or trainer.max_epochs < 0:
+            raise TrainingError("the run has no end; set --trainer.max_steps or --trainer.max_epochs")
+        data: SpeechDataModule = trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
+        return data.num_batches(trainer.max_epochs) // trainer.accumulate_grad_batches
+
+    def _losses(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """Return the negative log-likelihood of each text, shape `(batch,)`."""
+        return torch.nn.functional.ctc_loss(
+            log_probs.transpose(0, 1),  # (frames, batch, vocabulary)
+            batch.targets,
+            lengths,
+            batch.target_lengths,
+            blank=BLANK,
+            reduction="none",
+        )
+
+    def _log_step(self, loss: Tensor, batch: Batch) -> None:
+        """Log what an update tells."""
+        self._epoch_audio += samples_to_seconds(int(batch.waveform_lengths.sum()), self.network.features.sample_rate)
+        speed = self._epoch_audio / (time.perf_counter() - self._epoch_start)
+        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
+        self.log("audio_seconds_per_second", speed, prog_bar=True, batch_size=len(batch.texts))
+
+    def _evaluate(self, batch: Batch, part: Literal["val", "test"]) -> None:
+        """Decode a batch and count its errors."""
+        log_probs, lengths = self._require_model()(batch.waveforms, batch.waveform_lengths)
+        loss = self._losses(log_probs, lengths, batch).sum() / batch.target_lengths.sum()
+        weight = int(batch.target_lengths.sum())
+        self.log(f"{part}_loss", loss, on_epoch=True, prog_bar=True, batch_size=weight, sync_dist=True)
+        if self.tokenizer is None:
+            raise TrainingError("the module has no alphabet yet; configure_model must run first")
+        for matrix, length, reference in zip(log_probs.cpu(), lengths.tolist(), batch.texts, strict=True):
+            hypothesis = self.tokenizer.join(self._decoder.decode(matrix[:length])[0].tokens)
+            self._word_counts.append(word_errors(reference, hypothesis))
+            self._character_counts.append(character_errors(reference, hypothesis))
+            self._texts.append((reference, hypothesis))
+
+    def _log_error_rates(self, part: Literal["val", "test"]) -> None:
+        """Log the rates over all utterances of all processes, and forget the counts."""
+        for name, counts in (("wer", self._word_counts), ("cer", self._character_counts)):
+            total = sum(counts, ErrorCounts(0, 0, 0, 0))
+            sums = torch.tensor([total.errors, total.reference_length], dtype=torch.float32, device=self.device)
+            gathered: Tensor = self.all_gather(sums)  # type: ignore[assignment]  # a tensor in gives a tensor
+            errors, length = gathered.reshape(-1, 2).sum(dim=0).tolist()
+            self.log(f"{part}_{name}", errors / max(1.0, length), prog_bar=name == "wer", sync_dist=True)
+            counts.clear()
+        if isinstance(self.logger, TensorBoardLogger):
+            pairs = self._texts[:: max(1, len(self._texts) // _NUM_TEXTS_SHOWN)][:_NUM_TEXTS_SHOWN]
+            shown = [f"reference: {reference}  \nhypothesis: {hypothesis}" for reference, hypothesis in pairs]
+            self.logger.experiment.add_text(f"{part}_texts", "\n\n".join(shown), self.global_step)
+        self._texts.clear()
+
+    def _require_model(self) -> AcousticModel:
+        """Return the model, which `configure_model` builds."""
+        if self.model is None:
+            raise TrainingError("the model is not built yet; configure_model must run first")
+        return self.model

@@ -1,0 +1,198 @@
+"""A recogniser on disk: what comes back, what is refused, and what an interruption leaves."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from asr.audio import pad_waveforms
+from asr.bundle import Bundle, load_bundle, save_bundle
+from asr.errors import BundleError
+
+NOISE = pad_waveforms([torch.randn(9_000, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
+FILES = ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
+
+
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file in place."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    change(fields)
+    path.write_text(json.dumps(fields), encoding="utf-8")
+
+
+def edit_weights(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change a file of tensors in place."""
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
+@torch.inference_mode()
+def listen(bundle: Bundle) -> torch.Tensor:
+    """Return what the model makes of noise."""
+    log_probs: torch.Tensor = bundle.model(*NOISE)[0]
+    return log_probs
+
+
+def test_model_comes_back_as_it_was_but_for_half_precision(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    saved = Bundle(tiny_bundle.model, tiny_bundle.tokenizer, {"epoch": 3})
+    save_bundle(tmp_path / "new" / "model", saved, "# Card\n")
+    loaded = load_bundle(tmp_path / "new" / "model")
+    assert loaded.tokenizer == saved.tokenizer
+    assert loaded.model.config == saved.model.config
+    assert loaded.training == {"epoch": 3}
+    assert not loaded.model.training
+    # Half precision keeps 11 bits, 5e-4 of each weight, and the weights of this model are three times the usual.
+    torch.testing.assert_close(listen(loaded), listen(saved), atol=1e-2, rtol=0)
+
+
+def test_second_saving_changes_nothing(bundle_folder: Path, tmp_path: Path) -> None:
+    once = load_bundle(bundle_folder)
+    save_bundle(tmp_path / "model", once, "# A model for tests\n")
+    assert torch.equal(listen(load_bundle(tmp_path / "model")), listen(once))
+    for name in FILES:
+        assert (tmp_path / "model" / name).read_bytes() == (bundle_folder / name).read_bytes()
+
+
+def test_bundle_replaces_an_older_one_and_leaves_nothing_beside_it(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    save_bundle(tmp_path / "model", tiny_bundle, "old")
+    (tmp_path / "model" / "lm.arpa").touch()
+    save_bundle(tmp_path / "model", tiny_bundle, "new")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "model",
+        *(f"model/{name}" for name in FILES),
+    ]
+    assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
+def test_interrupted_saving_leaves_the_old_bundle_and_nothing_beside_it(
+    interruption: type[BaseException], tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_bundle(tmp_path / "model", tiny_bundle, "old")
+
+    def fail(path: Path, fields: object) -> None:
+        raise interruption
+
+    monkeypatch.setattr("asr.bundle._write_json", fail)
+    with pytest.raises(interruption):
+        save_bundle(tmp_path / "model", tiny_bundle, "new")
+    assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+    load_bundle(tmp_path / "model")
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=f"^{tmp_path / 'none'}: no such folder"):
+        load_bundle(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_missing_file_is_named(bundle_folder: Path, name: str) -> None:
+    (bundle_folder / name).unlink()
+    with pytest.raises(BundleError, match=f"^{bundle_folder / name}: "):
+        load_bundle(bundle_folder)
+
+
+def test_model_card_is_for_people_and_may_be_missing(bundle_folder: Path) -> None:
+    (bundle_folder / "README.md").unlink()
+    load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"null", b"\xff\xfe", b""])
+def test_file_that_is_no_json_object_is_named(bundle_folder: Path, name: str, content: bytes) -> None:
+    (bundle_folder / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"^{bundle_folder / name}: "):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_file_of_another_version_is_named_with_both_versions(bundle_folder: Path, name: str) -> None:
+    edit_json(bundle_folder / name, lambda fields: fields.update(format_version=2))
+    with pytest.raises(BundleError, match=f"^{bundle_folder / name}: format_version is 2, and this .* reads 1$"):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fields: fields.pop("network"),
+        lambda fields: fields["network"].pop("features"),
+        lambda fields: fields["network"].update(hidden_sise=8),
+        lambda fields: fields["network"].update(hidden_size=0),
+        lambda fields: fields["network"].update(hidden_size="8"),
+        lambda fields: fields["network"].update(hidden_size=8.5),
+        lambda fields: fields["network"].update(cell="transformer"),
+        lambda fields: fields["network"]["features"].update(n_mfcc=99),
+        lambda fields: fields["network"].update(features=[1, 2]),
+    ],
+)
+def test_network_that_does_not_fit_this_version_is_refused(
+    bundle_folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    edit_json(bundle_folder / "config.json", change)
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'config.json'}: the network's settings do not fit"):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("characters", [None, "ab", [1, 2], [], ["a", "a"], ["ab"]])
+def test_alphabet_that_is_none_is_refused(bundle_folder: Path, characters: object) -> None:
+    edit_json(bundle_folder / "tokenizer.json", lambda fields: fields.update(characters=characters))
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'tokenizer.json'}: "):
+        load_bundle(bundle_folder)
+
+
+def test_alphabet_of_another_size_is_refused_with_both_sizes(bundle_folder: Path) -> None:
+    edit_json(bundle_folder / "tokenizer.json", lambda fields: fields["characters"].append("z"))
+    with pytest.raises(BundleError, match=r"output.bias has shape \(8,\), but .* \(8 characters\) ask for \(9,\)"):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: weights.pop("output.bias"), r"output.bias has shape None, .* ask for \(8,\)"),
+        (lambda weights: weights.update(extra=torch.zeros(3)), r"extra has shape \(3,\), .* ask for None"),
+        (lambda weights: weights.update({"output.bias": torch.zeros(8, 1)}), r"output.bias has shape \(8, 1\)"),
+    ],
+)
+def test_tensors_of_another_model_are_refused_by_name_and_shape(
+    bundle_folder: Path, change: Callable[[dict[str, torch.Tensor]], object], message: str
+) -> None:
+    edit_weights(bundle_folder / "model.safetensors", change)
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'model.safetensors'}: {message}"):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 4, 100, -1])
+def test_truncated_weights_are_refused(bundle_folder: Path, num_bytes: int) -> None:
+    path = bundle_folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:num_bytes])
+    with pytest.raises(BundleError, match=f"^{path}: cannot be read as safetensors"):
+        load_bundle(bundle_folder)
+
+
+class _Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", [lambda bomb, path: path.write_bytes(pickle.dumps(bomb)), torch.save])
+def test_pickle_in_the_place_of_weights_is_refused_and_not_executed(
+    bundle_folder: Path, tmp_path: Path, write: Callable[[object, Path], object]
+) -> None:
+    write(_Bomb(tmp_path / "executed"), bundle_folder / "model.safetensors")
+    with pytest.raises(BundleError, match="cannot be read as safetensors"):
+        load_bundle(bundle_folder)
+    assert not (tmp_path / "executed").exists()

@@ -1,0 +1,57 @@
+"""Every configuration that ships builds its model and trains two updates, on data of its alphabet made here."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from asr.bundle import load_bundle
+from asr.train import main
+from scripts.make_tones import make_tones
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+# Shrunk to be quick on a CPU; every other key is used as it stands.
+SMALLER = (
+    "--model.network.conv_channels=8",
+    "--model.network.hidden_size=8",
+    "--data.num_workers=0",
+    "--trainer.max_steps=2",
+    "--trainer.max_epochs=1",
+    "--trainer.val_check_interval=2",
+    "--trainer.check_val_every_n_epoch=null",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_a_configuration_trains(config: Path, tmp_path: Path) -> None:
+    make_tones(tmp_path, {"train": 60, "validation": 4})
+    manifests = [f"--data.{part}={tmp_path / part}.jsonl" for part in ("train", "validation")]
+    batches = ["--data.batches.max_batch_duration=12", "--data.batches.warmup_batch_duration=20"]
+    assert (
+        main(["fit", f"--config={config}", f"--trainer.default_root_dir={tmp_path}", *manifests, *batches, *SMALLER])
+        == 0
+    )
+    network = yaml.safe_load(config.read_text(encoding="utf-8"))["model"]["network"]
+    trained = load_bundle(tmp_path / "bundle")
+    assert trained.training["updates"] == 2
+    assert trained.model.config.num_layers == network["num_layers"]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_a_run_ends_with_a_validation(config: Path) -> None:
+    trainer = yaml.safe_load(config.read_text(encoding="utf-8"))["trainer"]
+    assert ("max_steps" in trainer) != ("max_epochs" in trainer)
+    if "max_steps" in trainer:
+        assert trainer["check_val_every_n_epoch"] is None
+        assert trainer["max_steps"] % trainer["val_check_interval"] == 0
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_a_configuration_opens_with_its_command(config: Path) -> None:
+    head = [line for line in config.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert any(f"asr.train fit --config configs/{config.name}" in line for line in head)

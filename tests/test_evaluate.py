@@ -1,0 +1,130 @@
+"""The verb from manifest to figures, with a model whose every transcript is known: it hears one long "a"."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.audio import save_audio
+from asr.bundle import Bundle, save_bundle
+from asr.data.manifest import Utterance, write_manifest
+from asr.evaluate import main
+from asr.features import MFCCConfig
+from asr.model import AcousticModel, ModelConfig
+from asr.tokenizer import CharTokenizer
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose output layer ignores its input and always favours "a"."""
+    tokenizer = CharTokenizer((" ", "a", "b"))
+    config = ModelConfig(features=MFCCConfig(n_mfcc=13), conv_channels=4, num_layers=1, hidden_size=4)
+    network = AcousticModel(config, tokenizer.vocabulary_size)
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.copy_(torch.tensor([0.0, 0.0, 9.0, 0.0]))
+    folder = tmp_path_factory.mktemp("bundle") / "a"
+    save_bundle(folder, Bundle(network, tokenizer), "Hears one long a.")
+    return folder
+
+
+def write_utterances(folder: Path, texts: list[str]) -> Path:
+    """Write a recording of noise for each text, and the manifest of all; corpora take turns."""
+    utterances = []
+    for number, text in enumerate(texts):
+        path = folder / f"{number}.wav"
+        save_audio(path, 0.1 * torch.randn(RATE // 2, generator=torch.Generator().manual_seed(number)), RATE)
+        utterances.append(Utterance(path, 0.5, text, f"id{number}", corpus=("left", "right")[number % 2]))
+    write_manifest(folder / "manifest.jsonl", utterances)
+    return folder / "manifest.jsonl"
+
+
+def flags(manifest: Path, model: Path, *more: str) -> list[str]:
+    """Put a command line together."""
+    return ["--manifest", str(manifest), "--model", str(model), "--device", "cpu", *more]
+
+
+def test_table_shows_the_errors_counted_by_hand(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b", "A a.", "b a"])
+    assert main(flags(manifest, model)) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # left: "a" is right, "a a" lacks a word; right: "b" is another word, "b a" lacks one.
+    columns = {row[0]: (row[1], *row[6:11]) for row in table[1:4]}  # 2 to 4 are the interval
+    assert columns == {
+        "left": ("33.33", "0", "1", "0", "3", "2"),
+        "right": ("66.67", "1", "1", "0", "3", "2"),
+        "all": ("50.00", "1", "2", "0", "6", "4"),
+    }
+    assert table[5][0] == "real-time"
+
+
+def test_json_gives_rates_as_fractions(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b"])
+    assert main(flags(manifest, model, "--json")) == 0
+    fields = json.loads(capsys.readouterr().out)
+    assert fields["overall"]["word_error_rate"] == pytest.approx(0.5)
+    assert [row["word_error_rate"] for row in fields["corpora"]] == [0, 1]
+    assert fields["failed"] == 0
+    assert fields["real_time_factor"] > 0
+
+
+def test_output_holds_each_utterance_in_the_order_of_the_manifest(tmp_path: Path, model: Path) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b a"])
+    output = tmp_path / "new" / "scores.jsonl"
+    assert main(flags(manifest, model, "--output", str(output))) == 0
+    lines = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [(line["utterance_id"], line["reference"], line["hypothesis"]) for line in lines] == [
+        ("id0", "a", "a"),
+        ("id1", "b a", "a"),
+    ]
+    assert lines[1]["words"] == {"hits": 1, "substitutions": 0, "deletions": 1, "insertions": 0}
+
+
+def test_recording_that_fails_is_named_left_out_and_makes_the_status_1(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b", "a"])
+    (tmp_path / "1.wav").write_bytes(b"no audio at all")
+    assert main(flags(manifest, model, "--json", "--quiet")) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"error: {tmp_path / '1.wav'}: ")
+    assert printed.err.count("\n") == 1
+    fields = json.loads(printed.out)
+    assert (fields["failed"], fields["overall"]["utterances"], fields["overall"]["word_error_rate"]) == (1, 2, 0)
+
+
+def test_manifest_whose_recordings_all_fail_is_status_2(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a"])
+    (tmp_path / "0.wav").unlink()
+    assert main(flags(manifest, model)) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines()[-1].startswith("error: none of the 1 recordings")
+
+
+def test_reference_without_a_word_is_refused_before_the_model_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a", "?!", ""])
+    assert main(flags(manifest, tmp_path / "no-such-model")) == 2
+    assert capsys.readouterr().err.startswith("error: utterance 2 (id1): text '?!' holds no word")
+
+
+def test_missing_model_is_one_line_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write_utterances(tmp_path, ["a"])
+    assert main(flags(manifest, tmp_path / "no-such-model", "--quiet")) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'no-such-model'}: no such folder")
+    assert error.count("\n") == 1
+
+
+def test_threads_are_those_asked_for(tmp_path: Path, model: Path) -> None:
+    assert main(flags(write_utterances(tmp_path, ["a"]), model, "--threads", "2")) == 0
+    assert torch.get_num_threads() == 2

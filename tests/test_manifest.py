@@ -1,0 +1,108 @@
+"""Manifests on disk."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asr.data.manifest import Utterance, read_manifest, write_manifest
+from asr.errors import ManifestError
+
+LINE = {"audio_filepath": "a.wav", "duration": 1.5, "text": "one two"}
+
+
+def write_lines(folder: Path, *lines: str) -> Path:
+    """Write lines as a manifest."""
+    path = folder / "manifest.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    utterances = [
+        Utterance(tmp_path / "wavs/a.wav", 1.5, "one two", "first", speaker="ann", corpus="digits"),
+        Utterance(Path("/elsewhere/b.flac"), 2.000062, "", "b"),
+    ]
+    path = tmp_path / "manifest.jsonl"
+    assert write_manifest(path, iter(utterances)) == 2
+    assert read_manifest(path) == utterances
+
+
+def test_recordings_below_the_manifest_are_named_so_that_the_folder_can_move(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "old/manifest.jsonl", [Utterance(tmp_path / "old/wavs/a.wav", 1.0, "a", "a")])
+    moved = (tmp_path / "old").rename(tmp_path / "new")
+    assert read_manifest(moved / "manifest.jsonl")[0].audio_filepath == moved / "wavs/a.wav"
+
+
+def test_the_shortest_recording_keeps_a_duration_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    write_manifest(path, [Utterance(tmp_path / "a.wav", 1 / 192_000, "a", "a")])
+    assert read_manifest(path)[0].duration == pytest.approx(1 / 192_000, rel=0.1)  # six decimals are kept
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\n"])
+def test_characters_that_end_lines_elsewhere_do_not_end_a_manifest_line(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "manifest.jsonl"
+    write_manifest(path, [Utterance(tmp_path / "a.wav", 1.0, f"one{separator}two", "a")])
+    assert read_manifest(path)[0].text == f"one{separator}two"
+
+
+def test_a_failed_write_leaves_the_old_manifest(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, json.dumps(LINE))
+
+    def utterances_that_end_early() -> Iterator[Utterance]:
+        yield Utterance(tmp_path / "b.wav", 1.0, "b", "b")
+        raise OSError("the disk went away")
+
+    with pytest.raises(OSError, match="went away"):
+        write_manifest(path, utterances_that_end_early())
+    assert [utterance.text for utterance in read_manifest(path)] == ["one two"]
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.jsonl"]
+
+
+def test_blank_lines_windows_line_ends_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(LINE).encode() + b"\r\n\r\n" + json.dumps(LINE).encode() + b"\r\n")
+    assert [utterance.duration for utterance in read_manifest(path)] == [1.5, 1.5]
+
+
+def test_keys_that_may_be_left_out_have_their_defaults(tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path, json.dumps({**LINE, "lang": "en"}), json.dumps({**LINE, "utterance_id": 0, "speaker": 7})
+    )
+    plain, numbered = read_manifest(path)
+    assert plain == Utterance(tmp_path / "a.wav", 1.5, "one two", "a", speaker=None, corpus=None)
+    assert (numbered.utterance_id, numbered.speaker) == ("0", "7")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "a JSON list"),
+        (json.dumps({**LINE, "audio_filepath": ""}), "audio_filepath is ''"),
+        (json.dumps({**LINE, "text": None}), "text is None"),
+        *((json.dumps({**LINE, "duration": wrong}), "positive number") for wrong in (0, -1, "1.5", True, None)),
+        (json.dumps({**LINE, "duration": float("nan")}), "positive number"),
+        (json.dumps({**LINE, "duration": float("inf")}), "positive number"),
+    ],
+)
+def test_a_line_that_is_no_utterance_is_an_error_of_one_line_that_names_it(
+    tmp_path: Path, line: str, complaint: str
+) -> None:
+    path = write_lines(tmp_path, json.dumps(LINE), "", line)
+    with pytest.raises(ManifestError, match=complaint) as caught:
+        read_manifest(path)
+    assert str(caught.value).startswith(f"{path}:3: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_that_is_missing_empty_or_binary_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_manifest(tmp_path / "missing.jsonl")
+    with pytest.raises(ManifestError, match="no utterance"):
+        read_manifest(write_lines(tmp_path, "", " "))
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="UTF-8"):
+        read_manifest(tmp_path / "binary.jsonl")

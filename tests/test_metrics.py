@@ -1,0 +1,176 @@
+"""Edit distances against jiwer, hand-worked alignments and a textbook recursion; intervals against the binomial law."""
+
+import random
+from functools import cache
+from statistics import NormalDist
+
+import jiwer
+import pytest
+
+from asr.metrics import (
+    Edit,
+    ErrorCounts,
+    bootstrap_interval,
+    character_error_rate,
+    character_errors,
+    count_errors,
+    edit_alignment,
+    error_rate,
+    word_error_rate,
+    word_errors,
+)
+
+
+def random_texts(count: int, seed: int) -> list[str]:
+    """Draw texts of 1 to 12 short words over few letters, so that many words recur."""
+    draw = random.Random(seed)
+    return [
+        " ".join("".join(draw.choices("abc", k=draw.randint(1, 3))) for _ in range(draw.randint(1, 12)))
+        for _ in range(count)
+    ]
+
+
+def levenshtein(reference: str, hypothesis: str) -> int:
+    """Compute the distance by the definition, one recursive call per pair of beginnings."""
+
+    @cache
+    def distance(row: int, column: int) -> int:
+        if not row or not column:
+            return row + column
+        paired = distance(row - 1, column - 1) + (reference[row - 1] != hypothesis[column - 1])
+        return min(paired, distance(row - 1, column) + 1, distance(row, column - 1) + 1)
+
+    return distance(len(reference), len(hypothesis))
+
+
+REFERENCES = random_texts(60, seed=1)
+HYPOTHESES = random_texts(60, seed=2)
+PAIRS = list(zip(REFERENCES, HYPOTHESES, strict=True))
+
+
+def test_alignment_of_words_is_the_one_worked_by_hand() -> None:
+    steps = edit_alignment(["the", "cat", "sat", "on", "the", "mat"], ["cat", "sat", "at", "the", "mat", "now"])
+    assert [tuple(step) for step in steps] == [
+        (Edit.DELETION, "the", None),
+        (Edit.HIT, "cat", "cat"),
+        (Edit.HIT, "sat", "sat"),
+        (Edit.SUBSTITUTION, "on", "at"),
+        (Edit.HIT, "the", "the"),
+        (Edit.HIT, "mat", "mat"),
+        (Edit.INSERTION, None, "now"),
+    ]
+
+
+def test_alignment_of_characters_is_the_one_worked_by_hand() -> None:
+    steps = edit_alignment("kitten", "sitting")
+    assert [step.edit.value[0] for step in steps] == ["s", "h", "h", "h", "s", "h", "i"]
+
+
+def test_equally_cheap_alignments_pair_items_and_put_gaps_first() -> None:
+    assert [step.edit for step in edit_alignment("ab", "ba")] == [Edit.SUBSTITUTION, Edit.SUBSTITUTION]
+    assert [step.edit for step in edit_alignment("aa", "a")] == [Edit.DELETION, Edit.HIT]
+    assert [step.edit for step in edit_alignment("a", "aa")] == [Edit.INSERTION, Edit.HIT]
+
+
+@pytest.mark.parametrize(("reference", "hypothesis"), PAIRS[:20])
+def test_alignment_spells_both_sequences_and_counts_as_count_errors(reference: str, hypothesis: str) -> None:
+    steps = edit_alignment(reference, hypothesis)
+    assert "".join(step.reference or "" for step in steps) == reference
+    assert "".join(step.hypothesis or "" for step in steps) == hypothesis
+    assert all((step.edit is Edit.HIT) == (step.reference == step.hypothesis) for step in steps)
+    edits = [step.edit for step in steps]
+    counts = ErrorCounts(*(edits.count(edit) for edit in Edit))
+    assert counts == count_errors(reference, hypothesis)
+    assert counts.reference_length == len(reference)
+    assert counts.hits + counts.substitutions + counts.insertions == len(hypothesis)
+
+
+@pytest.mark.parametrize(("reference", "hypothesis"), PAIRS[:20])
+def test_errors_equal_the_distance_by_its_definition(reference: str, hypothesis: str) -> None:
+    assert character_errors(reference, hypothesis).errors == levenshtein(reference, hypothesis)
+
+
+@pytest.mark.parametrize(("reference", "hypothesis"), PAIRS)
+def test_error_counts_of_one_pair_equal_those_of_jiwer(reference: str, hypothesis: str) -> None:
+    words = jiwer.process_words(reference, hypothesis)
+    assert word_errors(reference, hypothesis).errors == words.substitutions + words.deletions + words.insertions
+    characters = jiwer.process_characters(reference, hypothesis)
+    expected = characters.substitutions + characters.deletions + characters.insertions
+    assert character_errors(reference, hypothesis).errors == expected
+
+
+def test_error_rates_of_many_pairs_equal_those_of_jiwer() -> None:
+    assert word_error_rate(REFERENCES, HYPOTHESES) == pytest.approx(jiwer.wer(REFERENCES, HYPOTHESES))
+    assert character_error_rate(REFERENCES, HYPOTHESES) == pytest.approx(jiwer.cer(REFERENCES, HYPOTHESES))
+
+
+def test_error_rates_refuse_lists_of_different_length() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        word_error_rate(["one", "two"], ["one"])
+    with pytest.raises(ValueError, match="shorter"):
+        character_error_rate(["one", "two"], ["one"])
+
+
+def test_one_empty_side_is_all_deletions_or_all_insertions() -> None:
+    assert word_errors("two words", "") == ErrorCounts(deletions=2)
+    assert word_errors("", "two words") == ErrorCounts(insertions=2)
+    assert edit_alignment([], []) == []
+
+
+def test_space_between_words_is_a_character() -> None:
+    assert character_errors("a b", "ab") == ErrorCounts(hits=2, deletions=1)
+
+
+def test_rate_against_an_empty_reference_is_zero_or_infinite() -> None:
+    assert ErrorCounts().rate == 0
+    assert ErrorCounts(insertions=1).rate == float("inf")
+
+
+def test_error_rate_weighs_utterances_by_their_length() -> None:
+    counts = [word_errors("a b c d e f g h i", "a b c d e f g h i"), word_errors("a", "x y")]
+    assert error_rate(counts) == pytest.approx(2 / 10)
+    assert counts[0] + counts[1] == ErrorCounts(hits=9, substitutions=1, insertions=1)
+    assert error_rate([]) == 0
+
+
+def test_interval_agrees_with_the_normal_law_of_a_mean() -> None:
+    # One word an utterance, wrong with probability 0.2: the rate of 2,000 has the standard error of a proportion.
+    counts = [ErrorCounts(hits=1)] * 1600 + [ErrorCounts(substitutions=1)] * 400
+    margin = NormalDist().inv_cdf(0.975) * (0.2 * 0.8 / 2000) ** 0.5
+    low, high = bootstrap_interval(counts, num_samples=2000)
+    # Each bound is a quantile of 2,000 draws, whose own standard error is 3 % of the margin; five of them are allowed.
+    assert low == pytest.approx(0.2 - margin, abs=0.15 * margin)
+    assert high == pytest.approx(0.2 + margin, abs=0.15 * margin)
+
+
+def test_interval_of_95_percent_holds_the_true_rate_in_about_95_percent_of_experiments() -> None:
+    draw = random.Random(5)
+    covered = 0
+    for experiment in range(100):
+        counts = [count_errors("0" * 8, [str(int(draw.random() < 0.3)) for _ in range(8)]) for _ in range(60)]
+        low, high = bootstrap_interval(counts, num_samples=200, seed=experiment)
+        covered += low <= 0.3 <= high
+    assert 88 <= covered <= 100  # 95 expected; fewer than 88 come once in 700 times
+
+
+def test_interval_widens_with_confidence_and_holds_the_rate() -> None:
+    counts = [word_errors(said, recognised) for said, recognised in PAIRS]
+    low, high = bootstrap_interval(counts)
+    lower, higher = bootstrap_interval(counts, confidence=0.99)
+    assert lower < low < error_rate(counts) < high < higher
+
+
+def test_interval_repeats_with_its_seed() -> None:
+    counts = [word_errors(said, recognised) for said, recognised in PAIRS]
+    assert bootstrap_interval(counts, seed=3) == bootstrap_interval(counts, seed=3)
+    assert bootstrap_interval(counts, seed=3) != bootstrap_interval(counts, seed=4)
+
+
+def test_interval_of_one_utterance_is_its_rate() -> None:
+    assert bootstrap_interval([ErrorCounts(hits=3, deletions=1)]) == (0.25, 0.25)
+
+
+@pytest.mark.parametrize("counts", [[], [ErrorCounts(hits=1), ErrorCounts(insertions=1)]])
+def test_interval_refuses_utterances_without_reference(counts: list[ErrorCounts]) -> None:
+    with pytest.raises(ValueError, match="interval needs"):
+        bootstrap_interval(counts)

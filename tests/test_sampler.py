@@ -1,0 +1,119 @@
+"""Batches of one epoch: who is in them, how much of them is padding, and who takes which."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from asr.data.sampler import Draw, DurationBatchSampler, Shard
+from asr.errors import ManifestError
+
+GENERATOR = torch.Generator().manual_seed(0)
+# Like read speech: few short utterances, many of 12 to 16 s.
+DURATIONS = (1 + 15 * torch.rand(2_000, generator=GENERATOR).sqrt()).tolist()
+
+
+def batches_of(seed: int | None = 0, shard: Shard | None = None) -> list[list[Draw]]:
+    """Lay out an epoch of the read speech in batches of 96 s."""
+    return list(DurationBatchSampler(DURATIONS, 96.0, seed=seed, shard=shard))
+
+
+def indices_of(batches: list[list[Draw]]) -> list[int]:
+    """List the utterances of some batches, sorted."""
+    return sorted(draw.index for batch in batches for draw in batch)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_every_utterance_comes_exactly_once(seed: int | None) -> None:
+    assert indices_of(batches_of(seed)) == list(range(2_000))
+
+
+def test_weights_decide_how_often_an_utterance_comes() -> None:
+    weights = [0.0, 0.3, 1.0, 2.5] * 500
+    sampler = DurationBatchSampler(DURATIONS, 96.0, seed=0, weights=weights)
+    counts = Counter(indices_of(list(sampler)))
+    times = {weight: [counts[index] for index in range(2_000) if weights[index] == weight] for weight in weights}
+    assert set(times[0.0]) == {0}
+    assert set(times[1.0]) == {1}
+    assert set(times[0.3]) == {0, 1}
+    assert set(times[2.5]) == {2, 3}
+    # Five standard deviations of 500 tosses of a coin are 0.11.
+    assert sum(times[0.3]) / 500 == pytest.approx(0.3, abs=0.11)
+    assert sum(times[2.5]) / 500 == pytest.approx(2.5, abs=0.11)
+
+
+def test_an_utterance_that_comes_twice_differs_in_its_seed() -> None:
+    draws = [draw for batch in DurationBatchSampler([1.0], 8.0, seed=0, weights=[4.0]) for draw in batch]
+    assert len({draw.seed for draw in draws}) == 4
+
+
+@pytest.mark.parametrize("bound", [16.0, 96.0, 1_000.0])
+@pytest.mark.parametrize("seed", [None, 0])
+def test_padded_seconds_of_a_batch_stay_below_the_bound(seed: int | None, bound: float) -> None:
+    for batch in DurationBatchSampler(DURATIONS, bound, seed=seed):
+        assert len(batch) * max(DURATIONS[draw.index] for draw in batch) <= bound
+
+
+def test_less_than_a_tenth_of_the_batches_is_padding() -> None:
+    sampler = DurationBatchSampler(DURATIONS, 96.0, seed=0)
+    padded = sum(len(batch) * max(DURATIONS[draw.index] for draw in batch) for batch in sampler)
+    assert sampler.padding_share == pytest.approx(1 - sum(DURATIONS) / padded)
+    assert sampler.padding_share < 0.1
+
+
+def test_same_seed_gives_the_same_batches() -> None:
+    assert batches_of(3) == batches_of(3)
+
+
+def test_another_seed_gives_other_company_and_another_order() -> None:
+    first, second = batches_of(0), batches_of(1)
+    assert {frozenset(indices_of([batch])) for batch in first} != {frozenset(indices_of([batch])) for batch in second}
+    assert [len(batch) for batch in first] != [len(batch) for batch in second]
+
+
+def test_without_a_seed_the_shortest_come_first() -> None:
+    durations = [DURATIONS[draw.index] for batch in batches_of(None) for draw in batch]
+    assert durations == sorted(durations)
+
+
+def test_two_ranks_share_the_batches_evenly() -> None:
+    whole = batches_of()
+    left, right = (batches_of(shard=Shard(rank, 2)) for rank in range(2))
+    assert len(left) == len(right) == -(-len(whole) // 2)
+    together = [batch for pair in zip(left, right, strict=True) for batch in pair]
+    assert together[: len(whole)] == whole
+    assert together[len(whole) :] == whole[: len(whole) % 2]  # one is repeated where they are odd
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_ranks_get_equally_many_batches_even_where_there_are_fewer_batches_than_ranks(world_size: int) -> None:
+    shares = [
+        DurationBatchSampler([5.0, 5.0], 5.0, seed=0, shard=Shard(rank, world_size)) for rank in range(world_size)
+    ]
+    assert {len(share) for share in shares} == {1}
+    assert {draw.index for share in shares for batch in share for draw in batch} == {0, 1}
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_uneven_ranks_cover_every_utterance_exactly_once(world_size: int) -> None:
+    shares = [batches_of(None, Shard(rank, world_size, even=False)) for rank in range(world_size)]
+    assert indices_of([batch for share in shares for batch in share]) == list(range(2_000))
+
+
+def test_start_goes_on_in_the_middle_of_an_epoch() -> None:
+    whole = batches_of()
+    sampler = DurationBatchSampler(DURATIONS, 96.0, seed=0)
+    sampler.start = 5
+    assert list(sampler) == whole[5:]
+    assert len(sampler) == len(whole)
+
+
+def test_utterance_longer_than_a_batch_is_refused_by_number_and_length() -> None:
+    with pytest.raises(ManifestError, match=r"utterance 1 lasts 9.0 s, more than a batch may hold \(8.0 s\); raise"):
+        DurationBatchSampler([1.0, 9.0], 8.0)
+
+
+def test_no_utterances_give_no_batches() -> None:
+    sampler = DurationBatchSampler([], 8.0, seed=0, shard=Shard(0, 2))
+    assert list(sampler) == []
+    assert sampler.padding_share == 0
