@@ -9,6 +9,7 @@
 Command lines are modules too: `python -m asr` lists them.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from asr.errors import ASRError
     from asr.recognizer import Recognizer, Result
     from asr.transcript import Segment, Transcript
+
+# Threads that wait for each other give the processor away. Spinning, as OpenMP does by default, makes an LSTM on two
+# threads over a hundred times slower as soon as another program wants one of the cores. Read once, when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "ASRError": "asr.errors",

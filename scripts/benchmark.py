@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import torchaudio
-import yaml  # type: ignore[import-untyped]  # ships no types
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
@@ -165,7 +165,10 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     with TemporaryDirectory() as folder:
         setup = _prepare(arguments, Path(folder))
-        measurements = [measurement for part in arguments.parts for measurement in PARTS[part](setup)]
+        measurements = []
+        for measurement in (each for part in arguments.parts for each in PARTS[part](setup)):
+            print("measured:", *filter(None, _row(measurement)), file=sys.stderr)  # a full run takes minutes
+            measurements.append(measurement)
     machine = describe_machine()
     if arguments.json:
         print(json.dumps({"machine": machine, "measurements": [asdict(row) for row in measurements]}, indent=2))

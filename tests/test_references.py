@@ -56,7 +56,7 @@ def cosine_transform(log_mels: Array) -> Array:
 
 def standardize(features: Array) -> Array:
     """Give each column mean 0 and variance 1."""
-    return np.asarray((features - features.mean(axis=0)) / np.sqrt(features.var(axis=0) + 1e-5))
+    return np.asarray((features - features.mean(axis=0)) / np.sqrt(features.var(axis=0).mean() + 1e-5))
 
 
 def test_log_mels_are_those_of_an_explicit_fourier_matrix() -> None:
