@@ -7,19 +7,17 @@ lives in `--trainer.default_root_dir`: checkpoints, TensorBoard logs, and the bu
 
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from asr.cli import configure_logging, run_verb
 from asr.data.datamodule import SpeechDataModule
-from asr.training.callbacks import EMAWeights, SaveBundle
+from asr.training.callbacks import build_callbacks
 from asr.training.module import CTCTrainingModule
 from asr.training.precision import choose_precision
 
@@ -38,6 +36,7 @@ _IDLE_WARNINGS = (
     r"\s+By default only one JsonargparseDeprecationWarning|\s+.* was deprecated in v4",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     "You're using the WeightAveraging callback with a model that overrides the configure_model callback",
+    "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
     "LightningCLI's args parameter is intended to run from within Python",
     "The '.*' does not have many workers",
     "Checkpoint directory .* exists and is not empty",
@@ -63,6 +62,12 @@ class TrainCLI(LightningCLI):
         parser.add_argument(
             "--checkpoint_minutes", type=float, default=5.0, help="Minutes between checkpoints to go on from."
         )
+        parser.add_argument(
+            "--patience",
+            type=int,
+            default=0,
+            help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
+        )
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
@@ -75,19 +80,13 @@ class TrainCLI(LightningCLI):
             config["precision"] = choose_precision(config["accelerator"])
         if config["logger"] is None:
             config["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
-        callbacks += [LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
-        if settings["ema_decay"] > 0:
-            callbacks.append(EMAWeights(settings["ema_decay"]))
-        callbacks += [
-            ModelCheckpoint(folder / "checkpoints", "best", "val_wer", enable_version_counter=False),
-            ModelCheckpoint(
-                folder / "checkpoints",
-                "last",
-                train_time_interval=timedelta(minutes=settings["checkpoint_minutes"]),
-                enable_version_counter=False,
-            ),
-        ]
-        return super()._instantiate_trainer(config, callbacks)
+        added = build_callbacks(
+            folder,
+            ema_decay=settings["ema_decay"],
+            checkpoint_minutes=settings["checkpoint_minutes"],
+            patience=settings["patience"],
+        )
+        return super()._instantiate_trainer(config, [*callbacks, *added])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             seed_everything_default=0,
             trainer_defaults=_TRAINER_DEFAULTS,
             save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "asr train"},
         )
         return 0
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pytorch_lightning import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asr.bundle import load_bundle
+from asr.data.datamodule import SpeechDataModule
 from asr.data.manifest import read_manifest
 from asr.metrics import word_error_rate
 from asr.recognizer import Recognizer
@@ -67,7 +69,9 @@ def losses(run: Path) -> dict[int, float]:
     return {event.step: event.value for event in events.Scalars("train_loss")}
 
 
-def test_a_run_learns_the_tones_and_its_bundle_reads_them(tones: Path, tmp_path: Path) -> None:
+def test_a_run_learns_the_tones_and_its_bundle_reads_them(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments(tones, tmp_path)) == 0
     utterances = read_manifest(tones / "validation.jsonl")
     recognizer = Recognizer.from_bundle(tmp_path / "bundle", device="cpu")
@@ -82,6 +86,11 @@ def test_a_run_learns_the_tones_and_its_bundle_reads_them(tones: Path, tmp_path:
         *events["scalars"]
     }
     assert "val_texts/text_summary" in events["tensors"]
+    # The other commands read the same figure from the checkpoint.
+    measured = arguments(tones, tmp_path, f"--data.test={tones / 'validation.jsonl'}")[1:]
+    for command, part in (("validate", "val"), ("test", "test")):
+        assert main([command, *measured, f"--ckpt_path={tmp_path / 'checkpoints' / 'best.ckpt'}"]) == 0
+        assert re.search(rf"{part}_wer\W+{wer:.4g}", capsys.readouterr().out)
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tones: Path, tmp_path: Path) -> None:
@@ -103,6 +112,21 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tones: Path, tmp_path
     assert parts == whole
     weights = [load_bundle(tmp_path / run / "bundle").model.state_dict() for run in ("whole", "parts")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_training_stops_early_when_the_error_rate_no_longer_falls(tones: Path, tmp_path: Path) -> None:
+    still = ("--model.optimizer.learning_rate=1e-9", "--patience=2", "--trainer.max_epochs=50")
+    assert main(arguments(tones, tmp_path, *still)) == 0
+    assert load_bundle(tmp_path / "bundle").training["epoch"] == 0
+    assert max(losses(tmp_path)) < 4 * 20
+
+
+def test_a_manifest_is_drawn_as_often_as_its_weight_says(tones: Path) -> None:
+    manifests = [str(tones / "train.jsonl"), str(tones / "validation.jsonl")]
+    data = SpeechDataModule(manifests, manifests[1], train_weights=[0.0, 3.0], num_workers=0)
+    data.setup("fit")
+    names = [name for batch in data.train_dataloader() for name in batch.utterance_ids]
+    assert Counter(names) == dict.fromkeys([f"validation-{number:03d}" for number in range(10)], 3)
 
 
 def test_two_processes_train_together(tones: Path, tmp_path: Path) -> None:

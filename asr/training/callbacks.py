@@ -3,13 +3,14 @@
 import logging
 import platform
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Callback, WeightAveraging
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
@@ -19,6 +20,32 @@ from asr.training.card import render_card
 from asr.training.module import CTCTrainingModule
 
 _log = logging.getLogger(__name__)
+
+
+def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float, patience: int) -> list[Callback]:
+    """Put together what every run does besides learning.
+
+    Args:
+        folder: Where the run lives.
+        ema_decay: Share of the averaged weights that each update keeps, in [0, 1); 0 for no average.
+        checkpoint_minutes: Minutes between checkpoints to go on from.
+        patience: Validations without a lower word error rate after which training stops; 0 for never.
+
+    Returns:
+        The callbacks, in the order that they need.
+    """
+    callbacks: list[Callback] = [LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
+    if ema_decay > 0:
+        callbacks.append(EMAWeights(ema_decay))
+    if patience > 0:
+        callbacks.append(EarlyStopping("val_wer", patience=patience))
+    checkpoints = folder / "checkpoints"
+    interval = timedelta(minutes=checkpoint_minutes)
+    return [
+        *callbacks,
+        ModelCheckpoint(checkpoints, "best", "val_wer", enable_version_counter=False),
+        ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False),
+    ]
 
 
 class EMAWeights(WeightAveraging):
