@@ -87,7 +87,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=_positive_count,
+        type=positive_count,
         metavar="N",
         help="Processor threads to compute with. Default: as many as PyTorch chooses.",
     )
@@ -114,8 +114,18 @@ def _positive_seconds(text: str) -> float:
     return seconds
 
 
-def _positive_count(text: str) -> int:
-    """Read a count of at least one from the command line."""
+def positive_count(text: str) -> int:
+    """Read a count of at least one from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The count.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no whole number of at least 1.
+    """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

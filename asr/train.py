@@ -111,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             SpeechDataModule,
             args=None if argv is None else list(argv),
             seed_everything_default=0,
+            auto_configure_optimizers=False,
             trainer_defaults=_TRAINER_DEFAULTS,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": "asr train"},

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from asr.cli import configure_logging, run_verb
+from asr.cli import configure_logging, positive_count, run_verb
 from asr.data.corpora import READERS, Entry, Record, Rejection
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError, ManifestError
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
+from asr.writers import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,11 +91,8 @@ def write_rejections(path: Path, rejections: Iterable[Rejection]) -> None:
         path: The JSONL file to write; empty if nothing was rejected, so that no older list is taken for this one.
         rejections: What to write.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(path.name + ".partial")
     lines = (json.dumps(asdict(rejection), ensure_ascii=False) for rejection in rejections)
-    partial_path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    partial_path.replace(path)
+    write_atomically(path, "".join(f"{line}\n" for line in lines))
 
 
 def _add_common_arguments(command: argparse.ArgumentParser, corpus: str | None) -> None:
@@ -115,7 +113,7 @@ def _add_common_arguments(command: argparse.ArgumentParser, corpus: str | None) 
     )
     command.add_argument(
         "--jobs",
-        type=_positive_count,
+        type=positive_count,
         default=os.cpu_count() or 1,
         metavar="N",
         help="Recordings to open at once. Default: one a processor.",
@@ -242,13 +240,6 @@ def _summarise(rejections: Sequence[Rejection]) -> str:
 def _count(things: Iterable[str]) -> str:
     """List things with their counts, the most frequent first."""
     return ", ".join(f"{thing} {count}" for thing, count in Counter(things).most_common())
-
-
-def _positive_count(text: str) -> int:
-    """Read a count of at least one from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 
 from asr.errors import ManifestError
 from asr.units import Seconds
+from asr.writers import write_atomically
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
     """
     folder = path.parent.resolve()
     lines = [json.dumps(_to_fields(utterance, folder), ensure_ascii=False) for utterance in utterances]
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    partial.replace(path)
+    write_atomically(path, "".join(f"{line}\n" for line in lines))
     return len(lines)
 
 
