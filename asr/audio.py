@@ -314,8 +314,8 @@ def _open_media(stack: ExitStack, file: SimpleNamespace, name: str) -> _Recordin
     except ImportError as error:
         raise MissingExtraError(f'{name}: only PyAV reads this file; run: pip install "asr[media]"') from error
     try:
-        container = stack.enter_context(av.open(file, "r", metadata_errors="replace"))
-    except av.FFmpegError as error:
+        container = stack.enter_context(av.open(file, "r"))
+    except (av.FFmpegError, UnicodeDecodeError) as error:  # the latter for tags that are not UTF-8, before PyAV 19
         raise AudioError(f"{name}: truncated or damaged in its header; copy or record it again") from error
     if not container.streams.audio:
         raise AudioError(f"{name}: holds no audio stream; expected a recording")
