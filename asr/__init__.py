@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from asr.recognizer import Recognizer, Result
     from asr.transcript import Segment, Transcript
 
-# Threads that wait for each other give the processor away. Spinning, as OpenMP does by default, makes an LSTM on two
-# threads over a hundred times slower as soon as another program wants one of the cores. Read once, when torch loads.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# How long a thread of OpenMP waits for the others before it gives the processor away. The layers of an LSTM meet at
+# every frame: giving way at once (OMP_WAIT_POLICY=PASSIVE) halves their speed, and waiting as long as the default makes
+# them a hundred times slower once another program wants one of the cores. Read once, when torch loads.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _HOMES = {
     "ASRError": "asr.errors",
