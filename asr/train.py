@@ -47,6 +47,11 @@ _IDLE_WARNINGS = (
 class TrainCLI(LightningCLI):
     """The flags of training, and the callbacks that every run has."""
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Offer what a run can do; recognition has a command line of its own."""
+        return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name != "predict"}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the settings that are neither the model's, the data's nor the trainer's.
 
