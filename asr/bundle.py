@@ -66,6 +66,7 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     """Write the files of a bundle into an empty folder."""
     weights = {name: tensor.detach().cpu().half().contiguous() for name, tensor in bundle.model.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
     config = {
         "format_version": FORMAT_VERSION,
         "network": asdict(bundle.model.config),
