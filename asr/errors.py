@@ -1,13 +1,15 @@
 """Every error that a user can cause, as one tree.
 
     ASRError
-    ├── AudioError        a recording that cannot be read, or holds no usable signal
-    ├── ManifestError     a manifest line, or the utterance it names, that cannot be used
-    ├── VocabularyError   text with characters outside the alphabet
-    ├── BundleError       a model folder whose files are missing or disagree
-    ├── DeviceError       a device to compute on that this machine lacks
-    ├── TrainingError     a training run that cannot start or go on
-    └── MissingExtraError an optional package that is not installed
+    ├── AudioError         a recording that cannot be read, or holds no usable signal
+    ├── ManifestError      a manifest line, or the utterance it names, that cannot be used
+    ├── VocabularyError    text with characters outside the alphabet
+    ├── AlignmentError     a text that cannot have been spoken in its recording
+    ├── LanguageModelError a language model, or the text for one, that cannot be used
+    ├── BundleError        a model folder whose files are missing or disagree
+    ├── DeviceError        a device to compute on that this machine lacks
+    ├── TrainingError      a training run that cannot start or go on
+    └── MissingExtraError  an optional package that is not installed
 
 A message names the thing, the value found, what was expected and the remedy, in one line.
 The command lines print it on stderr and exit with status 2.
@@ -28,6 +30,14 @@ class ManifestError(ASRError):
 
 class VocabularyError(ASRError):
     """A text holds characters that the alphabet lacks."""
+
+
+class AlignmentError(ASRError):
+    """A text cannot have been spoken in its recording."""
+
+
+class LanguageModelError(ASRError):
+    """A language model, or the text to make one from, cannot be used."""
 
 
 class BundleError(ASRError):

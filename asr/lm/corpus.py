@@ -1,0 +1,126 @@
+"""Text as a language model is estimated from it: one sentence a line, as one array of word ids.
+
+Each sentence stands between `<s>` and `</s>`; a word outside the vocabulary is `<unk>`. A text is read once, so it
+may be a pipe, and takes four bytes a word.
+"""
+
+import bz2
+import gzip
+import lzma
+import zlib
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import LanguageModelError
+from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS
+
+_OPENERS: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Sentences as numbers.
+
+    Attributes:
+        words: The word of each id: `<unk>`, `<s>`, `</s>`, then the vocabulary, sorted by code points.
+        word_ids: All sentences, one after the other, each from `<s>` to `</s>`; uint32.
+    """
+
+    words: tuple[str, ...]
+    word_ids: NDArray[np.uint32]
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Read the lines of a text file.
+
+    Args:
+        path: A file in UTF-8, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked on the way.
+
+    Yields:
+        The lines, with their ends.
+
+    Raises:
+        LanguageModelError: If the file is missing, damaged or not in UTF-8.
+    """
+    number = 0
+    try:
+        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                yield line
+                number += 1
+    except UnicodeDecodeError as error:
+        raise LanguageModelError(f"{path}: no UTF-8 soon after line {number} ({error}); convert it") from error
+    except FileNotFoundError as error:
+        raise LanguageModelError(f"{path}: no such file; expected text, plain or .gz, .xz, .bz2") from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise LanguageModelError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from error
+
+
+def encode_corpus(
+    sentences: Iterable[Sequence[str]], *, vocabulary_size: int | None = None, min_count: int = 1
+) -> Corpus:
+    """Turn sentences into numbers and choose the vocabulary.
+
+    Args:
+        sentences: The words of each; a sentence without words is left out.
+        vocabulary_size: Most words to keep, the most frequent ones, equals by code points; all if None.
+        min_count: How often a word must occur to be kept.
+
+    Returns:
+        The corpus; `<unk>` stands for the words that were not kept.
+
+    Raises:
+        LanguageModelError: If there is not one word, none is kept, or `<s>` or `</s>` is among them.
+    """
+    ids = number_words(SPECIAL_WORDS)
+    tokens = array("I")
+    num_sentences = 0
+    for words in sentences:
+        if words:
+            num_sentences += 1
+            tokens.append(BEGIN)
+            tokens.extend(map(ids.__getitem__, words))
+            tokens.append(END)
+    encoded = np.frombuffer(tokens, np.uint32) if tokens else np.zeros(0, np.uint32)
+    counts = np.bincount(encoded, minlength=len(ids))
+    if not num_sentences:
+        raise LanguageModelError("the text holds no words; expected one sentence a line")
+    if counts[BEGIN] > num_sentences or counts[END] > num_sentences:
+        raise LanguageModelError("the text holds <s> or </s> as words; remove them, they are added to every line")
+    kept = _choose_words(list(ids), counts, vocabulary_size, min_count)
+    table = np.zeros(len(ids), np.uint32)
+    table[[ids[word] for word in kept]] = np.arange(len(kept))
+    return Corpus(tuple(kept), table[encoded])
+
+
+def number_words(words: Iterable[str] = ()) -> defaultdict[str, int]:
+    """Number words as they are first met.
+
+    Args:
+        words: Those to begin with.
+
+    Returns:
+        A dictionary in which each new word that is looked up gets the next number.
+    """
+    ids: defaultdict[str, int] = defaultdict(int, {word: index for index, word in enumerate(words)})
+    ids.default_factory = ids.__len__
+    return ids
+
+
+def _choose_words(words: list[str], counts: NDArray[np.int64], size: int | None, min_count: int) -> list[str]:
+    """Return the special words and those that are frequent enough, sorted."""
+    first = len(SPECIAL_WORDS)
+    frequent = [
+        (-int(count), word) for word, count in zip(words[first:], counts[first:], strict=True) if count >= min_count
+    ]
+    kept = sorted(word for _, word in sorted(frequent)[:size])
+    if not kept:
+        raise LanguageModelError(f"no word occurs {min_count} times; expected at least one (lower the minimal count)")
+    return [*SPECIAL_WORDS, *kept]

@@ -1,0 +1,214 @@
+"""Estimate an n-gram language model from text, make it small, and measure it.
+
+TEXT holds one sentence a line, plain or compressed (.gz, .xz, .bz2). The model goes to the file that OUTPUT names: one
+that ends in .arpa or .arpa.gz is in ARPA form, which every toolkit reads; any other is the small binary form of this
+package, and gets the ending .safetensors.
+"""
+
+import argparse
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from asr.cli import configure_logging, positive_count, run_verb
+from asr.errors import LanguageModelError
+from asr.lm.arpa import open_model, write_arpa
+from asr.lm.corpus import encode_corpus, read_lines
+from asr.lm.counts import count_ngrams
+from asr.lm.kneser_ney import estimate, measure_frequencies
+from asr.lm.ngram import NGramLM
+from asr.lm.perplexity import measure_perplexity
+from asr.lm.pruning import find_threshold, measure_costs, prune
+from asr.text import normalize_text
+
+_log = logging.getLogger("asr.train_lm")
+_BINARY = ".safetensors"
+_ARPA = (".arpa", ".arpa.gz")
+_BYTES_PER_MEGABYTE = 1_000_000
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line.
+
+    Returns:
+        The parser behind `python -m asr.train_lm`.
+    """
+    parser = argparse.ArgumentParser(prog="asr train_lm", description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("text", type=Path, nargs="*", default=[], metavar="TEXT", help="Files of sentences.")
+    source.add_argument(
+        "--convert", type=Path, metavar="FILE", help="Take this model instead of text: ARPA, or the binary form."
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="File to write the model to.")
+    parser.add_argument("--arpa", type=Path, metavar="FILE", help="Write it in ARPA form too; .gz compresses it.")
+    _add_estimation_arguments(parser)
+    parser.add_argument(
+        "--prune",
+        type=_positive_number,
+        default=0.0,
+        metavar="THRESHOLD",
+        help="Leave out n-grams without which the perplexity grows by less than this fraction. Default: keep all.",
+    )
+    parser.add_argument(
+        "--max-size",
+        type=_positive_number,
+        metavar="MB",
+        help="Prune until the binary form has at most so many million bytes. Default: any size.",
+    )
+    parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
+    parser.add_argument("--raw", action="store_true", help="Take the words as they are, and normalise no text.")
+    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
+    return parser
+
+
+def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that matter where a model is estimated from text."""
+    parser.add_argument(
+        "--order",
+        type=positive_count,
+        default=3,
+        metavar="N",
+        help="Words in the longest n-grams. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--vocabulary-size", type=positive_count, metavar="N", help="Keep the N most frequent words. Default: all."
+    )
+    parser.add_argument(
+        "--min-count",
+        type=positive_count,
+        default=1,
+        metavar="N",
+        help="Keep words that occur at least N times. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--cutoffs",
+        type=_whole_numbers,
+        default=(0,),
+        metavar="N,N,...",
+        help="For each order, how often an n-gram may occur and yet be left out; the last holds for all higher orders. "
+        "The first must be 0 (see --min-count). Default: 0.",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train a language model and print its figures.
+
+    Args:
+        argv: The flags; those of the process if None.
+
+    Returns:
+        The exit status (see `asr.cli`).
+    """
+    arguments = build_parser().parse_args(argv)
+    configure_logging(quiet=arguments.quiet)
+    return run_verb(lambda: _train(arguments))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Make the model, write it, and report on what was written."""
+    output = _complete_name(arguments.output)
+    for path in (output, arguments.arpa):
+        if path:  # a folder that cannot be made is better known before the work than after it
+            path.parent.mkdir(parents=True, exist_ok=True)
+    held_out = _read_held_out(arguments) if arguments.held_out else []
+    model, history_probs = (open_model(arguments.convert), None) if arguments.convert else _estimate(arguments)
+    model = _shrink(model, history_probs, arguments)
+    if arguments.arpa:
+        write_arpa(arguments.arpa, model)
+    if output.suffix == _BINARY:
+        model.save(output)
+        model = NGramLM.load(output)  # what is measured is what others will open
+    else:
+        write_arpa(output, model)
+    ngrams = " + ".join(f"{count:,}" for count in model.counts)
+    print(f"{output}: {output.stat().st_size / _BYTES_PER_MEGABYTE:.2f} MB, order {model.order}, {ngrams} n-grams")
+    if held_out:
+        print(_describe_fit(model, held_out))
+    return 0
+
+
+def _estimate(arguments: argparse.Namespace) -> tuple[NGramLM, NDArray[np.float64]]:
+    """Estimate the whole model from text, and how often each of its n-grams occurs."""
+    corpus = encode_corpus(
+        tqdm(_read_sentences(arguments.text, arguments), "reading", unit=" sentences", **_bar(arguments)),
+        vocabulary_size=arguments.vocabulary_size,
+        min_count=arguments.min_count,
+    )
+    with tqdm(desc="counting", total=arguments.order, unit=" orders", **_bar(arguments)) as bar:
+        levels = count_ngrams(corpus, arguments.order, bar.update)
+    return estimate(corpus.words, levels, arguments.cutoffs), measure_frequencies(levels, arguments.cutoffs)
+
+
+def _read_sentences(paths: Iterable[Path], arguments: argparse.Namespace) -> Iterator[list[str]]:
+    """Read the words of each line."""
+    for path in paths:
+        for line in read_lines(path):
+            yield (line if arguments.raw else normalize_text(line)).split()
+
+
+def _read_held_out(arguments: argparse.Namespace) -> list[list[str]]:
+    """Read the text to measure on, before the work, so that a mistake in it is told at once."""
+    sentences = [words for words in _read_sentences([arguments.held_out], arguments) if words]
+    if not sentences:
+        raise LanguageModelError(f"{arguments.held_out}: holds no words; expected one sentence a line")
+    return sentences
+
+
+def _shrink(model: NGramLM, history_probs: NDArray[np.float64] | None, arguments: argparse.Namespace) -> NGramLM:
+    """Prune as much as was asked for."""
+    if not (arguments.prune or arguments.max_size):
+        return model
+    _log.info("pruning %s n-grams", f"{len(model.log_probs):,}")
+    costs = measure_costs(model, history_probs)
+    threshold = arguments.prune
+    if arguments.max_size:
+        threshold = max(threshold, find_threshold(model, costs, int(arguments.max_size * _BYTES_PER_MEGABYTE)))
+    return prune(model, costs, threshold)
+
+
+def _describe_fit(model: NGramLM, held_out: Sequence[Sequence[str]]) -> str:
+    """Say how well the model predicts text."""
+    fit = measure_perplexity(model, held_out)
+    return (
+        f"held out: perplexity {fit.including_unknown:.2f}, {fit.excluding_unknown:.2f} without unknown words, "
+        f"which are {fit.unknown_rate:.2%} of {fit.num_words:,}"
+    )
+
+
+def _bar(arguments: argparse.Namespace) -> dict[str, Any]:  # the keywords of tqdm are of many types
+    """Choose how progress is shown: on a terminal, and gone when it is done."""
+    return {"disable": True if arguments.quiet else None, "leave": False}
+
+
+def _complete_name(path: Path) -> Path:
+    """Return the file to write, with the ending of its form."""
+    return path if path.name.endswith((_BINARY, *_ARPA)) else path.with_name(path.name + _BINARY)
+
+
+def _positive_number(text: str) -> float:
+    """Read a positive number from the command line."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers between commas from the command line."""
+    numbers = text.split(",")
+    if not all(number.isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers, such as 0,0,1")
+    return tuple(map(int, numbers))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
