@@ -1,7 +1,9 @@
 """Recurrent speech recognition: a recording in, its words out.
 
-    audio → features → model → decoding → transcript → writers       what happens to a recording
-    data → training → bundle → recognizer                            how a recogniser comes to be
+    audio → segmentation → features → model → decoding → alignment → transcript → writers
+                                                    what happens to a recording, in the recognizer
+    data → training → bundle                        how an acoustic model comes to be
+    lm                                              how a language model does
 
     >>> from asr import Recognizer
     >>> Recognizer.from_bundle().transcribe("data/samples/weather.flac").text  # doctest: +SKIP
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asr.errors import ASRError
     from asr.recognizer import Recognizer, Result
-    from asr.transcript import Segment, Transcript
+    from asr.transcript import Segment, Transcript, Word
 
 # How long a thread of OpenMP waits for the others before it gives the processor away. The layers of an LSTM meet at
 # every frame. One utterance at a time on two idle cores: 274 s of audio a second with this count, 202 with the default
@@ -32,9 +34,10 @@ _HOMES = {
     "Result": "asr.recognizer",
     "Segment": "asr.transcript",
     "Transcript": "asr.transcript",
+    "Word": "asr.transcript",
 }
 
-__all__ = ["ASRError", "Recognizer", "Result", "Segment", "Transcript"]
+__all__ = ["ASRError", "Recognizer", "Result", "Segment", "Transcript", "Word"]
 
 
 def __getattr__(name: str) -> Any:  # Any: the public names are of several kinds

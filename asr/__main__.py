@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 COMMANDS = {
     "transcribe": "Write down what is said in recordings.",
+    "align": "Find when each word of a known text is spoken.",
     "train": "Train a model on recordings and their texts.",
     "train_lm": "Train a language model on text.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",

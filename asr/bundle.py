@@ -1,7 +1,8 @@
 """A trained recogniser as a folder: `model.safetensors`, `config.json`, `tokenizer.json` and a model card, `README.md`.
 
-Tensors and JSON only, nothing is unpickled. Weights are kept in half precision and computed with in single: that
-halves the size and moves log-probabilities by less than a thousandth.
+A language model, `lm.safetensors`, may stand beside them. Tensors and JSON only, nothing is unpickled. Weights are kept
+in half precision and computed with in single: that halves the size and moves log-probabilities by less than a
+thousandth.
 """
 
 import json
@@ -10,18 +11,26 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from asr.errors import BundleError, VocabularyError
+from asr.alignment import WordTiming
+from asr.confidence import ConfidenceCalibration
+from asr.decoding import DecodingConfig
+from asr.errors import BundleError, LanguageModelError, VocabularyError
 from asr.features import MFCCConfig
+from asr.lm.ngram import NGramLM
 from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import CharTokenizer
 
 FORMAT_VERSION = 1
+LM_FILE = "lm.safetensors"
+ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
+
+_Settings = TypeVar("_Settings", DecodingConfig, WordTiming, ConfidenceCalibration)
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,19 @@ class Bundle:
         model: The acoustic model.
         tokenizer: The alphabet of its output.
         training: How it came to be, as plain JSON data; for people to read.
+        decoding: How its log-probabilities are read.
+        timing: How far its tokens stand from the borders of words.
+        confidence: What its posteriors say about being right.
+        lm: The language model that helps the decoder; `None` if there is none.
     """
 
     model: AcousticModel
     tokenizer: CharTokenizer
     training: Mapping[str, Any] = field(default_factory=dict)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    timing: WordTiming = field(default_factory=WordTiming)
+    confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
+    lm: NGramLM | None = None
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
@@ -70,9 +87,14 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     config = {
         "format_version": FORMAT_VERSION,
         "network": asdict(bundle.model.config),
+        "decoding": asdict(bundle.decoding),
+        "timing": asdict(bundle.timing),
+        "confidence": asdict(bundle.confidence),
         "training": dict(bundle.training),
     }
     _write_json(folder / "config.json", config)
+    if bundle.lm is not None:
+        bundle.lm.save(folder / LM_FILE)
     tokenizer = {"format_version": FORMAT_VERSION, "characters": list(bundle.tokenizer.characters)}
     _write_json(folder / "tokenizer.json", tokenizer)
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -96,7 +118,59 @@ def load_bundle(folder: Path) -> Bundle:
     tokenizer = _parse_tokenizer(folder / "tokenizer.json")
     model = _build_model(folder / "config.json", config.get("network"), tokenizer.vocabulary_size)
     _load_weights(folder / "model.safetensors", model)
-    return Bundle(model.eval(), tokenizer, config.get("training", {}))
+    return Bundle(
+        model.eval(),
+        tokenizer,
+        config.get("training", {}),
+        _build_settings(folder, config, "decoding", DecodingConfig),
+        _build_settings(folder, config, "timing", WordTiming),
+        _build_settings(folder, config, "confidence", ConfidenceCalibration),
+        _load_lm(folder / LM_FILE),
+    )
+
+
+def update_settings(
+    folder: Path,
+    *,
+    decoding: DecodingConfig | None = None,
+    timing: WordTiming | None = None,
+    confidence: ConfidenceCalibration | None = None,
+    lm: NGramLM | None = None,
+) -> None:
+    """Change how a bundle on disk is used, and nothing else in it; what is not given stays.
+
+    Args:
+        folder: The bundle.
+        decoding: How its log-probabilities are read.
+        timing: How far its tokens stand from the borders of words.
+        confidence: What its posteriors say about being right.
+        lm: The language model.
+
+    Raises:
+        BundleError: If the folder holds no bundle of this version.
+    """
+    config = _read_json(folder / "config.json")
+    given = {"decoding": decoding, "timing": timing, "confidence": confidence}
+    config.update({name: asdict(settings) for name, settings in given.items() if settings is not None})
+    if lm is not None:
+        lm.save(folder / LM_FILE)
+    _write_json(folder / "config.json", config)
+
+
+def _build_settings(folder: Path, config: Mapping[str, Any], name: str, settings_type: type[_Settings]) -> _Settings:
+    """Read one section of `config.json`; the defaults if it is not there."""
+    try:
+        return settings_type(**config.get(name, {}))
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{folder / 'config.json'}: {name} does not fit this version of asr ({error})") from error
+
+
+def _load_lm(path: Path) -> NGramLM | None:
+    """Open the language model, if there is one."""
+    try:
+        return NGramLM.load(path) if path.exists() else None
+    except LanguageModelError as error:
+        raise BundleError(str(error)) from error
 
 
 def _build_model(path: Path, fields: object, vocabulary_size: int) -> AcousticModel:
@@ -150,5 +224,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
-    """Write a JSON object for people and programs alike."""
-    path.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a JSON object for people and programs alike, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)

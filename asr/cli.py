@@ -1,22 +1,31 @@
-"""What every command line shares: the flags of the recogniser, messages on stderr, and exit statuses.
+"""What every command line shares: messages and progress on stderr, and exit statuses.
 
 Statuses: 0 done, 1 done except for the recordings named on stderr, 2 stopped by a mistake of input or set-up,
-130 interrupted from the keyboard, 141 the reader of stdout went away (`... | head`).
+130 interrupted from the keyboard, 141 the reader of stdout went away (`... | head`), 143 told to end (SIGTERM).
 """
 
 import argparse
 import logging
-import math
 import os
+import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
 
 from asr.errors import ASRError
+from asr.units import Seconds
 
 _STATUS_MISTAKE = 2
 _STATUS_INTERRUPTED = 130
 _STATUS_BROKEN_PIPE = 141
+_STATUS_TERMINATED = 143
+
+_PROGRESS_DELAY: Seconds = 2.0  # work that is done sooner shows no bar
+
+
+class _Terminated(BaseException):
+    """The process was told to end."""
 
 
 def configure_logging(*, quiet: bool) -> None:
@@ -54,44 +63,63 @@ def run_verb(body: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _STATUS_INTERRUPTED
+    except _Terminated:
+        sys.stderr.write("terminated\n")
+        return _STATUS_TERMINATED
     except (ASRError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return _STATUS_MISTAKE
     return status
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose a recogniser and how it runs.
+@contextmanager
+def stop_at_sigterm() -> Generator[None]:
+    """Let SIGTERM stop the work as Ctrl-C does, so that what is unfinished is cleared away; for the main thread.
+
+    Not part of `run_verb`, for training answers SIGTERM in its own way.
+
+    Yields:
+        Nothing.
+    """
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def show_progress(total: Seconds | None, *, visible: bool) -> Generator[Callable[[Seconds], None]]:
+    """Show on stderr how much audio is done, once it takes longer than a moment.
 
     Args:
-        parser: Gains `--model`, `--device`, `--batch-duration`, `--threads` and `--quiet`.
+        total: Seconds of audio; `None` if that is not known.
+        visible: Whether anybody watches.
+
+    Yields:
+        A function to call with the seconds of audio newly done.
     """
-    parser.add_argument(
-        "--model",
-        type=Path,
-        metavar="DIR",
-        help="Folder of the model to use. Default: the English model that comes with the package.",
-    )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="Where to compute; auto takes a CUDA device if there is one. Default: %(default)s.",
-    )
-    parser.add_argument(
-        "--batch-duration",
-        type=_positive_seconds,
-        default=160.0,
-        metavar="SECONDS",
-        help="Most seconds of audio recognised at once, padding among them; bounds the memory. Default: %(default)s.",
-    )
-    parser.add_argument(
-        "--threads",
-        type=positive_count,
-        metavar="N",
-        help="Processor threads to compute with. Default: as many as PyTorch chooses.",
-    )
-    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
+    if not visible:
+        yield lambda seconds: None
+        return
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    shape = "{percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of audio [{elapsed}<{remaining}]"
+    bar_format = shape if total else "{n:.0f} s of audio [{elapsed}]"
+    with (
+        tqdm(total=total, delay=_PROGRESS_DELAY, bar_format=bar_format, leave=False, file=sys.stderr) as bar,
+        logging_redirect_tqdm([logging.getLogger("asr")]),
+    ):
+
+        def advance(seconds: Seconds) -> None:
+            bar.update(seconds)
+
+        yield advance
 
 
 class _LevelFormatter(logging.Formatter):
@@ -101,17 +129,6 @@ class _LevelFormatter(logging.Formatter):
         """Lay out one message."""
         message = super().format(record)
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
-
-
-def _positive_seconds(text: str) -> float:
-    """Read a duration from the command line."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return seconds
 
 
 def positive_count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Measure a model on a manifest: word and character error rates per corpus, with intervals, and the speed.
+"""Measure a model on a manifest: error rates per corpus, with intervals, the speed, and what its confidence is worth.
 
 Recordings that cannot be recognised are named on stderr, left out of the figures, and make the exit status 1.
 """
@@ -8,12 +8,23 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from asr.cli import add_model_arguments, configure_logging, run_verb
+from asr.cli import configure_logging, run_verb
+from asr.confidence import ConfidenceCalibration, JudgedWord, cross_calibrate, fit_calibration, recalibrate
 from asr.data.manifest import Utterance, read_manifest
-from asr.report import build_report, render_text, require_references
+from asr.errors import BundleError, ManifestError
+from asr.flags import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
+from asr.report import build_report, judge_words, render_text, report_confidence, require_references
+from asr.units import Seconds
 from asr.writers import write_atomically
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
+    from asr.transcript import Transcript
 
 _log = logging.getLogger("asr.evaluate")
 
@@ -35,7 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="JSONL file to write, with the reference, hypothesis and error counts of each utterance.",
     )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="Fit the confidence of words to these recordings and write that into the model. The error shown is that "
+        "of each half of the recordings under what the other half gives.",
+    )
     add_model_arguments(parser)
+    add_decoding_arguments(parser)
     return parser
 
 
@@ -59,8 +77,20 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     require_references(utterances)
     if arguments.output:  # a folder that cannot be made is better known before the work than after it
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    hypotheses, seconds_taken = _recognise(utterances, arguments)
-    report = build_report(utterances, hypotheses, seconds_taken)
+    if arguments.calibrate and not arguments.model:
+        raise BundleError("--calibrate changes a model, and none is named; give its folder with --model")
+    bundle = open_bundle(arguments)
+    # The posteriors as they are; what the calibration makes of them is worked out below.
+    recognizer = open_recognizer(arguments, replace(bundle, confidence=ConfidenceCalibration()))
+    transcripts, seconds_taken = _recognise(recognizer, utterances, arguments.batch_duration)
+    judged = [judge_words(u.text, t) for u, t in zip(utterances, transcripts, strict=True) if t is not None]
+    if arguments.calibrate:
+        after = _calibrate(judged, arguments.model)
+    else:
+        after = [recalibrate(words, bundle.confidence) for words in judged]
+    hypotheses = [transcript.text if transcript else None for transcript in transcripts]
+    confidence = report_confidence(list(chain(*judged)), list(chain(*after)))
+    report = build_report(utterances, hypotheses, seconds_taken, confidence)
     if arguments.output:
         lines = [json.dumps(score.to_dict(), ensure_ascii=False) for score in report.scores]
         write_atomically(arguments.output, "".join(f"{line}\n" for line in lines))
@@ -68,24 +98,33 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 1 if report.failed else 0
 
 
-def _recognise(utterances: Sequence[Utterance], arguments: argparse.Namespace) -> tuple[list[str | None], float]:
-    """Return the recognised texts, None for each failure, and the seconds they took once the model was loaded."""
-    import torch
+def _calibrate(judged: Sequence[Sequence[JudgedWord]], folder: Path) -> list[list[JudgedWord]]:
+    """Fit the confidence of a model to what it recognised; return the words as each half is seen from the other."""
+    from asr.bundle import update_settings
 
-    from asr.recognizer import Recognizer
+    try:
+        after = cross_calibrate(judged)
+        calibration = fit_calibration(list(chain(*judged)))
+    except ValueError as error:
+        raise ManifestError(f"the confidence cannot be fitted: {error}; give more recordings") from error
+    update_settings(folder, confidence=calibration)
+    _log.info("wrote the calibration of confidence into %s", folder)
+    return after
 
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    recognizer = Recognizer.from_bundle(arguments.model, device=arguments.device)
+
+def _recognise(
+    recognizer: "Recognizer", utterances: Sequence[Utterance], batch_duration: Seconds
+) -> tuple[list["Transcript | None"], Seconds]:
+    """Return the transcripts, None for each failure, and the seconds they took."""
     _log.info("recognising %d recordings", len(utterances))
     started = time.perf_counter()
     sources = [utterance.audio_filepath for utterance in utterances]
-    results = list(recognizer.transcribe_many(sources, batch_duration=arguments.batch_duration))
+    results = list(recognizer.transcribe_many(sources, batch_duration=batch_duration))
     seconds_taken = time.perf_counter() - started
     for result in results:
         if result.error is not None:
             _log.error("%s", result.error)
-    return [result.transcript.text if result.transcript else None for result in results], seconds_taken
+    return [result.transcript for result in results], seconds_taken
 
 
 if __name__ == "__main__":

@@ -226,6 +226,30 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool], *, num_bins: int = 10) -> float:
+    """Measure how far confidences lie from how often they are right.
+
+    Source: Naeini et al. (2015), doi:10.1609/aaai.v29i1.9602.
+
+    Args:
+        confidences: The probability that each item is right, in [0, 1].
+        correct: Whether it is.
+        num_bins: Bins of equal width over [0, 1].
+
+    Returns:
+        The mean over all items of the difference, within their bin, of mean confidence and share of right items.
+
+    Raises:
+        ValueError: If there is no item, or there are not as many of the ones as of the others.
+    """
+    if not confidences or len(confidences) != len(correct):
+        raise ValueError(f"{len(confidences)} confidences for {len(correct)} items; expected as many, one at least")
+    values = np.asarray(confidences, dtype=np.float64)
+    bins = np.minimum((values * num_bins).astype(np.int64), num_bins - 1)
+    gaps = np.bincount(bins, values - np.asarray(correct, dtype=np.float64))  # summed over the items of each bin
+    return float(np.abs(gaps).sum()) / len(values)
+
+
 def _edit_path(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Edit]:
     """Walk back from the end of both sequences along the best score."""
     scores = _score_table(reference, hypothesis)

@@ -1,31 +1,37 @@
 """The composed path from recordings to transcripts.
 
-    sources → load_audio → batches of like length → AcousticModel → decoder → Transcript
+    sources → PieceReader → batches of like length → AcousticModel → decoder → alignment → words → Transcript
 
-Recordings are read a little ahead and put together by length, so that little is computed for padding; results come
-in the order of the sources. A source that cannot be read gives a result with an error and never stops the others.
+Pieces are put together by length, across recordings, so that little is computed for padding; results come in the order
+of the sources, each as soon as its last piece is done. A source that cannot be read gives a result with an error and
+never stops the others.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from asr.audio import AudioSource, load_audio, pad_waveforms
-from asr.bundle import Bundle, load_bundle
-from asr.decoding import Decoder, GreedyDecoder
-from asr.errors import ASRError, AudioError, DeviceError
-from asr.transcript import Segment, Transcript
+from asr.alignment import align, group_words
+from asr.audio import AudioSource, pad_waveforms
+from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
+from asr.confidence import calibrate
+from asr.decoding import Decoder, HotWord, build_decoder
+from asr.errors import ASRError, DeviceError
+from asr.explanation import SignalLevel, explain_no_words
+from asr.joining import join_segments
+from asr.reading import PieceReader, Reading
+from asr.segmentation import Segmenter, SegmenterConfig
+from asr.tokenizer import BLANK
+from asr.transcript import Alternative, Segment, Transcript, Word
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
-ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
-
-_FILES_AT_ONCE = 32
-# Recordings are sorted by length within this many batches; more would delay the first result.
+# Pieces are sorted by length within this many batches; more would delay the first result.
 _BATCHES_AHEAD = 4
 
 
@@ -45,24 +51,38 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Recording:
-    """A source that has been read, or the error that reading gave."""
+class _Heard:
+    """A piece that has been recognised, or the ending of a recording, which has a level and perhaps an error."""
 
+    index: int
     source: AudioSource
-    waveform: Tensor | None = None
+    overlap: Seconds = 0.0
+    segment: Segment | None = None
+    blank_posterior: float = 0.0
+    level: SignalLevel | None = None
     error: ASRError | None = None
 
 
 class Recognizer:
     """Turns recordings into transcripts."""
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto", decoder: Decoder | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        segmentation: SegmenterConfig | None = None,
+        hot_words: Sequence[HotWord] = (),
+        decoder: Decoder | None = None,
+    ) -> None:
         """Put a recogniser together.
 
         Args:
-            bundle: The acoustic model and its alphabet.
+            bundle: The acoustic model, its alphabet, and how both are used; `dataclasses.replace` changes a part.
             device: `cpu`, `cuda`, or `auto` for a CUDA device if there is one.
-            decoder: Reads the log-probabilities; greedy if not given.
+            segmentation: How long recordings are cut.
+            hot_words: Words and phrases to listen for.
+            decoder: Reads the log-probabilities; built as the bundle says if not given.
 
         Raises:
             DeviceError: If `cuda` is asked for and there is none, or the device is none of these.
@@ -74,7 +94,12 @@ class Recognizer:
         self.device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self.model = bundle.model.to(self.device).eval()
         self.tokenizer = bundle.tokenizer
-        self.decoder = decoder or GreedyDecoder()
+        self.decoder = decoder or build_decoder(bundle.decoding, bundle.tokenizer, bundle.lm, hot_words)
+        self._nbest = bundle.decoding.nbest
+        self._timing = bundle.timing
+        self._confidence = bundle.confidence
+        segmenter = Segmenter(segmentation or SegmenterConfig(), self.model.sample_rate)
+        self._reader = PieceReader(segmenter, self.model.sample_rate)
 
     @classmethod
     def from_bundle(cls, path: Path | str | None = None, *, device: str = "auto") -> "Recognizer":
@@ -92,7 +117,7 @@ class Recognizer:
     def transcribe(
         self, source: AudioSource, *, source_rate: int | None = None, channel: int | None = None
     ) -> Transcript:
-        """Recognise one recording.
+        """Recognise one recording of any length.
 
         Args:
             source: A path, a binary file object, or samples of shape `(num_samples,)` or
@@ -101,15 +126,31 @@ class Recognizer:
             channel: The channel to use, from 0; the mean of all if not given.
 
         Returns:
-            What was said.
+            What was said; if nothing was, it explains why.
 
         Raises:
-            ASRError: If the source cannot be read or is too short.
+            ASRError: If the source cannot be read.
         """
-        result = next(self.transcribe_many([source], source_rate=source_rate, channel=channel))
+        [result] = self.transcribe_many([source], source_rate=source_rate, channel=channel)
         if result.transcript is None:
-            raise result.error or AudioError(f"{source}: nothing was recognised")
+            raise result.error or ASRError(f"{source}: nothing was recognised")
         return result.transcript
+
+    def segments(
+        self, source: AudioSource, *, source_rate: int | None = None, channel: int | None = None
+    ) -> Iterator[Segment]:
+        """Recognise one recording bit by bit, while it is read.
+
+        Args:
+            source: As `transcribe` takes it.
+            source_rate: Samples per second of `source`, if it is samples.
+            channel: The channel to use, from 0; the mean of all if not given.
+
+        Yields:
+            What was said, in the order of time.
+        """
+        readings = self._reader.read([source], source_rate=source_rate, channel=channel)
+        yield from _join(self._hear(readings, batch_duration=0.0))
 
     def transcribe_many(
         self,
@@ -118,84 +159,138 @@ class Recognizer:
         batch_duration: Seconds = 160.0,
         source_rate: int | None = None,
         channel: int | None = None,
+        on_segment: Callable[[int, Segment], None] = lambda index, segment: None,
+        on_progress: Callable[[Seconds], None] = lambda seconds: None,
     ) -> Iterator[Result]:
         """Recognise recordings, several at once.
 
         Args:
             sources: As `transcribe` takes them; read as they are needed.
-            batch_duration: Padded seconds of audio in a batch at most; a longer recording goes alone.
+            batch_duration: Padded seconds of audio recognised at once at most.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            on_segment: Called with the place of a source and each of its segments, as they come.
+            on_progress: Called with the seconds of audio that have been done since the last call.
 
         Yields:
             A result for each source, in their order.
         """
-        limit = seconds_to_samples(batch_duration, self.model.sample_rate)
-        ahead: list[_Recording] = []
-        for recording in self._read_all(sources, source_rate, channel):
-            ahead.append(recording)
-            if sum(len(r.waveform) for r in ahead if r.waveform is not None) >= _BATCHES_AHEAD * limit:
-                yield from self._recognize(ahead, limit)
-                ahead = []
-        yield from self._recognize(ahead, limit)
-
-    def _read_all(
-        self, sources: Iterable[AudioSource], source_rate: int | None, channel: int | None
-    ) -> Iterator[_Recording]:
-        """Read recordings in order, a few at once, for decoders leave the interpreter free."""
-
-        def read(source: AudioSource) -> _Recording:
-            try:
-                waveform = load_audio(source, self.model.sample_rate, source_rate=source_rate, channel=channel)
-                self._require_frame(source, waveform)
-            except ASRError as error:
-                return _Recording(source, error=error)
-            return _Recording(source, waveform)
-
-        remaining = iter(sources)
-        with ThreadPoolExecutor() as pool:
-            while some := list(islice(remaining, _FILES_AT_ONCE)):
-                yield from pool.map(read, some)
-
-    def _require_frame(self, source: AudioSource, waveform: Tensor) -> None:
-        """Refuse a recording without a single frame."""
-        if len(waveform) < self.model.min_num_samples:
-            length = samples_to_seconds(len(waveform), self.model.sample_rate)
-            needed = samples_to_seconds(self.model.min_num_samples, self.model.sample_rate)
-            name = source if isinstance(source, str | Path) else "the recording"
-            raise AudioError(f"{name}: lasts {length:.4f} s, shorter than one frame of {needed:.4f} s; record more")
-
-    def _recognize(self, recordings: list[_Recording], limit: int) -> Iterator[Result]:
-        """Recognise recordings in batches of like length, and give the results in order."""
-        transcripts: dict[int, Transcript] = {}
-        for indices in _group_by_length(recordings, limit):
-            waveforms = [recordings[index].waveform for index in indices]
-            batch = self._recognize_batch([waveform for waveform in waveforms if waveform is not None])
-            transcripts.update(zip(indices, batch, strict=True))
-        for index, recording in enumerate(recordings):
-            yield Result(recording.source, transcripts.get(index), recording.error)
+        readings = self._reader.read(sources, source_rate=source_rate, channel=channel)
+        for index, heard in groupby(self._hear(readings, batch_duration), key=lambda each: each.index):
+            yield self._collect(self._watch(heard, on_progress), partial(on_segment, index))
 
     @torch.inference_mode()
-    def _recognize_batch(self, waveforms: list[Tensor]) -> list[Transcript]:
-        """Recognise waveforms together."""
+    def log_probs(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Run the acoustic model alone.
+
+        Args:
+            waveforms: Each of shape `(num_samples,)`, at the model's rate, one frame long at least.
+
+        Returns:
+            Natural log-probabilities of shape `(frames, vocabulary_size)` for each, on the CPU.
+        """
         padded, waveform_lengths = pad_waveforms(waveforms)
         log_probs, lengths = self.model(padded.to(self.device), waveform_lengths.to(self.device))
-        return [
-            self._transcript(matrix[:length], samples_to_seconds(len(waveform), self.model.sample_rate))
-            for matrix, length, waveform in zip(log_probs.cpu(), lengths.tolist(), waveforms, strict=True)
-        ]
+        return [matrix[:length] for matrix, length in zip(log_probs.cpu(), lengths.tolist(), strict=True)]
 
-    def _transcript(self, log_probs: Tensor, duration: Seconds) -> Transcript:
-        """Decode one recording; log-probabilities of shape `(frames, vocabulary_size)`."""
-        text = self.tokenizer.join(self.decoder.decode(log_probs)[0].tokens)
-        return Transcript((Segment(0.0, duration, " ".join(text.split())),), duration)
+    def _hear(self, readings: Iterable[Reading], batch_duration: Seconds) -> Iterator[_Heard]:
+        """Recognise what is read, some batches at a time, and give it in order."""
+        limit = seconds_to_samples(batch_duration, self.model.sample_rate)
+        ahead: list[Reading] = []
+        with ThreadPoolExecutor() as pool:  # the beam search lets go of the interpreter
+            for reading in readings:
+                ahead.append(reading)
+                if sum(len(each.piece.waveform) for each in ahead if each.piece) >= _BATCHES_AHEAD * limit:
+                    yield from self._hear_some(ahead, limit, pool)
+                    ahead = []
+            yield from self._hear_some(ahead, limit, pool)
+
+    def _hear_some(self, readings: list[Reading], limit: int, pool: ThreadPoolExecutor) -> Iterator[_Heard]:
+        """Recognise pieces in batches of like length."""
+        pieces = [reading.piece.waveform if reading.piece else torch.empty(0) for reading in readings]
+        log_probs: dict[int, Tensor] = {}
+        for indices in _group_by_length([len(piece) for piece in pieces], limit, self.model.min_num_samples):
+            log_probs.update(zip(indices, self.log_probs([pieces[index] for index in indices]), strict=True))
+        matrices = [log_probs.get(index) for index in range(len(readings))]
+        yield from pool.map(self._recognize, readings, matrices)
+
+    def _recognize(self, reading: Reading, log_probs: Tensor | None) -> _Heard:
+        """Read what the model says of a piece, `(frames, vocabulary_size)`; endings and scraps have nothing to read."""
+        heard = _Heard(reading.index, reading.source, level=reading.level, error=reading.error)
+        if reading.piece is None or log_probs is None:
+            return heard
+        hypotheses = self.decoder.decode(log_probs)
+        duration = samples_to_seconds(len(reading.piece.waveform), self.model.sample_rate)
+        words = self._words(log_probs, hypotheses[0].tokens, duration)
+        texts = [" ".join(self.tokenizer.join(each.tokens).split()) for each in hypotheses] if self._nbest > 1 else []
+        alternatives = tuple(Alternative(text, each.score) for text, each in zip(texts, hypotheses, strict=False))
+        segment = Segment(0.0, duration, words, alternatives).shift(reading.piece.start)
+        blank_posterior = float(log_probs[:, BLANK].exp().mean())
+        return replace(heard, overlap=reading.piece.overlap, segment=segment, blank_posterior=blank_posterior)
+
+    def _words(self, log_probs: Tensor, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
+        """Find where the words that tokens spell were spoken, and how sure they are."""
+        spans = align(log_probs, tokens)
+        words = group_words(spans, self.tokenizer, self.model.frame_shift, self._timing, duration)
+        return calibrate(words, self._confidence)
+
+    def _collect(self, heard: Iterable[_Heard], on_segment: Callable[[Segment], None]) -> Result:
+        """Put together what was heard of one recording."""
+        kept: list[_Heard] = []
+        segments: list[Segment] = []
+        try:
+            for segment in _join(_keep(heard, kept)):
+                segments.append(segment)
+                on_segment(segment)
+        except ASRError as error:
+            return Result(kept[-1].source, error=error)
+        level = kept[-1].level or SignalLevel()
+        explanation = ""
+        if not segments:
+            blanks = [each.blank_posterior for each in kept if each.segment]
+            blank_posterior = sum(blanks) / len(blanks) if blanks else 0.0
+            sample_rate, min_num_samples = self.model.sample_rate, self.model.min_num_samples
+            explanation = explain_no_words(level, sample_rate, min_num_samples, blank_posterior)
+        duration = samples_to_seconds(level.num_samples, self.model.sample_rate)
+        return Result(kept[-1].source, Transcript(tuple(segments), duration, explanation))
+
+    def _watch(self, heard: Iterable[_Heard], on_progress: Callable[[Seconds], None]) -> Iterator[_Heard]:
+        """Tell how far one recording is done."""
+        position = 0.0
+        for each in heard:
+            yield each
+            samples = each.level.num_samples if each.level else 0
+            end = each.segment.end if each.segment else samples_to_seconds(samples, self.model.sample_rate)
+            on_progress(max(0.0, end - position))
+            position = max(position, end)
 
 
-def _group_by_length(recordings: list[_Recording], limit: int) -> Iterator[list[int]]:
-    """Put recordings of like length together, `limit` padded samples at most, and yield their indices."""
-    lengths = {index: len(r.waveform) for index, r in enumerate(recordings) if r.waveform is not None}
+def _keep(heard: Iterable[_Heard], kept: list[_Heard]) -> Iterator[_Heard]:
+    """Pass on what was heard, and keep it."""
+    for each in heard:
+        kept.append(each)
+        yield each
+
+
+def _join(heard: Iterable[_Heard]) -> Iterator[Segment]:
+    """Join the segments of one recording where pieces overlap, leave out those without words, raise what stopped it."""
+
+    def pairs() -> Iterator[tuple[Seconds, Segment]]:
+        for each in heard:
+            if each.error is not None:
+                raise each.error
+            if each.segment is not None:
+                yield each.overlap, each.segment
+
+    yield from (segment for segment in join_segments(pairs()) if segment.words)
+
+
+def _group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
+    """Put waveforms of like length together, `limit` padded samples at most, and yield their places."""
     group: list[int] = []
-    for index in sorted(lengths, key=lengths.__getitem__):
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if lengths[index] < shortest:
+            continue
         if group and lengths[index] * (len(group) + 1) > limit:
             yield group
             group = []

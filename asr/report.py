@@ -8,10 +8,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from asr.confidence import JudgedWord
 from asr.data.manifest import Utterance
 from asr.errors import AudioError, ManifestError
-from asr.metrics import ErrorCounts, bootstrap_interval, character_errors, error_rate, word_errors
+from asr.metrics import (
+    Edit,
+    ErrorCounts,
+    bootstrap_interval,
+    character_errors,
+    edit_alignment,
+    error_rate,
+    expected_calibration_error,
+    word_errors,
+)
 from asr.text import normalize_text
+from asr.transcript import Transcript
 from asr.units import Seconds
 
 _HEADINGS = ("corpus", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "words", "utterances", "hours")
@@ -86,6 +97,21 @@ class CorpusReport:
 
 
 @dataclass(frozen=True)
+class ConfidenceReport:
+    """How far the confidence of words can be trusted.
+
+    Attributes:
+        words: Words judged.
+        error_before: Expected calibration error of the posteriors as the network gives them.
+        error_after: The same of the calibrated confidence.
+    """
+
+    words: int
+    error_before: float
+    error_after: float
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """What an evaluation found.
 
@@ -95,6 +121,7 @@ class EvaluationReport:
         real_time_factor: Seconds of recognition per second of audio; below 1 is faster than the audio plays.
         failed: Recordings that could not be recognised; no figure counts them.
         scores: Each utterance that was recognised, in the order of the manifest.
+        confidence: How far the confidence of words can be trusted; `None` where it was not measured.
     """
 
     overall: CorpusReport
@@ -102,6 +129,7 @@ class EvaluationReport:
     real_time_factor: float
     failed: int
     scores: tuple[UtteranceScore, ...]
+    confidence: ConfidenceReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON data, without the single utterances.
@@ -114,6 +142,7 @@ class EvaluationReport:
             "corpora": [asdict(row) for row in self.corpora],
             "real_time_factor": self.real_time_factor,
             "failed": self.failed,
+            "confidence": asdict(self.confidence) if self.confidence else None,
         }
 
 
@@ -135,7 +164,10 @@ def require_references(utterances: Sequence[Utterance]) -> None:
 
 
 def build_report(
-    utterances: Sequence[Utterance], hypotheses: Sequence[str | None], seconds_taken: Seconds
+    utterances: Sequence[Utterance],
+    hypotheses: Sequence[str | None],
+    seconds_taken: Seconds,
+    confidence: ConfidenceReport | None = None,
 ) -> EvaluationReport:
     """Score each recognised utterance and sum up.
 
@@ -143,6 +175,7 @@ def build_report(
         utterances: What was said; each text holds a word (see `require_references`).
         hypotheses: What was recognised, in the same order; None for a recording that failed.
         seconds_taken: How long recognition took.
+        confidence: How far the confidence of words can be trusted, if that was measured.
 
     Returns:
         The figures of all utterances and of each corpus.
@@ -166,7 +199,43 @@ def build_report(
         real_time_factor=seconds_taken / sum(score.utterance.duration for score in scores),
         failed=len(utterances) - len(scores),
         scores=scores,
+        confidence=confidence,
     )
+
+
+def judge_words(reference: str, transcript: Transcript) -> list[JudgedWord]:
+    """Tell which recognised words were right.
+
+    Args:
+        reference: What was said.
+        transcript: What was recognised.
+
+    Returns:
+        Each word of the transcript, in order.
+    """
+    words = transcript.words
+    steps = edit_alignment(normalize_text(reference).split(), [normalize_text(word.text) for word in words])
+    hits = [step.edit is Edit.HIT for step in steps if step.edit is not Edit.DELETION]
+    return [JudgedWord(word.confidence, hit) for word, hit in zip(words, hits, strict=True)]
+
+
+def report_confidence(before: Sequence[JudgedWord], after: Sequence[JudgedWord]) -> ConfidenceReport | None:
+    """Measure confidence before and after calibration.
+
+    Args:
+        before: Words with the posteriors as the network gives them.
+        after: The same words with calibrated confidence.
+
+    Returns:
+        Both errors; `None` where there are no words.
+    """
+    if not before:
+        return None
+    errors = [
+        expected_calibration_error([word.confidence for word in words], [word.is_correct for word in words])
+        for words in (before, after)
+    ]
+    return ConfidenceReport(len(before), *errors)
 
 
 def render_text(report: EvaluationReport) -> str:
@@ -183,6 +252,12 @@ def render_text(report: EvaluationReport) -> str:
     lines = [_align(row, widths) for row in cells]
     speed = 1 / report.real_time_factor
     lines += ["", f"real-time factor {report.real_time_factor:.4f} ({speed:.1f} seconds of audio a second)"]
+    if report.confidence:
+        before, after = report.confidence.error_before, report.confidence.error_after
+        lines.append(
+            f"confidence of {report.confidence.words} words: expected calibration error {before:.3f} as the network "
+            f"gives it, {after:.3f} calibrated"
+        )
     if report.failed:
         lines.append(f"{report.failed} of {report.failed + len(report.scores)} recordings failed and are not counted")
     return "\n".join(lines)

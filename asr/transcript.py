@@ -1,10 +1,40 @@
 """What recognition yields: plain frozen data with a JSON round trip, and no torch in it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.units import Seconds
+
+
+@dataclass(frozen=True)
+class Word:
+    """A recognised word and where it was spoken.
+
+    Attributes:
+        text: The word, without spaces.
+        start: Seconds from the start of the recording.
+        end: Seconds; never before `start`.
+        confidence: The probability that the word is right, in [0, 1].
+    """
+
+    text: str
+    start: Seconds
+    end: Seconds
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reading of a segment.
+
+    Attributes:
+        text: Its words, separated by single spaces.
+        score: Natural logarithm, comparable within the segment; the first alternative is the segment's own text.
+    """
+
+    text: str
+    score: float
 
 
 @dataclass(frozen=True)
@@ -14,12 +44,71 @@ class Segment:
     Attributes:
         start: Seconds from the start of the recording.
         end: Seconds; never before `start`.
-        text: The words, separated by single spaces; empty where nothing was recognised.
+        words: In the order of time, without overlap; none where nothing was recognised.
+        alternatives: The best readings, best first; none unless they were asked for.
     """
 
     start: Seconds
     end: Seconds
-    text: str
+    words: tuple[Word, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words, separated by single spaces."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean confidence of the words, each counted by its length; none where there are no words."""
+        length = sum(len(word.text) for word in self.words)
+        return sum(word.confidence * len(word.text) for word in self.words) / length if length else None
+
+    def shift(self, seconds: Seconds) -> "Segment":
+        """Move the segment in time.
+
+        Args:
+            seconds: How much later; negative for earlier.
+
+        Returns:
+            The segment with all its times moved.
+        """
+        words = tuple(replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words)
+        return replace(self, start=self.start + seconds, end=self.end + seconds, words=words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the segment as JSON data.
+
+        Returns:
+            Its times, text, confidence and words, and its alternatives if there are any.
+        """
+        fields = {
+            "start": self.start,
+            "end": self.end,
+            "text": self.text,
+            "confidence": self.confidence,
+            "words": [asdict(word) for word in self.words],
+        }
+        if self.alternatives:
+            fields["alternatives"] = [asdict(alternative) for alternative in self.alternatives]
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Segment":
+        """Rebuild a segment from what `to_dict` returned.
+
+        Args:
+            fields: The JSON data; `text` and `confidence` are derived from the words and not read.
+
+        Returns:
+            The segment.
+        """
+        return cls(
+            start=fields["start"],
+            end=fields["end"],
+            words=tuple(Word(**word) for word in fields["words"]),
+            alternatives=tuple(Alternative(**alternative) for alternative in fields.get("alternatives", ())),
+        )
 
 
 @dataclass(frozen=True)
@@ -29,15 +118,27 @@ class Transcript:
     Attributes:
         segments: In the order of time, without overlap.
         duration: Seconds of the whole recording.
+        explanation: Why there are no words; empty where there are some.
     """
 
     segments: tuple[Segment, ...]
     duration: Seconds
+    explanation: str = ""
 
     @property
     def text(self) -> str:
         """The words of all segments, separated by single spaces."""
         return " ".join(segment.text for segment in self.segments if segment.text)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of all segments, in the order of time."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean confidence of the words, each counted by its length; none where there are no words."""
+        return Segment(0.0, self.duration, self.words).confidence
 
     def to_dict(self) -> dict[str, Any]:
         """Return the transcript as JSON data, its text first.
@@ -45,21 +146,25 @@ class Transcript:
         Returns:
             A dictionary that `from_dict` turns back into an equal transcript.
         """
-        return {
+        fields = {
             "text": self.text,
             "duration": self.duration,
-            "segments": [asdict(segment) for segment in self.segments],
+            "confidence": self.confidence,
+            "segments": [segment.to_dict() for segment in self.segments],
         }
+        if self.explanation:
+            fields["explanation"] = self.explanation
+        return fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Transcript":
         """Rebuild a transcript from what `to_dict` returned.
 
         Args:
-            fields: The JSON data; `text` is derived from the segments and not read.
+            fields: The JSON data; `text` and `confidence` are derived from the words and not read.
 
         Returns:
             The transcript.
         """
-        segments = tuple(Segment(**segment) for segment in fields["segments"])
-        return cls(segments=segments, duration=fields["duration"])
+        segments = tuple(Segment.from_dict(segment) for segment in fields["segments"])
+        return cls(segments=segments, duration=fields["duration"], explanation=fields.get("explanation", ""))

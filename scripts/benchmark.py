@@ -23,13 +23,13 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import load_audio, save_audio
-from asr.bundle import Bundle, save_bundle
+from asr.bundle import ENGLISH_MODEL, Bundle, save_bundle
 from asr.cli import configure_logging, run_verb
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.model import AcousticModel, ModelConfig
-from asr.recognizer import ENGLISH_MODEL
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, seconds_to_samples
+from scripts.measure.long import measure_long
 from scripts.measure.recognition import measure_features, measure_memory, measure_startup, measure_transcription
 from scripts.measure.training import WARM_UP_UPDATES, build_run, measure_training
 from scripts.measure.yardsticks import CLIP_DURATION, CLIPS_AT_ONCE, Measurement, Setup
@@ -41,7 +41,9 @@ PARTS: Mapping[str, Callable[[Setup], Iterator[Measurement]]] = {
     "transcription": measure_transcription,
     "startup": measure_startup,
     "memory": measure_memory,
+    "long": lambda setup: measure_long(setup.bundle, setup.manifest, setup.long_duration),
 }
+_DEFAULT_PARTS = tuple(name for name in PARTS if name != "long")  # that takes two hours of audio
 
 _SAMPLES = ROOT / "data/samples/manifest.jsonl"
 _ALPHABET = tuple(" 'abcdefghijklmnopqrstuvwxyz")
@@ -81,18 +83,13 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--parts",
         type=_parts,
-        default=tuple(PARTS),
+        default=_DEFAULT_PARTS,
         metavar="PART,...",
-        help=f"What to measure, of {', '.join(PARTS)}. Default: all.",
+        help=f"What to measure, of {', '.join(PARTS)}. Default: all but long.",
     )
+    add("--long-duration", type=_positive, default=7200, metavar="SECONDS", help="Of the long part. Default: 2 hours.")
     add("--repeats", type=_positive, default=5, metavar="N", help="Measurements of each figure. Default: %(default)s.")
-    add(
-        "--updates",
-        type=_positive,
-        default=8,
-        metavar="N",
-        help="Updates in one measurement of training. Default: %(default)s.",
-    )
+    add("--updates", type=_positive, default=8, metavar="N", help="Updates timed in training. Default: %(default)s.")
     add("--json", action="store_true", help="Print everything as JSON instead of a table.")
     return parser
 
@@ -188,6 +185,8 @@ def _prepare(arguments: argparse.Namespace, folder: Path) -> Setup:
     recordings = _repeat(read_manifest(given), arguments.audio_duration)
     return Setup(
         settings=settings,
+        manifest=given,
+        long_duration=arguments.long_duration,
         train_manifest=arguments.train_manifest or _make_noise(folder / "train", noise, rate),
         bundle=arguments.model or _find_bundle(folder, module.network),
         paths=tuple(recording.audio_filepath for recording in recordings),

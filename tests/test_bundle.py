@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from asr.alignment import WordTiming
 from asr.audio import pad_waveforms
-from asr.bundle import Bundle, load_bundle, save_bundle
+from asr.bundle import Bundle, load_bundle, save_bundle, update_settings
+from asr.confidence import ConfidenceCalibration
+from asr.decoding import DecodingConfig
 from asr.errors import BundleError
+from asr.lm.arpa import read_arpa
 
 NOISE = pad_waveforms([torch.randn(9_000, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
 FILES = ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
@@ -85,6 +90,57 @@ def test_interrupted_saving_leaves_the_old_bundle_and_nothing_beside_it(
     assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
     load_bundle(tmp_path / "model")
+
+
+ARPA = "\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-99 <s>\n-0.5 </s>\n-0.3 a\n\n\\end\\\n"
+
+
+def test_settings_come_back_as_they_were(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "decoding": DecodingConfig(decoder="beam", lm_weight=0.7),
+        "timing": WordTiming(0.02, 0.01),
+        "confidence": ConfidenceCalibration(0.5, -1.0),
+    }
+    save_bundle(tmp_path / "saved", replace(tiny_bundle, **settings), "# Card\n")
+    save_bundle(tmp_path / "updated", tiny_bundle, "# Card\n")
+    for name, value in settings.items():
+        update_settings(tmp_path / "updated", **{name: value})
+    for folder in ("saved", "updated"):
+        loaded = load_bundle(tmp_path / folder)
+        assert {name: getattr(loaded, name) for name in settings} == settings
+    assert (tmp_path / "saved" / "config.json").read_bytes() == (tmp_path / "updated" / "config.json").read_bytes()
+
+
+def test_bundle_without_settings_has_the_defaults_and_no_language_model(bundle_folder: Path) -> None:
+    edit_json(bundle_folder / "config.json", lambda fields: [fields.pop(name) for name in ("decoding", "timing")])
+    loaded = load_bundle(bundle_folder)
+    assert (loaded.decoding, loaded.timing, loaded.lm) == (DecodingConfig(), WordTiming(), None)
+
+
+def test_language_model_travels_with_the_bundle(bundle_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.arpa").write_text(ARPA, encoding="utf-8")
+    lm = read_arpa(tmp_path / "a.arpa")
+    update_settings(bundle_folder, lm=lm)
+    opened = load_bundle(bundle_folder)
+    save_bundle(tmp_path / "copy", opened, "# Card\n")
+    for folder in (bundle_folder, tmp_path / "copy"):
+        loaded = load_bundle(folder).lm
+        assert loaded is not None
+        assert loaded.score_sentence(["a"]) == pytest.approx(lm.score_sentence(["a"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["decoding", "timing", "confidence"])
+@pytest.mark.parametrize("value", [{"unknown_name": 1}, [1], 3])
+def test_settings_that_do_not_fit_this_version_are_refused(bundle_folder: Path, name: str, value: object) -> None:
+    edit_json(bundle_folder / "config.json", lambda fields: fields.update({name: value}))
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'config.json'}: {name} does not fit this version"):
+        load_bundle(bundle_folder)
+
+
+def test_damaged_language_model_is_refused_by_its_name(bundle_folder: Path) -> None:
+    (bundle_folder / "lm.safetensors").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'lm.safetensors'}: "):
+        load_bundle(bundle_folder)
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:

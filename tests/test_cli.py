@@ -1,21 +1,16 @@
-"""What command lines share: statuses, messages and flags."""
+"""What command lines share: statuses, messages and progress."""
 
-import argparse
 import logging
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from asr.cli import add_model_arguments, configure_logging, run_verb
+from asr.cli import configure_logging, run_verb, show_progress, stop_at_sigterm
 from asr.errors import AudioError
-
-
-def parse(*flags: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_model_arguments(parser)
-    return parser.parse_args(flags)
 
 
 def test_verb_returns_the_status_of_its_body() -> None:
@@ -36,6 +31,23 @@ def test_interruption_is_status_130() -> None:
         raise KeyboardInterrupt
 
     assert run_verb(body) == 130
+
+
+def test_sigterm_stops_the_work_where_it_is_asked_to() -> None:
+    unfinished = ["file"]
+
+    @stop_at_sigterm()
+    def body() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            unfinished.clear()
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_verb(body) == 143
+    assert not unfinished
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_defect_of_the_program_keeps_its_traceback() -> None:
@@ -68,27 +80,29 @@ def test_messages_go_to_stderr_with_their_level(quiet: bool, expected: str, caps
     assert capsys.readouterr().err == expected
 
 
-def test_model_flags_have_the_defaults_their_help_names() -> None:
-    arguments = vars(parse())
-    assert arguments == {"model": None, "device": "auto", "batch_duration": 160.0, "threads": None, "quiet": False}
-
-
-def test_model_flags_are_read_as_numbers() -> None:
-    arguments = parse("--batch-duration", "2.5", "--threads", "3")
-    assert (arguments.batch_duration, arguments.threads) == (2.5, 3)
-
-
 @pytest.mark.parametrize(
-    "flags",
-    [
-        ("--threads", "0"),
-        ("--threads", "two"),
-        ("--batch-duration", "-1"),
-        ("--batch-duration", "long"),
-        ("--batch-duration", "inf"),
-    ],
+    ("total", "expected"), [(200.0, " 75%|#######5  | 150 of 200 s of audio ["), (None, "150 s of audio [")]
 )
-def test_sizes_that_make_no_sense_are_refused(flags: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        parse(*flags)
-    assert f"argument {flags[0]}: '{flags[1]}' is not a" in capsys.readouterr().err
+def test_progress_counts_seconds_of_audio_on_stderr(
+    total: float | None, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("asr.cli._PROGRESS_DELAY", 0)
+    with show_progress(total, visible=True) as advance:
+        advance(49.6)
+        time.sleep(0.15)  # the bar is drawn at most ten times a second
+        advance(100.4)
+    assert expected in capsys.readouterr().err.replace("█", "#").replace("▌", "5")
+
+
+def test_progress_shows_nothing_for_quick_work_or_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    for visible in (True, False):
+        with show_progress(10.0, visible=visible) as advance:
+            advance(10.0)
+    assert capsys.readouterr().err == ""
+
+
+def test_messages_keep_their_level_beside_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(quiet=False)
+    with show_progress(10.0, visible=True):
+        logging.getLogger("asr.transcribe").warning("odd")
+    assert "\rwarning: odd\n" in capsys.readouterr().err

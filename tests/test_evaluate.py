@@ -1,6 +1,7 @@
 """The verb from manifest to figures, with a model whose every transcript is known: it hears one long "a"."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.evaluate import main
 from asr.features import MFCCConfig
 from asr.model import AcousticModel, ModelConfig
+from asr.recognizer import Recognizer
 from asr.tokenizer import CharTokenizer
 
 RATE = 16_000
@@ -128,3 +130,40 @@ def test_missing_model_is_one_line_and_status_2(tmp_path: Path, capsys: pytest.C
 def test_threads_are_those_asked_for(tmp_path: Path, model: Path) -> None:
     assert main(flags(write_utterances(tmp_path, ["a"]), model, "--threads", "2")) == 0
     assert torch.get_num_threads() == 2
+
+
+def test_calibration_is_written_into_the_model_and_makes_its_confidence_true(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    manifest = write_utterances(tmp_path, ["a", "a", "b", "b", "a", "a", "b", "b"])  # it says "a", and is half right
+    confidences = []
+    for more in (["--calibrate"], []):
+        assert main(flags(manifest, tmp_path / "model", "--json", *more)) == 0
+        confidences.append(json.loads(capsys.readouterr().out)["confidence"])
+    for confidence in confidences:
+        assert confidence["words"] == 8
+        assert confidence["error_before"] == pytest.approx(0.5, abs=0.001)
+        assert confidence["error_after"] < 0.02
+    words = Recognizer.from_bundle(tmp_path / "model", device="cpu").transcribe(tmp_path / "0.wav").words
+    assert [word.confidence for word in words] == [pytest.approx(0.5, abs=0.02)]
+
+
+def test_calibration_needs_the_name_of_the_model_that_it_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--manifest", str(write_utterances(tmp_path, ["a"])), "--calibrate"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --calibrate changes a model, and none is named; give its folder with --model\n"
+    )
+
+
+def test_calibration_without_a_wrong_word_is_refused_and_changes_nothing(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    before = (tmp_path / "model" / "config.json").read_bytes()
+    manifest = write_utterances(tmp_path, ["a", "a"])
+    assert main(flags(manifest, tmp_path / "model", "--calibrate", "--quiet")) == 2
+    assert capsys.readouterr().err.startswith("error: the confidence cannot be fitted: 1 of 1 words are right")
+    assert (tmp_path / "model" / "config.json").read_bytes() == before

@@ -16,6 +16,7 @@ from asr.metrics import (
     count_errors,
     edit_alignment,
     error_rate,
+    expected_calibration_error,
     word_error_rate,
     word_errors,
 )
@@ -174,3 +175,19 @@ def test_interval_of_one_utterance_is_its_rate() -> None:
 def test_interval_refuses_utterances_without_reference(counts: list[ErrorCounts]) -> None:
     with pytest.raises(ValueError, match="interval needs"):
         bootstrap_interval(counts)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two bins: 0.3 on the mean where one of two is right, and 2.8 / 3 where one of three is.
+    confidences, correct = [0.2, 0.4, 0.9, 0.9, 1.0], [True, False, True, False, False]
+    assert expected_calibration_error(confidences, correct, num_bins=2) == pytest.approx((2 * 0.2 + 3 * 0.6) / 5)
+
+
+def test_calibration_error_is_zero_for_shares_that_hold() -> None:
+    assert expected_calibration_error([0.25] * 4 + [1.0], [True, False, False, False, True]) == pytest.approx(0.0)
+
+
+def test_calibration_error_needs_as_many_of_both() -> None:
+    for confidences, correct in (([], []), ([0.5], [True, False])):
+        with pytest.raises(ValueError, match="expected as many, one at least"):
+            expected_calibration_error(confidences, correct)

@@ -1,14 +1,25 @@
 """Evaluations of a few hand-counted sentences, and the table they become."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from asr.confidence import JudgedWord
 from asr.data.manifest import Utterance
 from asr.errors import AudioError, ManifestError
 from asr.metrics import ErrorCounts, bootstrap_interval
-from asr.report import EvaluationReport, build_report, render_text, require_references
+from asr.report import (
+    ConfidenceReport,
+    EvaluationReport,
+    build_report,
+    judge_words,
+    render_text,
+    report_confidence,
+    require_references,
+)
+from asr.transcript import Segment, Transcript, Word
 
 
 def utterance(name: str, text: str, corpus: str | None, duration: float = 1.8) -> Utterance:
@@ -81,7 +92,7 @@ def test_text_ends_with_the_failed_recordings_if_there_are_any(report: Evaluatio
 
 def test_json_holds_the_rows_and_not_the_utterances(report: EvaluationReport) -> None:
     fields = json.loads(json.dumps(report.to_dict()))
-    assert sorted(fields) == ["corpora", "failed", "overall", "real_time_factor"]
+    assert sorted(fields) == ["confidence", "corpora", "failed", "overall", "real_time_factor"]
     assert fields["overall"]["word_error_rate"] == pytest.approx(2 / 7)
     assert fields["corpora"][0]["corpus"] == "read"
 
@@ -107,3 +118,25 @@ def test_utterance_without_a_word_is_refused_by_its_name() -> None:
 def test_report_of_nothing_but_failures_is_refused() -> None:
     with pytest.raises(AudioError, match="none of the 4 recordings"):
         build_report(UTTERANCES, [None] * 4, seconds_taken=1.0)
+
+
+def test_words_are_judged_by_their_alignment_with_the_reference() -> None:
+    words = [Word(text, 0.0, 1.0, confidence) for text, confidence in (("the", 0.9), ("cat", 0.8), ("sat", 0.7))]
+    transcript = Transcript((Segment(0.0, 1.0, tuple(words)),), 1.0)
+    judged = judge_words("The hat sat, down!", transcript)
+    assert judged == [JudgedWord(0.9, True), JudgedWord(0.8, False), JudgedWord(0.7, True)]
+
+
+def test_confidence_is_reported_before_and_after_its_calibration(report: EvaluationReport) -> None:
+    before = [JudgedWord(0.9, True), JudgedWord(0.9, False)]
+    after = [JudgedWord(0.5, True), JudgedWord(0.5, False)]
+    confidence = report_confidence(before, after)
+    assert isinstance(confidence, ConfidenceReport)
+    assert confidence.words == 2
+    assert [confidence.error_before, confidence.error_after] == pytest.approx([0.4, 0.0])
+    line = "confidence of 2 words: expected calibration error 0.400 as the network gives it, 0.000 calibrated"
+    assert line in render_text(replace(report, confidence=confidence)).splitlines()
+
+
+def test_no_words_have_no_confidence_to_report() -> None:
+    assert report_confidence([], []) is None

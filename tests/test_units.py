@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr.units import samples_to_seconds, seconds_to_samples
+from asr.units import format_timestamp, samples_to_seconds, seconds_to_samples
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,21 @@ def test_a_duration_between_two_samples_becomes_the_nearest() -> None:
 def test_every_count_of_samples_survives_the_way_to_seconds_and_back() -> None:
     counts = [0, 1, 160, 44_099, 44_100, 57_600_000, 10**10 + 1]
     assert [seconds_to_samples(samples_to_seconds(count, 44_100), 44_100) for count in counts] == counts
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"),
+    [
+        (0.0, "00:00:00.000"),
+        (3723.456, "01:02:03.456"),
+        (59.9996, "00:01:00.000"),
+        (3599.9996, "01:00:00.000"),
+        (360_000.0, "100:00:00.000"),
+    ],
+)
+def test_a_time_shows_as_on_a_clock_to_the_nearest_millisecond(seconds: float, clock: str) -> None:
+    assert format_timestamp(seconds) == clock
+
+
+def test_the_decimal_mark_of_a_clock_can_be_a_comma() -> None:
+    assert format_timestamp(1.5, ",") == "00:00:01,500"

@@ -123,9 +123,9 @@ def measure_memory(setup: Setup) -> Iterator[Measurement]:
     Yields:
         Peak resident megabytes for 10 s and for a batch of 160 s.
     """
-    alone = _peak_memory([sys.executable, "-c", "import torch"])
+    alone = peak_memory([sys.executable, "-c", "import torch"])
     for count in (1, CLIPS_AT_ONCE):
-        peak = _peak_memory(_transcribe(setup, count))
+        peak = peak_memory(_transcribe(setup, count))
         name = f"peak memory, {count * CLIP_DURATION:.0f} s"
         yield Measurement(name, peak, "MB", f"import torch: {alone:,.0f}", peak / alone)
 
@@ -135,7 +135,7 @@ def _transcribe(setup: Setup, count: int) -> list[str]:
     return [sys.executable, "-m", "asr.transcribe", *[str(setup.clip)] * count, "--model", str(setup.bundle.resolve())]
 
 
-def _peak_memory(command: list[str]) -> float:
+def peak_memory(command: list[str]) -> float:
     """Run a command and return its peak resident megabytes."""
     return int(_run([sys.executable, "-c", _PEAK_OF_CHILD, *command])) * _PEAK_UNIT / 1e6
 

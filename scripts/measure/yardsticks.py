@@ -57,6 +57,8 @@ class Setup:
 
     Attributes:
         settings: The configuration of a training run, with its sections `model`, `data` and perhaps `trainer`.
+        manifest: Recordings to make the long one of.
+        long_duration: Seconds of it.
         train_manifest: What to train on.
         bundle: Folder of the model to transcribe with.
         paths: Recordings to transcribe.
@@ -67,6 +69,8 @@ class Setup:
     """
 
     settings: Mapping[str, Any]  # YAML
+    manifest: Path
+    long_duration: Seconds
     train_manifest: Path
     bundle: Path
     paths: tuple[Path, ...]

@@ -1,0 +1,147 @@
+"""How sure the model is becomes how likely a word is right: logistic calibration of confidences.
+
+Posteriors of a trained network overstate, or understate, how often it is right. Two numbers, fitted on recordings
+with known texts, move them on the logistic scale.
+
+Source: Platt (1999), Probabilistic outputs for support vector machines.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.transcript import Word
+
+_FLOOR = 1e-6  # confidences are kept this far from 0 and 1, where the logistic scale ends
+_RIDGE = 1e-3  # keeps the fit finite where confidence separates right from wrong without exception
+_MAX_STEPS = 100
+_CONVERGED = 1e-9
+
+
+@dataclass(frozen=True)
+class ConfidenceCalibration:
+    """The straight line on the logistic scale; as it stands, it changes nothing.
+
+    Attributes:
+        slope: Factor of the raw log-odds.
+        intercept: Added to them.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def apply(self, confidences: Sequence[float]) -> list[float]:
+        """Move confidences.
+
+        Args:
+            confidences: In [0, 1].
+
+        Returns:
+            Probabilities, in [0, 1].
+        """
+        if self == ConfidenceCalibration():
+            return list(confidences)
+        moved: list[float] = _logistic(self.slope * _log_odds(confidences) + self.intercept).tolist()
+        return moved
+
+
+@dataclass(frozen=True)
+class JudgedWord:
+    """A recognised word and whether it was right.
+
+    Attributes:
+        confidence: What the recogniser said about it, in [0, 1].
+        is_correct: Whether it was said.
+    """
+
+    confidence: float
+    is_correct: bool
+
+
+def calibrate(words: Iterable[Word], calibration: ConfidenceCalibration) -> tuple[Word, ...]:
+    """Correct the confidence of words.
+
+    Args:
+        words: Words with the confidence that alignment gave.
+        calibration: What `fit_calibration` returned for such words.
+
+    Returns:
+        The words, each with the probability that it is right as its confidence.
+    """
+    words = tuple(words)
+    confidences = calibration.apply([word.confidence for word in words])
+    return tuple(replace(word, confidence=moved) for word, moved in zip(words, confidences, strict=True))
+
+
+def fit_calibration(words: Sequence[JudgedWord]) -> ConfidenceCalibration:
+    """Fit the calibration under which what happened is likeliest (logistic regression by Newton's method).
+
+    Args:
+        words: Words with their raw confidence.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: If no word is right, or none is wrong.
+    """
+    num_correct = sum(word.is_correct for word in words)
+    if num_correct in {0, len(words)}:
+        raise ValueError(f"{num_correct} of {len(words)} words are right; expected some right and some wrong")
+    log_odds = _log_odds([word.confidence for word in words])
+    inputs = np.stack([log_odds, np.ones(len(words))], axis=1)  # (words, 2)
+    targets = np.array([float(word.is_correct) for word in words])
+    identity = np.array([1.0, 0.0])
+    weights = np.zeros(2)
+    for _ in range(_MAX_STEPS):
+        probabilities = _logistic(inputs @ weights)
+        gradient = inputs.T @ (probabilities - targets) + _RIDGE * (weights - identity)
+        curvature = (inputs.T * (probabilities * (1 - probabilities))) @ inputs + _RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step
+        if np.abs(step).max() < _CONVERGED:
+            break
+    return ConfidenceCalibration(float(weights[0]), float(weights[1]))
+
+
+def cross_calibrate(utterances: Sequence[Sequence[JudgedWord]]) -> list[list[JudgedWord]]:
+    """Calibrate each half of some utterances by what the other half gives, to see what a calibration is worth.
+
+    Args:
+        utterances: The words of each, with their raw confidence.
+
+    Returns:
+        The same words with calibrated confidence.
+
+    Raises:
+        ValueError: If a half holds no right word, or no wrong one.
+    """
+    fitted = [fit_calibration([word for words in utterances[half::2] for word in words]) for half in (1, 0)]
+    return [recalibrate(words, fitted[index % 2]) for index, words in enumerate(utterances)]
+
+
+def recalibrate(words: Sequence[JudgedWord], calibration: ConfidenceCalibration) -> list[JudgedWord]:
+    """Correct the confidence of judged words.
+
+    Args:
+        words: Words with their raw confidence.
+        calibration: What `fit_calibration` returned.
+
+    Returns:
+        The words with calibrated confidence.
+    """
+    confidences = calibration.apply([word.confidence for word in words])
+    return [JudgedWord(moved, word.is_correct) for word, moved in zip(words, confidences, strict=True)]
+
+
+def _log_odds(confidences: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Put probabilities on the logistic scale."""
+    clipped = np.clip(np.asarray(confidences, dtype=np.float64), _FLOOR, 1 - _FLOOR)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def _logistic(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Turn log-odds into probabilities, without overflow."""
+    return 0.5 * (1 + np.tanh(scores / 2))

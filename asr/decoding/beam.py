@@ -1,0 +1,137 @@
+"""Beam-search decoding: the likeliest texts of a matrix, with the help of a language model and of hot words.
+
+The score of a text is the logarithm of the sum over all its paths, plus what `DecodingConfig` adds for its words. The
+search is compiled when the first decoder is built on a machine, and kept.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.decoding import search as kernel
+from asr.decoding.config import DecodingConfig
+from asr.decoding.decoder import Hypothesis
+from asr.decoding.hotwords import HotWord
+from asr.decoding.tables import Tables, build_tables
+from asr.decoding.workspace import BEAM, Records, make_workspace
+from asr.lm.ngram import NGramLM
+from asr.tokenizer import CharTokenizer
+
+# Stands for the logarithm of 0, so that every text has a score, whatever a network rules out.
+_IMPOSSIBLE = -1e4
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BeamSearchDecoder:
+    """Follows many texts through the frames; several threads may use it at once.
+
+    With a space in the alphabet a text is words with single spaces between them: the paths of readings that differ in
+    spaces alone are added up.
+
+    Attributes:
+        tables: What to search with.
+        vocabulary_size: Tokens, the blank among them.
+        nbest: Hypotheses to return.
+    """
+
+    tables: Tables
+    vocabulary_size: int
+    nbest: int = 1
+
+    @classmethod
+    def from_config(
+        cls,
+        config: DecodingConfig,
+        tokenizer: CharTokenizer,
+        lm: NGramLM | None = None,
+        hot_words: Sequence[HotWord] = (),
+    ) -> "BeamSearchDecoder":
+        """Build the decoder and compile its search.
+
+        Args:
+            config: The settings.
+            tokenizer: The alphabet of the log-probabilities.
+            lm: The language model; `None` for none.
+            hot_words: Words and phrases to listen for.
+
+        Returns:
+            The decoder.
+
+        Raises:
+            LanguageModelError: If the alphabet has no space, or spells no word of the language model.
+            VocabularyError: If the alphabet cannot spell a hot word.
+        """
+        decoder = cls(build_tables(config, tokenizer, lm, hot_words), tokenizer.vocabulary_size, config.nbest)
+        if not _is_compiled():
+            _logger.info("compiling the beam search; this takes some seconds, once on this machine")
+        decoder.decode(torch.zeros(1, tokenizer.vocabulary_size))
+        return decoder
+
+    def decode(self, log_probs: Tensor) -> list[Hypothesis]:
+        """Read one utterance, while other threads go on.
+
+        Args:
+            log_probs: Natural log-probabilities of shape `(frames, vocabulary_size)`, without padding.
+
+        Returns:
+            Up to `nbest` hypotheses with different texts, the best first; at least one.
+
+        Raises:
+            ValueError: If the shape does not fit the alphabet, or a value is NaN.
+        """
+        if log_probs.ndim != 2 or log_probs.shape[1] != self.vocabulary_size:
+            shape = tuple(log_probs.shape)
+            raise ValueError(f"log_probs have the shape {shape}, but must have (frames, {self.vocabulary_size})")
+        if log_probs.isnan().any():
+            raise ValueError("log_probs hold NaN, but must be the logarithms of probabilities")
+        matrix = log_probs.detach().to("cpu", torch.float32).clamp(min=_IMPOSSIBLE).contiguous().numpy()
+        work = make_workspace(len(matrix), self.vocabulary_size, self.tables)
+        kernel.search(matrix, self.tables, work)
+        beam = work.beam[: work.counts[BEAM]]
+        best = beam[np.argsort(-beam["total"], kind="stable")[: self.nbest]]
+        return [
+            Hypothesis(_spell(prefix, work.prefixes), total)
+            for prefix, total in zip(best["prefix"].tolist(), best["total"].tolist(), strict=True)
+            if total > -np.inf
+        ]
+
+    def decode_batch(self, log_probs: Sequence[Tensor]) -> list[list[Hypothesis]]:
+        """Read several utterances, as many at once as PyTorch has threads.
+
+        Args:
+            log_probs: As `decode` takes them.
+
+        Returns:
+            What `decode` returns for each.
+        """
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return list(pool.map(self.decode, log_probs))
+
+
+def _is_compiled() -> bool:
+    """Tell whether the compiled search is at hand, here or on disk, and newer than its source."""
+    search: Any = kernel.search  # more than a function: a dispatcher of numba, which ships no types
+    if search.signatures:
+        return True
+    folder = search.stats.cache_path  # none if it could not be written
+    kept = Path(folder).glob("search.search-*.nbi") if folder else ()
+    written = Path(kernel.__file__).stat().st_mtime
+    return any(index.stat().st_mtime >= written for index in kept)
+
+
+def _spell(prefix: int, prefixes: Records) -> tuple[int, ...]:
+    """Read the tokens of a prefix from its end to its beginning."""
+    reversed_tokens = []
+    while prefix:
+        reversed_tokens.append(int(prefixes[prefix]["token"]))
+        prefix = int(prefixes[prefix]["parent"])
+    return tuple(reversed(reversed_tokens))

@@ -1,0 +1,96 @@
+"""The words of a language model as a trie of tokens, in flat arrays.
+
+Nodes are numbered by depth, and within a depth by parent and token; so the children of a node stand side by side.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.lm.ngram import SPECIAL_WORDS, UNKNOWN, NGramLM
+from asr.tokenizer import CharTokenizer
+
+OUTSIDE, ROOT = 0, 1  # the node of every spelling that begins no word, and that of the empty spelling
+NO_WORD = -1
+
+
+class Lexicon(NamedTuple):
+    """A trie of spellings.
+
+    Attributes:
+        tokens: The token that leads to each node from its parent, int32, shape `(nodes,)`.
+        children: Those of node `i` are the nodes from `children[i]` to before `children[i + 1]`, sorted by token;
+            int64, shape `(nodes + 1,)`.
+        words: The id of the word that each node spells, -1 for none; int32, shape `(nodes,)`.
+        look_ahead: The log-probability of the likeliest word at or below each node, by itself; that of `<unk>` outside,
+            0 at the root; float64, shape `(nodes,)`.
+    """
+
+    tokens: NDArray[np.int32]
+    children: NDArray[np.int64]
+    words: NDArray[np.int32]
+    look_ahead: NDArray[np.float64]
+
+
+def find_space(tokenizer: CharTokenizer) -> int | None:
+    """Find the token that stands between words.
+
+    Args:
+        tokenizer: The alphabet.
+
+    Returns:
+        The token of the space; `None` if the alphabet has none.
+    """
+    return tokenizer.characters.index(" ") + 1 if " " in tokenizer.characters else None
+
+
+def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[str] = ()) -> Lexicon:
+    """Build the trie of all words that the alphabet can spell.
+
+    Args:
+        lm: The language model.
+        tokenizer: The alphabet.
+        more_words: To spell besides; words that the model lacks have the id of `<unk>`.
+
+    Returns:
+        The trie.
+    """
+    ids = {**dict.fromkeys(more_words, UNKNOWN), **lm.ids}
+    for special in SPECIAL_WORDS:
+        del ids[special]
+    lengths, tokens = _spell(tuple(ids), tokenizer)
+    word_ids = np.fromiter(ids.values(), np.int32, len(ids))[lengths > 0]
+    lengths = lengths[lengths > 0]
+    starts = np.cumsum(lengths) - lengths
+    nodes = np.full(len(lengths), ROOT)  # of the beginning of each word, ever longer
+    parents, labels, look_ahead = [np.full(2, -1)], [np.zeros(2, int)], [np.array([lm.log_probs[UNKNOWN], 0.0])]
+    num_nodes = 2
+    for depth in range(lengths.max(initial=0)):
+        longer = np.flatnonzero(lengths > depth)
+        keys = nodes[longer] * tokenizer.vocabulary_size + tokens[starts[longer] + depth]
+        level, places = np.unique(keys, return_inverse=True)
+        parents.append(level // tokenizer.vocabulary_size)
+        labels.append(level % tokenizer.vocabulary_size)
+        look_ahead.append(np.full(len(level), -np.inf))
+        np.maximum.at(look_ahead[-1], places, lm.log_probs[word_ids[longer]])
+        nodes[longer] = num_nodes + places
+        num_nodes += len(level)
+    words = np.full(num_nodes, NO_WORD, np.int32)
+    words[nodes] = word_ids
+    children = np.searchsorted(np.concatenate(parents), np.arange(num_nodes + 1))
+    return Lexicon(np.concatenate(labels).astype(np.int32), children, words, np.concatenate(look_ahead))
+
+
+def _spell(words: Sequence[str], tokenizer: CharTokenizer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the length of each word, 0 if it cannot be spelled, and the tokens of all that can, in a row."""
+    codes = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)
+    alphabet = np.array([ord(character) for character in tokenizer.characters], np.uint32)
+    order = np.argsort(alphabet)
+    places = order[np.searchsorted(alphabet, codes, sorter=order).clip(max=len(order) - 1)]
+    known = (alphabet[places] == codes) & (codes != ord(" "))
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    word_of_code = np.repeat(np.arange(len(words)), lengths)
+    spelled = np.bincount(word_of_code[~known], minlength=len(words)) == 0
+    return np.where(spelled, lengths, 0), places[spelled[word_of_code]] + 1

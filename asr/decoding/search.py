@@ -1,0 +1,330 @@
+"""CTC prefix beam search, compiled: from log-probabilities to the best texts and their exact scores.
+
+A space only separates words: at the start, after a space and at the end it changes nothing. A word under way is charged
+what the likeliest word that it can become costs by itself; when it ends, what it costs after the words before it.
+
+All that is compiled stands in this file, for numba's cache does not see when a function in another file changes.
+
+Source: Hannun et al. (2014), arXiv:1408.2873.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT
+from asr.decoding.tables import NO_TOKEN, NGrams, Tables
+from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Workspace
+from asr.lm.ngram import END, UNKNOWN
+from asr.tokenizer import BLANK
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile a function when it is first called, and keep that on disk if there is a place for it."""
+    # Counting the references to arrays took nine tenths of the time. Nothing is allocated here, so it is not needed.
+    njit: Any = partial(numba.njit, nogil=True, _nrt=False)  # its types know a part of its options
+    try:
+        compiled: Callable[_P, _R] = njit(cache=True)(function)
+    except RuntimeError:  # no folder for the cache can be written
+        compiled = njit()(function)
+    return compiled
+
+
+@_compiled
+def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
+    """Find the best texts.
+
+    Args:
+        log_probs: Finite natural logarithms, shape `(frames, vocabulary_size)`.
+        tables: What to search with.
+        work: From `make_workspace`; afterwards its beam holds whole texts and their totals, in no order.
+    """
+    for frame in log_probs:
+        floor = _stay(frame, tables, work)
+        _extend(frame, floor, tables, work)
+        _select(tables, work)
+    _finish(tables, work)
+
+
+@_compiled
+def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
+    """Propose each prefix as it is, and return the total that others must exceed to be worth proposing."""
+    settings, prefixes = tables.settings, work.prefixes
+    beam = work.beam[: work.counts[BEAM]]
+    work.counts[CANDIDATES] = 0
+    work.extended[: len(beam)] = False
+    best, worst = -np.inf, np.inf
+    for place in range(len(beam)):
+        held = beam[place]
+        prefix = prefixes[held.prefix]
+        log_token = frame[prefix.token] + (held.log_both if prefix.token == settings.space else held.log_token)
+        # The paths of its parent that take its last token now, too, become paths of this prefix.
+        if prefix.parent != NONE and prefixes[prefix.parent].place != NONE:
+            parent_place = prefixes[prefix.parent].place
+            work.extended[parent_place, prefix.token] = True
+            log_token = _log_add(log_token, frame[prefix.token] + _log_ready(parent_place, prefix.token, work))
+        total = _propose(held.prefix, NO_TOKEN, frame[BLANK] + held.log_both, log_token, prefix.score, work)
+        best, worst = max(best, total), min(worst, total)
+    floor: float = best - settings.beam_threshold
+    return max(floor, worst) if len(beam) == settings.beam_size else floor
+
+
+@_compiled
+def _log_add(first: float, second: float) -> float:
+    """Add two probabilities given by their logarithms."""
+    high, low = max(first, second), min(first, second)
+    if low - high > -40.0:  # false for two zeros also; below, the sum is the greater one to double precision
+        high += np.log1p(np.exp(low - high))
+    return high
+
+
+@_compiled
+def _log_ready(place: int, token: int, work: Workspace) -> float:
+    """Return the log-probability of the paths after which a token is a new one, not the last token again."""
+    held = work.beam[place]
+    ready: float = held.log_blank if work.prefixes[held.prefix].token == token else held.log_both
+    return ready
+
+
+@_compiled
+def _propose(prefix: int, token: int, log_blank: float, log_token: float, score: float, work: Workspace) -> float:
+    """Add a candidate, and return its total."""
+    candidate = work.candidates[work.counts[CANDIDATES]]
+    work.counts[CANDIDATES] += 1
+    candidate.prefix = prefix
+    candidate.token = token
+    candidate.log_blank = log_blank
+    candidate.log_token = log_token
+    candidate.log_both = _log_add(log_blank, log_token)
+    total: float = candidate.log_both + score
+    candidate.total = total
+    return total
+
+
+@_compiled
+def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
+    """Propose each prefix with one more token, where that may bring the total above the floor."""
+    settings, prefixes = tables.settings, work.prefixes
+    _choose_tokens(frame, floor, tables, work)
+    for place in range(work.counts[BEAM]):
+        prefix = work.beam[place].prefix
+        for token in work.tokens[: work.counts[TOKENS]]:
+            log_token = frame[token] + _log_ready(place, token, work)
+            if log_token + _bound(prefix, token, tables, work) <= floor or work.extended[place, token]:
+                continue
+            if token == settings.space == prefixes[prefix].token:
+                continue
+            score = _step(prefix, token, tables, work)[1]
+            if log_token + score > floor:
+                total = _propose(prefix, token, -np.inf, log_token, score, work)
+                floor = max(floor, total - settings.beam_threshold)
+
+
+@_compiled
+def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
+    """List the tokens that may lift some prefix above the floor."""
+    best = -np.inf
+    for place in range(work.counts[BEAM]):
+        best = max(best, work.beam[place].total)
+    work.counts[TOKENS] = 0
+    for token in range(BLANK + 1, len(frame)):
+        # A space may lift a prefix higher than others do, where its last word is likelier than was charged.
+        if token == tables.settings.space or best + frame[token] + tables.settings.max_gain > floor:
+            work.tokens[work.counts[TOKENS]] = token
+            work.counts[TOKENS] += 1
+
+
+@_compiled
+def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
+    """Return what the score of a prefix with one more token cannot exceed."""
+    here = work.prefixes[prefix]
+    score: float = here.score
+    if token == tables.settings.space:
+        score = work.prefixes[here.last_word].words_score + here.hot_score
+    return score + tables.settings.max_gain
+
+
+@_compiled
+def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int, float]:
+    """Return the place in the lexicon of a prefix with one more token, and its score."""
+    lexicon, here = tables.lexicon, work.prefixes[prefix]
+    hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
+    if token == tables.settings.space:
+        return ROOT, hot_score + _end_word(prefix, tables, work)
+    begin, end = lexicon.children[here.spelling], lexicon.children[here.spelling + 1]
+    child = _find_label(lexicon.tokens, begin, end, token)
+    spelling = OUTSIDE if child == NONE else child
+    return spelling, hot_score + work.prefixes[here.last_word].words_score + lexicon.look_ahead[spelling]
+
+
+@_compiled
+def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
+    """Return the score of all words of a prefix, should the last one end here."""
+    here, settings = work.prefixes[prefix], tables.settings
+    score: float = here.words_score
+    if np.isnan(score):
+        score = work.prefixes[here.last_word].words_score + settings.word_score
+        word = tables.lexicon.words[here.spelling]
+        if word == NO_WORD:
+            word = UNKNOWN
+            score += settings.unknown_score
+        score += settings.lm_weight * _follow(work.contexts[here.last_word], word, tables.ngrams, work.contexts[prefix])
+        here.words_score = score
+    return score
+
+
+@_compiled
+def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context: NDArray[np.int64]) -> float:
+    """Return the log-probability of a word after a context, and write down the context after it."""
+    log_prob = float(ngrams.log_probs[word])
+    longer = word
+    for length in range(ngrams.order - 1):
+        next_context[length] = longer
+        longer = NONE
+        node = context[length]
+        if node != NONE:
+            longer = _find_label(ngrams.word_ids, ngrams.children[node], ngrams.children[node + 1], word)
+            log_prob = log_prob + float(ngrams.backoffs[node]) if longer == NONE else float(ngrams.log_probs[longer])
+    return log_prob
+
+
+@_compiled
+def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> int:
+    """Find a label among sorted ones, from `begin` to before `end`; -1 if it is not there."""
+    stop = end
+    while begin < end:
+        middle = (begin + end) // 2
+        if labels[middle] < label:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin if begin < stop and labels[begin] == label else NONE
+
+
+@_compiled
+def _select(tables: Tables, work: Workspace) -> None:
+    """Let the best candidates be the next beam."""
+    prefixes, beam, candidates = work.prefixes, work.beam, work.candidates
+    for place in range(work.counts[BEAM]):
+        prefixes[beam[place].prefix].place = NONE
+    floor, ties = _cut(tables, work)
+    place = 0
+    for chosen in range(work.counts[CANDIDATES]):
+        candidate = candidates[chosen]
+        ties -= candidate.total == floor
+        if candidate.total > floor or (candidate.total == floor and ties >= 0):
+            beam[place] = candidate
+            beam[place].prefix = _grow(candidate.prefix, candidate.token, tables, work)
+            prefixes[beam[place].prefix].place = place
+            place += 1
+    work.counts[BEAM] = place
+
+
+@_compiled
+def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
+    """Return the total that a candidate needs for the next beam, and how many with just that there is room for."""
+    totals = work.totals[: work.counts[CANDIDATES]]
+    best = -np.inf
+    for place in range(len(totals)):
+        totals[place] = work.candidates[place].total
+        best = max(best, totals[place])
+    room = tables.settings.beam_size
+    floor = best - tables.settings.beam_threshold
+    if len(totals) > room:
+        floor = max(floor, _highest(totals, room))
+    for total in totals:
+        room -= total > floor
+    return floor, room
+
+
+@_compiled
+def _highest(values: NDArray[np.float64], rank: int) -> float:
+    """Return the value of a rank, 1 for the highest, and leave the values in another order (Hoare's selection)."""
+    begin, end = 0, len(values) - 1
+    while begin < end:
+        pivot = values[(begin + end) // 2]
+        left, right = begin, end
+        while left <= right:
+            while values[left] > pivot:
+                left += 1
+            while values[right] < pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if rank - 1 <= right:
+            end = right
+        elif rank - 1 >= left:
+            begin = left
+        else:
+            break
+    return float(values[rank - 1])
+
+
+@_compiled
+def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
+    """Find or make the prefix with one more token; without one, it is the prefix itself."""
+    if token == NO_TOKEN:
+        return prefix
+    prefixes = work.prefixes
+    child: int = prefixes[prefix].first_child
+    while child != NONE:
+        if prefixes[child].token == token:
+            return child
+        child = prefixes[child].next_sibling
+    number = int(work.counts[PREFIXES])
+    work.counts[PREFIXES] += 1
+    here, born = prefixes[prefix], prefixes[number]
+    born.parent = prefix
+    born.token = token
+    born.first_child = NONE
+    born.next_sibling = here.first_child
+    here.first_child = number
+    born.spelling, born.score = _step(prefix, token, tables, work)
+    born.last_word = prefix if token == tables.settings.space else here.last_word
+    born.words_score = np.nan
+    born.hot_state = tables.hot_words.next_state[here.hot_state, token]
+    born.hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
+    return number
+
+
+@_compiled
+def _finish(tables: Tables, work: Workspace) -> None:
+    """Let the beam hold whole texts, without a space at the end, and their final totals."""
+    prefixes, beam, settings = work.prefixes, work.beam, tables.settings
+    best = 0
+    for place in range(work.counts[BEAM]):
+        best = place if beam[place].total > beam[best].total else best
+        prefix = prefixes[beam[place].prefix]
+        same = prefixes[prefix.last_word].place
+        if prefix.token == settings.space and same != NONE and same != place:
+            beam[same].log_both = _log_add(beam[same].log_both, beam[place].log_both)
+            beam[place].log_both = -np.inf
+    best_total, whole = beam[best].total, False
+    for place in range(work.counts[BEAM]):
+        held = beam[place]
+        held.total = held.log_both + _final_score(held.prefix, tables, work)
+        whole = whole or held.total > -np.inf
+        if prefixes[held.prefix].token == settings.space:
+            held.prefix = prefixes[held.prefix].last_word
+    if not whole:  # all end inside a word, where none is allowed to: keep what the best said before
+        beam[best].prefix = prefixes[beam[best].prefix].last_word
+        beam[best].total = best_total
+
+
+@_compiled
+def _final_score(prefix: int, tables: Tables, work: Workspace) -> float:
+    """Return the score of a prefix as a whole text, its sound aside."""
+    here = work.prefixes[prefix]
+    text = here.last_word if here.token == tables.settings.space else prefix
+    score: float = _end_word(text, tables, work) + here.hot_score + tables.hot_words.final_gain[here.hot_state]
+    log_prob = _follow(work.contexts[text], END, tables.ngrams, work.contexts[len(work.contexts) - 1])
+    return score + tables.settings.lm_weight * log_prob

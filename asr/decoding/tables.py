@@ -1,0 +1,147 @@
+"""What a beam search looks up: its settings, the words, their n-grams and the hot words, as plain arrays and numbers.
+
+All scores are natural logarithms. Without a language model the search runs with one that knows no word and charges
+nothing, so that there is one search, not two.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.config import DecodingConfig
+from asr.decoding.hotwords import HotWord, HotWordTables, build_hot_words
+from asr.decoding.lexicon import OUTSIDE, ROOT, Lexicon, build_lexicon, find_space
+from asr.errors import LanguageModelError
+from asr.lm.ngram import SPECIAL_WORDS, NGramLM
+from asr.tokenizer import CharTokenizer
+
+NO_TOKEN = -1
+
+
+class Settings(NamedTuple):
+    """The numbers that a search goes by.
+
+    Attributes:
+        beam_size: Texts followed at once.
+        beam_threshold: A text this far below the best is dropped.
+        space: The token between words; -1 for none.
+        lm_weight: Factor of the log-probabilities of words.
+        word_score: Added for each word.
+        unknown_score: Added for each word outside the lexicon; negative infinity forbids it.
+        max_gain: The most that one more token can add to the score of a text, its sound aside.
+    """
+
+    beam_size: int
+    beam_threshold: float
+    space: int
+    lm_weight: float
+    word_score: float
+    unknown_score: float
+    max_gain: float
+
+
+class NGrams(NamedTuple):
+    """The arrays of an `NGramLM`, in types for which the search is compiled."""
+
+    order: int
+    word_ids: NDArray[np.int32]
+    log_probs: NDArray[np.float32]
+    backoffs: NDArray[np.float32]
+    children: NDArray[np.int64]
+
+
+class Tables(NamedTuple):
+    """All that a search reads and never changes.
+
+    Attributes:
+        settings: Its numbers.
+        lexicon: The words; `look_ahead` is what a word under way is charged, which never rises as it goes on.
+        ngrams: The language model.
+        hot_words: The automaton of hot words.
+    """
+
+    settings: Settings
+    lexicon: Lexicon
+    ngrams: NGrams
+    hot_words: HotWordTables
+
+
+def build_tables(
+    config: DecodingConfig, tokenizer: CharTokenizer, lm: NGramLM | None, hot_words: Sequence[HotWord]
+) -> Tables:
+    """Prepare a search.
+
+    Args:
+        config: Its settings.
+        tokenizer: The alphabet. Without a space in it there are no words, and no `word_score`.
+        lm: The language model; `None` for none.
+        hot_words: Words and phrases to listen for; their words are allowed, and known, whatever the model knows.
+
+    Returns:
+        The tables.
+
+    Raises:
+        LanguageModelError: If there is a model, and the alphabet has no space or spells none of its words.
+        VocabularyError: If the alphabet lacks a character of a hot word.
+    """
+    space = find_space(tokenizer)
+    hot_word_tables = build_hot_words(hot_words, tokenizer)
+    word_score = 0.0 if space is None else config.word_score
+    settings = Settings(
+        beam_size=config.beam_size,
+        beam_threshold=float(config.beam_threshold),
+        space=NO_TOKEN if space is None else space,
+        lm_weight=float(config.lm_weight),
+        word_score=float(word_score),
+        unknown_score=_unknown_score(config, lm),
+        max_gain=max(0.0, word_score) + max(0.0, float(hot_word_tables.gain.max())),
+    )
+    hot_vocabulary = [word for hot_word in hot_words for word in hot_word.phrase.split()]
+    lexicon = build_lexicon(lm or _NO_MODEL, tokenizer, hot_vocabulary if lm else ())
+    if lm and (space is None or len(lexicon.words) <= ROOT + 1):
+        trouble = "has no space to tell words apart" if space is None else "spells none of its words"
+        raise LanguageModelError(
+            f"the language model cannot be used: the alphabet of the recogniser {trouble}; decode without it"
+        )
+    return Tables(settings, _charge(lexicon, settings), _convert(lm or _NO_MODEL), hot_word_tables)
+
+
+# Written as the arrays of an `NGramLM` are: of order 1, with log-probabilities of 0.
+_NO_MODEL = NGramLM(
+    words=SPECIAL_WORDS,
+    counts=(len(SPECIAL_WORDS),),
+    word_ids=np.arange(len(SPECIAL_WORDS), dtype=np.uint32),
+    log_probs=np.zeros(len(SPECIAL_WORDS), np.float32),
+    backoffs=np.zeros(len(SPECIAL_WORDS), np.float32),
+    children=np.full(1, len(SPECIAL_WORDS)),
+)
+
+
+def _unknown_score(config: DecodingConfig, lm: NGramLM | None) -> float:
+    """Return what a word outside the lexicon is charged: nothing if there is no lexicon."""
+    if lm is None:
+        return 0.0
+    return -math.inf if config.unknown_score is None else float(config.unknown_score)
+
+
+def _charge(lexicon: Lexicon, settings: Settings) -> Lexicon:
+    """Turn log-probabilities ahead into charges; leaving the lexicon is a way on from every node."""
+    charges = settings.word_score + settings.lm_weight * lexicon.look_ahead
+    charges[OUTSIDE] += settings.unknown_score
+    charges = np.maximum(charges, charges[OUTSIDE])
+    charges[ROOT] = 0.0  # no word is under way
+    return lexicon._replace(look_ahead=charges)
+
+
+def _convert(lm: NGramLM) -> NGrams:
+    """Take the arrays of a model in the types of the compiled search, copied only where they differ."""
+    return NGrams(
+        lm.order,
+        np.require(lm.word_ids, np.int32, ["C", "W"]),
+        np.require(lm.log_probs, np.float32, ["C", "W"]),
+        np.require(lm.backoffs, np.float32, ["C", "W"]),
+        np.require(lm.children, np.int64, ["C", "W"]),
+    )

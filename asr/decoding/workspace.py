@@ -1,0 +1,107 @@
+"""What a beam search writes to: arrays made once for an utterance, large enough for whatever it finds.
+
+A prefix is the beginning of a text. Prefixes form a tree in which each stands once and keeps what depends on its text
+alone; one that was dropped and comes back finds that again. The beam keeps what depends on the frames.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.lexicon import ROOT
+from asr.decoding.tables import NO_TOKEN, Tables
+from asr.lm.ngram import BEGIN
+from asr.tokenizer import BLANK
+
+NONE = -1
+PREFIXES, BEAM, CANDIDATES, TOKENS = range(4)  # what is counted
+
+Records: TypeAlias = NDArray[Any]  # of one of the types below
+
+# fmt: off
+PREFIX = np.dtype([
+    ("parent", np.int64),
+    ("token", np.int64),  # the last one
+    ("first_child", np.int64),
+    ("next_sibling", np.int64),
+    ("place", np.int64),  # in the beam; -1 outside
+    ("spelling", np.int64),  # node of the lexicon
+    ("last_word", np.int64),  # the prefix that ends with the last complete word
+    ("hot_state", np.int64),
+    ("hot_score", np.float64),
+    ("words_score", np.float64),  # of all words, should the last one end here; NaN until somebody asks
+    ("score", np.float64),  # of everything but the sound
+], align=True)
+HYPOTHESIS = np.dtype([
+    ("prefix", np.int64),
+    ("token", np.int64),  # that follows the prefix; -1 for none
+    ("log_blank", np.float64),  # of all paths that end in a blank
+    ("log_token", np.float64),  # of all paths that end in the last token
+    ("log_both", np.float64),
+    ("total", np.float64),  # of the sound and everything else
+], align=True)
+# fmt: on
+
+
+class Workspace(NamedTuple):
+    """The arrays of one search.
+
+    Attributes:
+        counts: How many prefixes, places of the beam, candidates and tokens are in use, shape `(4,)`.
+        prefixes: Of type `PREFIX`, in the order of birth; the first is the empty text.
+        contexts: For each prefix with a `words_score`, the n-grams of its last word, its last two, ...; -1 where the
+            language model has none. The last row is scratch.
+        beam: Of type `HYPOTHESIS`: the prefixes that are followed.
+        extended: Whether a token leads from a prefix of the beam to another of the beam, shape
+            `(beam_size, vocabulary_size)`.
+        candidates: Of type `HYPOTHESIS`: what may be the next beam.
+        totals: Those of the candidates, to be put in order.
+        tokens: Those worth trying in a frame.
+    """
+
+    counts: NDArray[np.int64]
+    prefixes: Records
+    contexts: NDArray[np.int64]
+    beam: Records
+    extended: NDArray[np.bool_]
+    candidates: Records
+    totals: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+
+
+def make_workspace(num_frames: int, vocabulary_size: int, tables: Tables) -> Workspace:
+    """Make room for a search, with the empty text in its beam.
+
+    The empty text is like one that ends in a space: a word may begin, and a space changes nothing.
+
+    Args:
+        num_frames: Frames of the utterance.
+        vocabulary_size: Tokens, the blank among them.
+        tables: What will be searched with.
+
+    Returns:
+        The arrays; memory is taken as they fill.
+    """
+    settings = tables.settings
+    most_prefixes = 1 + num_frames * settings.beam_size
+    most_candidates = settings.beam_size * vocabulary_size
+    work = Workspace(
+        counts=np.array([1, 1, 0, 0]),
+        prefixes=np.zeros(most_prefixes, PREFIX),
+        contexts=np.empty((most_prefixes + 1, tables.ngrams.order), np.int64),
+        beam=np.zeros(settings.beam_size, HYPOTHESIS),
+        extended=np.zeros((settings.beam_size, vocabulary_size), np.bool_),
+        candidates=np.empty(most_candidates, HYPOTHESIS),
+        totals=np.empty(most_candidates),
+        tokens=np.empty(vocabulary_size, np.int64),
+    )
+    empty = work.prefixes[0]
+    empty["parent"] = empty["first_child"] = NONE
+    empty["token"] = BLANK if settings.space == NO_TOKEN else settings.space
+    empty["spelling"] = ROOT
+    empty["hot_state"] = tables.hot_words.start
+    work.contexts[0] = NONE
+    work.contexts[0, 0] = BEGIN
+    work.beam[0]["log_token"] = -np.inf
+    return work

@@ -1,0 +1,30 @@
+"""What a writer may be told beside the transcript."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WriterOptions:
+    """How a transcript is written.
+
+    Attributes:
+        name: How the recording is called, for formats that name it.
+        max_line_width: Characters in a line of a subtitle, at least 1; a word that is longer has its line alone.
+        max_line_count: Lines of a subtitle, at least 1.
+
+    Raises:
+        ValueError: If a width or count is not positive.
+    """
+
+    name: str = "recording"
+    max_line_width: int = 42
+    max_line_count: int = 2
+
+    def __post_init__(self) -> None:
+        """Check each range."""
+        for name in ("max_line_width", "max_line_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
+
+
+DEFAULT_OPTIONS = WriterOptions()
