@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asr.bundle import load_bundle
+from asr.bundle import ENGLISH_MODEL, load_bundle
 from asr.train import main
 from scripts.make_tones import make_tones
 
@@ -36,10 +36,11 @@ def test_a_configuration_trains(config: Path, tmp_path: Path) -> None:
         main(["fit", f"--config={config}", f"--trainer.default_root_dir={tmp_path}", *manifests, *batches, *SMALLER])
         == 0
     )
-    network = yaml.safe_load(config.read_text(encoding="utf-8"))["model"]["network"]
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))["model"]
     trained = load_bundle(tmp_path / "bundle")
     assert trained.training["updates"] == 2
-    assert trained.model.config.num_layers == network["num_layers"]
+    started_from = settings.get("initial") and load_bundle(ENGLISH_MODEL).model.config.num_layers
+    assert trained.model.config.num_layers == (started_from or settings["network"]["num_layers"])
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

@@ -11,6 +11,7 @@ Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -21,6 +22,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from asr.augment import SpecAugment, SpecAugmentConfig
+from asr.bundle import ENGLISH_MODEL, load_bundle
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
 from asr.decoding import GreedyDecoder
@@ -28,6 +30,8 @@ from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import BLANK, CharTokenizer
+from asr.training.initial import choose_alphabet, start_from
+from asr.training.phones import PhoneConfig, PhoneCTC
 from asr.training.schedules import Schedule, rate_factor
 from asr.units import samples_to_seconds
 
@@ -73,6 +77,8 @@ class CTCTrainingModule(LightningModule):
         network: ModelConfig = ModelConfig(),
         spec_augment: SpecAugmentConfig = SpecAugmentConfig(),
         optimizer: OptimizerConfig = OptimizerConfig(),
+        phones: PhoneConfig = PhoneConfig(),
+        initial: str | None = None,
         seed: int = 0,
     ) -> None:
         """Keep the settings; the model is built once the alphabet is known.
@@ -81,15 +87,22 @@ class CTCTrainingModule(LightningModule):
             network: The settings of the acoustic model.
             spec_augment: Masks over the log-mels while training.
             optimizer: How the weights are learnt.
+            phones: A second loss over the phones of the texts.
+            initial: Bundle to start from, `english` for that of the package; its network is taken instead of
+                `network`, and its alphabet too if it holds every character of the training texts and no other
+                alphabet is asked for.
             seed: Decides the first weights and every random choice of an update.
         """
         super().__init__()
         self.network = network
         self.optimizer_config = optimizer
+        self.phone_config = phones
+        self.initial = initial
         self.seed = seed
         self.spec_augment = SpecAugment(spec_augment)
         self.model: AcousticModel | None = None
         self.tokenizer: CharTokenizer | None = None
+        self.phones: PhoneCTC | None = None
         self._decoder = GreedyDecoder()
         self._word_counts: list[ErrorCounts] = []
         self._character_counts: list[ErrorCounts] = []
@@ -106,10 +119,30 @@ class CTCTrainingModule(LightningModule):
         data: SpeechDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # set by the trainer
         if data.tokenizer is None:
             raise TrainingError("the data module has no alphabet yet; its setup must run first")
-        self.tokenizer = data.tokenizer
         torch.manual_seed(self.seed)
-        self.model = AcousticModel(self.network, data.tokenizer.vocabulary_size)
+        if self.initial is None:
+            self.model = AcousticModel(self.network, data.tokenizer.vocabulary_size)
+        else:
+            self.model = self._start_from(self.initial, data)
+        self.tokenizer = data.tokenizer
+        if self.phone_config.dictionary is not None:
+            self.phones = PhoneCTC(self.phone_config, Path(self.phone_config.dictionary), self.model)
         data.require_frames(self.model.num_frames)
+
+    def _start_from(self, initial: str, data: SpeechDataModule) -> AcousticModel:
+        """Take the weights of a bundle, and its alphabet if it serves."""
+        folder = ENGLISH_MODEL if initial == "english" else Path(initial)
+        bundle = load_bundle(folder)
+        if bundle.model.sample_rate != data.sample_rate:
+            raise TrainingError(
+                f"{folder} hears {bundle.model.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
+                f"--model.network.features.sample_rate {bundle.model.sample_rate}"
+            )
+        if data.tokenizer is None:
+            raise TrainingError("the data module has no alphabet yet; its setup must run first")
+        if data.alphabet is None:
+            data.tokenizer = choose_alphabet(bundle, data.tokenizer)
+        return start_from(bundle, data.tokenizer)
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
@@ -152,7 +185,11 @@ class CTCTrainingModule(LightningModule):
             self._suspects = tuple(wrong)
         loss = losses.sum() / batch.target_lengths.sum()
         self._log_step(loss, batch)
-        return loss
+        if self.phones is None:
+            return loss
+        phone_loss: Tensor = self.phones(lengths, batch.texts)
+        self.log("phone_loss", phone_loss.detach(), batch_size=len(batch.texts))
+        return (1 - self.phones.weight) * loss + self.phones.weight * phone_loss
 
     def configure_gradient_clipping(
         self,

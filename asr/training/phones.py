@@ -1,0 +1,94 @@
+"""A second CTC loss while training: a lower layer also has to name the phones that are spoken.
+
+Spelling hides sound ("though", "through"), so characters alone teach the first layers slowly. The head that names the
+phones is thrown away after training.
+
+Source: Fernandez et al. (2007), IJCAI; Krishna et al. (2018), arXiv 1807.06234.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from asr.model import AcousticModel
+from asr.pronunciation import PronunciationDictionary
+from asr.tokenizer import BLANK
+
+
+@dataclass(frozen=True)
+class PhoneConfig:
+    """How phones help training.
+
+    Attributes:
+        dictionary: Pronunciations in the form of the CMU dictionary; no phones are used if not given.
+        layer: The recurrent layer that names the phones, from 1.
+        weight: Share of the phones in the whole loss, in [0, 1).
+    """
+
+    dictionary: str | None = None
+    layer: int = 2
+    weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Check each range."""
+        if self.layer < 1:
+            raise ValueError(f"layer {self.layer} is not a positive number")
+        if not 0 <= self.weight < 1:
+            raise ValueError(f"weight {self.weight} is not in [0, 1)")
+
+
+class PhoneCTC(nn.Module):
+    """Listens to a layer of the acoustic model and compares what it says with the phones of the texts."""
+
+    def __init__(self, config: PhoneConfig, dictionary: Path, model: AcousticModel) -> None:
+        """Read the dictionary and listen to the layer from now on.
+
+        Args:
+            config: The layer and the weight.
+            dictionary: Where the pronunciations stand.
+            model: The acoustic model.
+
+        Raises:
+            ValueError: If the model has no such layer.
+        """
+        super().__init__()
+        if config.layer > len(model.layers):
+            raise ValueError(f"layer {config.layer} is above the last of {len(model.layers)} recurrent layers")
+        self.weight = config.weight
+        self.pronunciations = PronunciationDictionary.read(dictionary)
+        layer = model.layers[config.layer - 1]
+        size = model.config.hidden_size * (2 if model.config.bidirectional else 1)
+        self.head = nn.Linear(size, self.pronunciations.vocabulary_size)
+        self._hidden: Tensor | None = None
+        layer.register_forward_hook(self._listen)
+
+    def _listen(self, layer: nn.Module, inputs: tuple[Tensor, ...], hidden: Tensor) -> None:
+        """Keep what the layer gave, shape `(frames, batch, size)`."""
+        self._hidden = hidden
+
+    def forward(self, lengths: Tensor, texts: Sequence[str]) -> Tensor:
+        """Compute the loss of the batch that the model has just seen.
+
+        Args:
+            lengths: Frames in each utterance, shape `(batch,)`.
+            texts: What was said.
+
+        Returns:
+            Nats a phone, a scalar; utterances with fewer frames than phones do not count.
+
+        Raises:
+            RuntimeError: If the model has seen no batch since the last call.
+        """
+        if self._hidden is None:
+            raise RuntimeError("the model has seen no batch yet; call it first")
+        log_probs = torch.log_softmax(self.head(self._hidden).float(), dim=-1)
+        self._hidden = None  # lest its graph live on until the next batch
+        targets = [torch.tensor(self.pronunciations.encode(text), device=lengths.device) for text in texts]
+        target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
+        losses = nn.functional.ctc_loss(
+            log_probs, torch.cat(targets), lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True
+        )
+        return losses.sum() / target_lengths.sum()
