@@ -29,6 +29,7 @@ from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, seconds_to_samples
+from scripts.measure.beam import measure_beam
 from scripts.measure.long import measure_long
 from scripts.measure.recognition import measure_features, measure_memory, measure_startup, measure_transcription
 from scripts.measure.training import WARM_UP_UPDATES, build_run, measure_training
@@ -39,6 +40,7 @@ PARTS: Mapping[str, Callable[[Setup], Iterator[Measurement]]] = {
     "features": measure_features,
     "training": measure_training,
     "transcription": measure_transcription,
+    "beam": lambda setup: measure_beam(setup.bundle, setup.clip, setup.repeats),
     "startup": measure_startup,
     "memory": measure_memory,
     "long": lambda setup: measure_long(setup.bundle, setup.manifest, setup.long_duration),

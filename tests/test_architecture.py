@@ -41,7 +41,7 @@ DOORS = {
     "soundfile": {"audio"},
     "soxr": {"audio"},
     "torchaudio": {"features", "augment"},
-    "numba": {"decoding.beam", "decoding.search"},
+    "numba": {"decoding.search"},
     "silero_vad": {"segmentation"},
     "tqdm": {"cli", "train_lm"},
     "librosa": {"augment"},

@@ -25,6 +25,8 @@ from asr.errors import ASRError, LanguageModelError, VocabularyError
 from asr.lm.arpa import read_arpa
 from asr.lm.ngram import NGramLM
 from asr.tokenizer import CharTokenizer
+from scripts.measure import beam as measure
+from scripts.measure.beam import build_flashlight
 
 TOKENIZER = CharTokenizer((" ", "a", "b"))
 EVERYTHING = DecodingConfig("beam", beam_size=3000, beam_threshold=math.inf, nbest=3000)
@@ -35,7 +37,7 @@ NGRAMS = {
     ("<s>",): (-99.0, -0.2),
     ("</s>",): (-1.5, 0.0),
     ("a",): (-0.6, -0.3),
-    ("ab",): (-1.1, -0.1),
+    ("ab",): (-1.9, -0.1),
     ("bb",): (-0.8, 0.0),
     ("<s>", "a"): (-0.3, -0.25),
     ("a", "ab"): (-0.2, -0.4),
@@ -190,10 +192,13 @@ def test_look_ahead_steers_the_search_but_changes_no_score(lm: NGramLM, seed: in
     check_against(guided.decode(log_probs), expected, TOKENIZER)
 
 
+@pytest.mark.parametrize("hot_words", [(), (HotWord("ba", 2.0), HotWord("ab a", 3.0))])
 @pytest.mark.parametrize("word_score", [-1.0, 2.0])
-def test_what_is_skipped_unseen_would_not_have_entered_the_beam(lm: NGramLM, word_score: float) -> None:
+def test_what_is_skipped_unseen_would_not_have_entered_the_beam(
+    lm: NGramLM, word_score: float, hot_words: tuple[HotWord, ...]
+) -> None:
     config = DecodingConfig("beam", beam_size=6, nbest=6, beam_threshold=6.0, word_score=word_score, unknown_score=0.0)
-    quick = BeamSearchDecoder.from_config(config, TOKENIZER, lm, [HotWord("ba", 2.0), HotWord("ab a", 3.0)])
+    quick = BeamSearchDecoder.from_config(config, TOKENIZER, lm, hot_words)
     settings = quick.tables.settings._replace(max_gain=1e6)
     thorough = replace(quick, tables=quick.tables._replace(settings=settings))
     for seed in range(200):
@@ -399,53 +404,37 @@ def _twice(number: int) -> int:
     return 2 * number
 
 
-@pytest.fixture
-def flashlight_decode(arpa: Path, lm: NGramLM) -> Callable[[Tensor, DecodingConfig], str]:
-    """Decode as flashlight does, with a closed vocabulary."""
-    text = pytest.importorskip("flashlight.lib.text.decoder")
-    kenlm = pytest.importorskip("flashlight.lib.text.decoder.kenlm")
-    dictionary = pytest.importorskip("flashlight.lib.text.dictionary").Dictionary()
-    for word in (*sorted(WORDS), "<unk>"):
-        dictionary.add_entry(word)
-    unknown = dictionary.get_index("<unk>")
-    dictionary.set_default_index(unknown)
-    model = kenlm.KenLM(str(arpa), dictionary)
-    (space,) = TOKENIZER.encode(" ")
-    trie = text.Trie(TOKENIZER.vocabulary_size, space)
-    for word in sorted(WORDS):
-        index = dictionary.get_index(word)
-        trie.insert([*TOKENIZER.encode(word), space], index, model.score(model.start(False), index)[1])
-    trie.smear(text.SmearingMode.MAX)
-
-    def decode(log_probs: Tensor, config: DecodingConfig) -> str:
-        options = text.LexiconDecoderOptions(
-            beam_size=config.beam_size,
-            beam_size_token=TOKENIZER.vocabulary_size,
-            beam_threshold=config.beam_threshold,
-            lm_weight=config.lm_weight * math.log(10),  # its KenLM gives logarithms to the base 10
-            word_score=config.word_score,
-            unk_score=-math.inf,
-            sil_score=0.0,
-            log_add=True,
-            criterion_type=text.CriterionType.CTC,
-        )
-        decoder = text.LexiconDecoder(options, trie, model, space, 0, unknown, [], False)
-        best = decoder.decode(log_probs.contiguous().numpy().ctypes.data, *log_probs.shape)[0]
-        return " ".join(dictionary.get_entry(word) for word in best.words if word >= 0)
-
-    return decode
-
-
 @pytest.mark.parametrize("seed", range(8))
-def test_texts_agree_with_flashlight(
-    lm: NGramLM, flashlight_decode: Callable[[Tensor, DecodingConfig], str], seed: int
-) -> None:
+def test_texts_agree_with_flashlight(lm: NGramLM, seed: int) -> None:
+    pytest.importorskip("flashlight.lib.text.decoder.kenlm", exc_type=ImportError)
     config = DecodingConfig("beam", beam_threshold=50.0, lm_weight=0.6, word_score=0.3, unknown_score=None)
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(60, 4, generator=generator)
-    path = [token for character in TOKENIZER.encode("a ab bb ab a a bb") for token in (0, character, 0)]
-    peaks = torch.nn.functional.pad(torch.eye(4)[path], (0, 0, 0, 60 - len(path)))
-    peaks[len(path) :, 0] = 1.0
-    log_probs = torch.log_softmax(4.0 * peaks + noise, dim=-1)
+    # flashlight ends a word at a space alone, so there is one at the end.
+    path = [token for character in TOKENIZER.encode("a ab bb ab a a bb ") for token in (0, character, 0)]
+    noise = torch.randn(len(path), 4, generator=torch.Generator().manual_seed(seed))
+    log_probs = torch.log_softmax(4.0 * torch.eye(4)[path] + noise, dim=-1)
+    flashlight = build_flashlight(config, TOKENIZER, lm)
     ours = BeamSearchDecoder.from_config(config, TOKENIZER, lm).decode(log_probs)[0]
-    assert TOKENIZER.join(ours.tokens) == flashlight_decode(log_probs, config)
+    assert flashlight is not None
+    assert TOKENIZER.join(ours.tokens) == flashlight(log_probs)
+
+
+def test_beam_search_is_measured_beside_yardsticks(
+    bundle_folder: Path, write_tone: Callable[[str, float, float], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "NUM_RANDOM_WORDS", 30)
+    clip = write_tone("clip.wav", 300.0, 1.0)
+    measurements = list(measure.measure_beam(bundle_folder, clip, repeats=1))
+    assert len({measurement.name for measurement in measurements}) == len(measurements) >= 2
+    assert all(measurement.value > 0 for measurement in measurements)
+    assert all(measurement.ratio is not None and measurement.ratio > 0 for measurement in measurements)
+
+
+def test_random_models_are_as_sound_as_those_from_files(tmp_path: Path) -> None:
+    lm = measure.make_random_model(TOKENIZER, 100)
+    lm.save(tmp_path / "lm.safetensors")
+    assert NGramLM.load(tmp_path / "lm.safetensors").words == lm.words  # loading checks every array
+    words = list(lm.words[3:])
+    state = lm.start()
+    for word in words[:20]:
+        log_prob, state = lm.score(state, word)
+        assert -40 < log_prob < 0

@@ -78,6 +78,17 @@ def test_a_command_is_measured_beside_importing_pytorch(
     assert found["peak memory, 10 s"]["ratio"] > 1
 
 
+def test_beam_search_is_measured_beside_the_network(
+    options: list[str], bundle_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.measure.beam.NUM_RANDOM_WORDS", 30)
+    assert main([*options, "--parts", "beam", "--model", str(bundle_folder)]) == 0
+    compared = {name: row["compared_with"] for name, row in figures(capsys.readouterr().out).items()}
+    assert compared.pop("beam search, 100 wide, with n-grams").startswith("the network's time: ")
+    assert compared.pop("beam search, 100 wide, without n-grams").startswith("the network's time: ")
+    assert all(yardstick.startswith("flashlight-text's time: ") for yardstick in compared.values())
+
+
 def test_the_table_is_aligned_and_leaves_out_what_there_is_not() -> None:
     rows = [Measurement("speed", 1234.5, "s audio/s", "other: 1,000", 1.2345, 1.5), Measurement("share", 5.0, "%")]
     assert render_table(rows).splitlines() == [

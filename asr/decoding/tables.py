@@ -1,7 +1,7 @@
 """What a beam search looks up: its settings, the words, their n-grams and the hot words, as plain arrays and numbers.
 
 All scores are natural logarithms. Without a language model the search runs with one that knows no word and charges
-nothing, so that there is one search, not two.
+nothing, so that there is one search, and not two.
 """
 
 import math
@@ -19,6 +19,16 @@ from asr.lm.ngram import SPECIAL_WORDS, NGramLM
 from asr.tokenizer import CharTokenizer
 
 NO_TOKEN = -1
+
+# Knows no word and charges nothing.
+_NO_MODEL = NGramLM(
+    words=SPECIAL_WORDS,
+    counts=(len(SPECIAL_WORDS),),
+    word_ids=np.arange(len(SPECIAL_WORDS), dtype=np.uint32),
+    log_probs=np.zeros(len(SPECIAL_WORDS), np.float32),
+    backoffs=np.zeros(len(SPECIAL_WORDS), np.float32),
+    children=np.full(1, len(SPECIAL_WORDS)),
+)
 
 
 class Settings(NamedTuple):
@@ -44,7 +54,15 @@ class Settings(NamedTuple):
 
 
 class NGrams(NamedTuple):
-    """The arrays of an `NGramLM`, in types for which the search is compiled."""
+    """An `NGramLM` without its words, in the types that the search is compiled for.
+
+    Attributes:
+        order: The words in the longest n-gram.
+        word_ids: The last word of each n-gram.
+        log_probs: Of the last word after those before it.
+        backoffs: Added where a longer n-gram is missing.
+        children: Where the continuations of each n-gram begin.
+    """
 
     order: int
     word_ids: NDArray[np.int32]
@@ -100,24 +118,14 @@ def build_tables(
         max_gain=max(0.0, word_score) + max(0.0, float(hot_word_tables.gain.max())),
     )
     hot_vocabulary = [word for hot_word in hot_words for word in hot_word.phrase.split()]
-    lexicon = build_lexicon(lm or _NO_MODEL, tokenizer, hot_vocabulary if lm else ())
+    model = lm or _NO_MODEL
+    lexicon = build_lexicon(model, tokenizer, hot_vocabulary if lm else ())
     if lm and (space is None or len(lexicon.words) <= ROOT + 1):
         trouble = "has no space to tell words apart" if space is None else "spells none of its words"
         raise LanguageModelError(
             f"the language model cannot be used: the alphabet of the recogniser {trouble}; decode without it"
         )
-    return Tables(settings, _charge(lexicon, settings), _convert(lm or _NO_MODEL), hot_word_tables)
-
-
-# Written as the arrays of an `NGramLM` are: of order 1, with log-probabilities of 0.
-_NO_MODEL = NGramLM(
-    words=SPECIAL_WORDS,
-    counts=(len(SPECIAL_WORDS),),
-    word_ids=np.arange(len(SPECIAL_WORDS), dtype=np.uint32),
-    log_probs=np.zeros(len(SPECIAL_WORDS), np.float32),
-    backoffs=np.zeros(len(SPECIAL_WORDS), np.float32),
-    children=np.full(1, len(SPECIAL_WORDS)),
-)
+    return Tables(settings, _charge(lexicon, settings), _convert(model), hot_word_tables)
 
 
 def _unknown_score(config: DecodingConfig, lm: NGramLM | None) -> float:
