@@ -19,7 +19,7 @@ from asr.cli import configure_logging, run_verb
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
 from asr.training.module import CTCTrainingModule
-from asr.training.precision import choose_precision
+from asr.training.hardware import choose_precision
 
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/latest",

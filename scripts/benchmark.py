@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle, islice
-from os import cpu_count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,6 +27,7 @@ from asr.cli import configure_logging, run_verb
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import CharTokenizer
+from asr.training.hardware import name_hardware
 from asr.units import Seconds, seconds_to_samples
 from scripts.measure.beam import measure_beam
 from scripts.measure.long import measure_long
@@ -117,15 +117,8 @@ def describe_machine() -> dict[str, str | int]:
     Returns:
         Plain JSON data.
     """
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        flags = []
-    models = [line.partition(": ")[2] for line in flags if line.startswith("model name")]
     return {
-        "cpu": models[0] if models else platform.processor() or platform.machine(),
-        "cores": cpu_count() or 1,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "hardware": name_hardware(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "torchaudio": torchaudio.__version__,

@@ -39,7 +39,7 @@ def options(tmp_path: Path) -> list[str]:
 def figures(printed: str) -> dict[str, dict[str, Any]]:
     """Check the form of a printed benchmark and return its measurements by name."""
     benchmark = json.loads(printed)
-    assert {"cpu", "cores", "threads", "torch"} <= set(benchmark["machine"])
+    assert {"hardware", "threads", "torch"} <= set(benchmark["machine"])
     for measurement in benchmark["measurements"]:
         assert set(measurement) == KEYS
         assert measurement["ratio"] is None or measurement["ratio"] > 0

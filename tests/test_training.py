@@ -20,7 +20,7 @@ from asr.metrics import word_error_rate
 from asr.recognizer import Recognizer
 from asr.train import main
 from asr.training.module import CTCTrainingModule
-from asr.training.precision import choose_precision
+from asr.training.hardware import choose_precision
 from asr.training.schedules import rate_factor
 from scripts.make_tones import make_tones
 
@@ -195,7 +195,7 @@ def test_single_precision_is_chosen_where_the_processor_lacks_bfloat16(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = tmp_path / "cpuinfo"
-    monkeypatch.setattr("asr.training.precision._CPU_FLAGS", flags)
+    monkeypatch.setattr("asr.training.hardware._CPU_INFO", flags)
     assert choose_precision("cpu") == "32-true"
     flags.write_text("flags : avx2 avx512f")
     assert choose_precision("cpu") == "32-true"

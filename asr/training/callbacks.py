@@ -1,7 +1,7 @@
 """What a run does besides learning: average its weights, and write the bundle that users get."""
 
 import logging
-import platform
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from torch import Tensor
 from asr.bundle import Bundle, save_bundle
 from asr.errors import TrainingError
 from asr.training.card import render_card
+from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
 
 _log = logging.getLogger(__name__)
@@ -89,6 +90,17 @@ class SaveBundle(Callback):
         """
         self.folder = folder
         self.best_wer = float("inf")
+        self._seconds_before = 0.0  # in the runs that this one continues
+        self._started = time.perf_counter()
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock of the run.
+
+        Args:
+            trainer: Runs the training.
+            pl_module: Holds the model.
+        """
+        self._started = time.perf_counter()
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the bundle if the model is the best yet.
@@ -114,7 +126,7 @@ class SaveBundle(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a continued run must know."""
-        return {"best_wer": self.best_wer}
+        return {"best_wer": self.best_wer, "seconds": self._seconds()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier run.
@@ -123,6 +135,11 @@ class SaveBundle(Callback):
             state_dict: What `state_dict` returned.
         """
         self.best_wer = state_dict["best_wer"]
+        self._seconds_before = state_dict.get("seconds", 0.0)
+
+    def _seconds(self) -> float:
+        """Return how long training has taken, validation and the runs that this one continues included."""
+        return self._seconds_before + time.perf_counter() - self._started
 
     def _save(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the bundle from the first process."""
@@ -133,11 +150,14 @@ class SaveBundle(Callback):
         training = {
             "epoch": trainer.current_epoch,
             "updates": trainer.global_step,
+            "hours": round(self._seconds() / 3600, 3),
             "seed": pl_module.seed,
+            "initial": pl_module.initial,
+            "phones": pl_module.phone_config.dictionary and Path(pl_module.phone_config.dictionary).name,
             "metrics": {name: round(float(value), 5) for name, value in sorted(trainer.callback_metrics.items())},
             "data": trainer.datamodule.summary(),  # type: ignore[attr-defined]  # set by the trainer
             "versions": {name: version(name) for name in ("torch", "torchaudio", "pytorch-lightning")},
-            "hardware": platform.processor() or platform.machine(),
+            "hardware": name_hardware(),
         }
         bundle = Bundle(pl_module.model, pl_module.tokenizer, training)
         save_bundle(self.folder, bundle, render_card(bundle))

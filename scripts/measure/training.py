@@ -21,7 +21,7 @@ from asr.errors import TrainingError
 from asr.model import AcousticModel
 from asr.training.callbacks import EMAWeights
 from asr.training.module import CTCTrainingModule
-from asr.training.precision import Precision, choose_precision
+from asr.training.hardware import Precision, choose_precision
 from asr.units import samples_to_seconds
 from scripts.measure.yardsticks import (
     DEVICES,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from asr.model import AcousticModel
-from asr.training.precision import Precision
+from asr.training.hardware import Precision
 from asr.units import Seconds
 
 THREADS = (1, 2)
