@@ -14,6 +14,7 @@ COMMANDS = {
     "align": "Find when each word of a known text is spoken.",
     "train": "Train a model on recordings and their texts.",
     "train_lm": "Train a language model on text.",
+    "plot": "Draw what a model makes of a recording, or how a training run went.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",
 }
 

@@ -173,6 +173,8 @@ class CTCTrainingModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Draw dropout and masks from a seed of this update's own."""
         torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+        if not self._epoch_start:  # a run that goes on in the middle of an epoch does not start one
+            self._epoch_start = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch, in nats a character."""

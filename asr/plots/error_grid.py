@@ -1,35 +1,19 @@
-"""Measurements as pictures, with matplotlib, an extra.
-
-Figures are made by themselves and drawn by Agg, without pyplot: no window, no state that another part could change.
-"""
+"""Error rates over two settings of the beam search, as a table in colours."""
 
 import math
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asr.errors import MissingExtraError
+from asr.plots.canvas import COLOR_MAP, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# From blue to yellow, alike for eyes with and without colour deficiency: doi:10.1371/journal.pone.0199239.
-_COLORS = "cividis"
 _CELL_WIDTH, _CELL_HEIGHT = 0.75, 0.45  # inches
 _MARGIN_WIDTH, _MARGIN_HEIGHT = 2.5, 1.0
-
-
-def require_matplotlib() -> None:
-    """Make sure that pictures can be drawn, before work is done for one.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError('a picture needs matplotlib; run: pip install "asr[plot]"')
 
 
 def plot_error_grid(rates: Mapping[tuple[float, float], float]) -> "Figure":
@@ -45,23 +29,18 @@ def plot_error_grid(rates: Mapping[tuple[float, float], float]) -> "Figure":
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     lm_weights = sorted({lm_weight for lm_weight, _ in rates})
     word_scores = sorted({word_score for _, word_score in rates})
     percents = np.full((len(word_scores), len(lm_weights)), math.nan)
     for (lm_weight, word_score), rate in rates.items():
         percents[word_scores.index(word_score), lm_weights.index(lm_weight)] = 100 * rate
 
-    size = (_MARGIN_WIDTH + _CELL_WIDTH * len(lm_weights), _MARGIN_HEIGHT + _CELL_HEIGHT * len(word_scores))
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    width = _MARGIN_WIDTH + _CELL_WIDTH * len(lm_weights)
+    figure = new_figure(width, _MARGIN_HEIGHT + _CELL_HEIGHT * len(word_scores))
     axes = figure.add_subplot(xlabel="lm_weight", ylabel="word_score")
     axes.set_xticks(range(len(lm_weights)), [f"{lm_weight:g}" for lm_weight in lm_weights])
     axes.set_yticks(range(len(word_scores)), [f"{word_score:g}" for word_score in word_scores])
-    image = axes.imshow(percents, cmap=_COLORS, origin="lower", aspect="auto")
+    image = axes.imshow(percents, cmap=COLOR_MAP, origin="lower", aspect="auto")
     figure.colorbar(image, label="word error rate, %")
     _label_cells(axes, percents)
     return figure

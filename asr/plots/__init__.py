@@ -1,0 +1,18 @@
+"""Measurements as pictures, with matplotlib, an extra."""
+
+from asr.plots.canvas import PICTURE_SUFFIXES, require_matplotlib, save_figure
+from asr.plots.curves import Curve, plot_curves, read_curves
+from asr.plots.error_grid import plot_error_grid
+from asr.plots.recording import HeardRecording, plot_recording
+
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "Curve",
+    "HeardRecording",
+    "plot_curves",
+    "plot_error_grid",
+    "plot_recording",
+    "read_curves",
+    "require_matplotlib",
+    "save_figure",
+]

@@ -1,0 +1,121 @@
+"""What all pictures share: an empty figure, its colours, and how it becomes a file.
+
+Figures are made by themselves and drawn by Agg, without pyplot: no window, no state that another part could change.
+"""
+
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.errors import ASRError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+# From blue to yellow, alike for eyes with and without colour deficiency: doi:10.1371/journal.pone.0199239.
+COLOR_MAP = "cividis"
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#999999"  # told apart by all eyes: doi:10.1038/nmeth.1618
+
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+_DOTS_PER_INCH = 150
+_LABEL_SIZE = 8  # points
+
+
+def require_matplotlib() -> None:
+    """Make sure that pictures can be drawn, before work is done for one.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError('a picture needs matplotlib; run: pip install "asr[plot]"')
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Make an empty figure, whose parts find their places by themselves.
+
+    Args:
+        width: Inches.
+        height: Inches.
+
+    Returns:
+        The figure; `savefig` writes it to a file.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def tidy_axes(axes: "Axes") -> None:
+    """Take away the frame where nothing is read off, and make the labels small.
+
+    Args:
+        axes: Changed.
+    """
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(which="both", labelsize=_LABEL_SIZE)
+    axes.xaxis.label.set_fontsize(_LABEL_SIZE + 1)
+    axes.yaxis.label.set_fontsize(_LABEL_SIZE + 1)
+
+
+def add_color_bar(image: "AxesImage", axes: "Axes", label: str, *, extend: str = "neither") -> None:
+    """Explain the colours of an image beside it.
+
+    Args:
+        image: What is explained.
+        axes: Where it is.
+        label: What a colour stands for, with its unit.
+        extend: Whether values beyond the ends are drawn in the colours of the ends: `neither` or `both`.
+    """
+    bar = axes.figure.colorbar(image, ax=axes, extend=extend, pad=0.01)
+    bar.set_label(label, size=_LABEL_SIZE + 1)
+    bar.ax.tick_params(labelsize=_LABEL_SIZE)
+
+
+@contextmanager
+def allow_missing_glyphs() -> Generator[None]:
+    """Let characters that the font lacks be boxes; they say so themselves, and need no warning.
+
+    Yields:
+        Nothing.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a picture, whole or not at all; its folder is made.
+
+    Args:
+        figure: What to write.
+        path: The file, replaced if it exists; its ending decides the format.
+
+    Raises:
+        ASRError: If the ending is none of `PICTURE_SUFFIXES`.
+    """
+    picture_format = path.suffix.lower()
+    if picture_format not in PICTURE_SUFFIXES:
+        expected = ", ".join(PICTURE_SUFFIXES)
+        raise ASRError(f"{path}: the ending {path.suffix!r} names no kind of picture; expected one of {expected}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with allow_missing_glyphs():
+            figure.savefig(partial, format=picture_format[1:])
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
