@@ -1,5 +1,6 @@
 """Measure a model on a manifest: error rates per corpus, with intervals, the speed, and what its confidence is worth.
 
+With --report, a page for the browser shows all of it down to the single words, beside an earlier report if named.
 Recordings that cannot be recognised are named on stderr, left out of the figures, and make the exit status 1.
 """
 
@@ -8,21 +9,36 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli import configure_logging, run_verb
+from asr.cli import configure_logging, positive_count, run_verb
 from asr.confidence import ConfidenceCalibration, JudgedWord, cross_calibrate, fit_calibration, recalibrate
 from asr.data.manifest import Utterance, read_manifest
-from asr.errors import BundleError, ManifestError
+from asr.errors import ASRError, BundleError, ManifestError
 from asr.flags import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
-from asr.report import build_report, judge_words, render_text, report_confidence, require_references
+from asr.report import (
+    EvaluationReport,
+    UtteranceDetail,
+    build_report,
+    compare_reports,
+    detail_report,
+    detail_utterance,
+    judge_words,
+    measure_signal,
+    read_report,
+    render_text,
+    report_confidence,
+    require_references,
+    write_report,
+)
 from asr.units import Seconds
 from asr.writers import write_atomically
 
 if TYPE_CHECKING:
+    from asr.bundle import Bundle
     from asr.recognizer import Recognizer
     from asr.transcript import Transcript
 
@@ -52,9 +68,34 @@ def build_parser() -> argparse.ArgumentParser:
         help="Fit the confidence of words to these recordings and write that into the model. The error shown is that "
         "of each half of the recordings under what the other half gives.",
     )
+    _add_report_arguments(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
+
+
+def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the page."""
+    group = parser.add_argument_group("report")
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="Folder to write report.html into, a page that opens without a network, and report.json with its figures.",
+    )
+    group.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="The report.json of another model or decoder on the same recordings, to show what changed.",
+    )
+    group.add_argument(
+        "--embed-audio",
+        type=positive_count,
+        default=0,
+        metavar="MB",
+        help="Megabytes of recordings to put into the page at most, the first ones. Default: link them all.",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,10 +116,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     """Recognise every recording of the manifest and report."""
     utterances = read_manifest(arguments.manifest)
     require_references(utterances)
-    if arguments.output:  # a folder that cannot be made is better known before the work than after it
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    if arguments.calibrate and not arguments.model:
-        raise BundleError("--calibrate changes a model, and none is named; give its folder with --model")
+    _check_flags(arguments)
+    baseline = read_report(arguments.baseline) if arguments.baseline else None
     bundle = open_bundle(arguments)
     # The posteriors as they are; what the calibration makes of them is worked out below.
     recognizer = open_recognizer(arguments, replace(bundle, confidence=ConfidenceCalibration()))
@@ -94,8 +133,53 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.output:
         lines = [json.dumps(score.to_dict(), ensure_ascii=False) for score in report.scores]
         write_atomically(arguments.output, "".join(f"{line}\n" for line in lines))
+    if arguments.report:
+        details = _detail(report, transcripts, after, bundle.model.sample_rate)
+        fields = detail_report(report, details, _describe(arguments, bundle))
+        fields = compare_reports(fields, baseline) if baseline else fields
+        write_report(arguments.report, fields, max_embedded_bytes=arguments.embed_audio * 1_000_000)
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else render_text(report))
     return 1 if report.failed else 0
+
+
+def _check_flags(arguments: argparse.Namespace) -> None:
+    """Refuse before the work what could not be done after it."""
+    for folder in filter(None, (arguments.output and arguments.output.parent, arguments.report)):
+        folder.mkdir(parents=True, exist_ok=True)
+    if arguments.calibrate and not arguments.model:
+        raise BundleError("--calibrate changes a model, and none is named; give its folder with --model")
+    if (arguments.baseline or arguments.embed_audio) and not arguments.report:
+        raise ASRError(
+            "--baseline and --embed-audio are for the page, and there is none; give its folder with --report"
+        )
+
+
+def _detail(
+    report: EvaluationReport,
+    transcripts: Sequence["Transcript | None"],
+    judged: Sequence[Sequence[JudgedWord]],
+    sample_rate: int,
+) -> list[UtteranceDetail]:
+    """Read each recording that was recognised once more, to measure it."""
+    from asr.audio import load_audio
+
+    heard = [transcript for transcript in transcripts if transcript is not None]
+    return [
+        detail_utterance(score, transcript, words, measure_signal(waveform.numpy(), sample_rate))
+        for score, transcript, words in zip(report.scores, heard, judged, strict=True)
+        for waveform in [load_audio(score.utterance.audio_filepath, sample_rate)]
+    ]
+
+
+def _describe(arguments: argparse.Namespace, bundle: "Bundle") -> dict[str, object]:
+    """Name what is evaluated and how."""
+    decoding = asdict(bundle.decoding) if bundle.decoding.decoder == "beam" else {"decoder": bundle.decoding.decoder}
+    return {
+        "model": str(arguments.model or "the English model of the package"),
+        "manifest": str(arguments.manifest),
+        "language_model": bool(bundle.lm) and bundle.decoding.decoder == "beam",
+        **decoding,
+    }
 
 
 def _calibrate(judged: Sequence[Sequence[JudgedWord]], folder: Path) -> list[list[JudgedWord]]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -167,3 +168,65 @@ def test_calibration_without_a_wrong_word_is_refused_and_changes_nothing(
     assert main(flags(manifest, tmp_path / "model", "--calibrate", "--quiet")) == 2
     assert capsys.readouterr().err.startswith("error: the confidence cannot be fitted: 1 of 1 words are right")
     assert (tmp_path / "model" / "config.json").read_bytes() == before
+
+
+def read_page(folder: Path) -> dict[str, Any]:
+    """Read the data inside the page of a report."""
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    start = page.index('id="data">') + len('id="data">')
+    fields: dict[str, Any] = json.loads(page[start : page.index("</script>", start)])
+    return fields
+
+
+def test_report_shows_each_utterance_with_its_words_and_its_level(tmp_path: Path, model: Path) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b a"])
+    assert main(flags(manifest, model, "--report", str(tmp_path / "new"))) == 0
+    fields = json.loads((tmp_path / "new" / "report.json").read_text(encoding="utf-8"))
+    assert fields["about"] == {
+        "model": str(model),
+        "manifest": str(manifest),
+        "language_model": False,
+        "decoder": "greedy",
+    }
+    assert fields["overall"]["word_error_rate"] == pytest.approx(1 / 3)
+    second = fields["utterances"][1]
+    assert [(step["edit"], step["reference"]) for step in second["steps"]] == [("deletion", "b"), ("hit", "a")]
+    assert second["level"] == pytest.approx(-20, abs=0.2)  # noise of deviation 0.1
+    page = read_page(tmp_path / "new")
+    assert page == {"report": fields, "audio": ["../0.wav", "../1.wav"]}
+
+
+def test_report_leaves_out_what_failed_and_embeds_what_has_room(tmp_path: Path, model: Path) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b", "a"])
+    (tmp_path / "0.wav").write_bytes(b"no audio at all")
+    assert main(flags(manifest, model, "--report", str(tmp_path), "--embed-audio", "1", "--quiet")) == 1
+    page = read_page(tmp_path)
+    assert [utterance["utterance_id"] for utterance in page["report"]["utterances"]] == ["id1", "id2"]
+    assert [address[:10] for address in page["audio"]] == ["data:audio"] * 2
+
+
+def test_baseline_that_heard_the_same_differs_in_nothing(tmp_path: Path, model: Path) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b a"])
+    assert main(flags(manifest, model, "--report", str(tmp_path / "before"))) == 0
+    baseline = str(tmp_path / "before" / "report.json")
+    assert main(flags(manifest, model, "--report", str(tmp_path / "now"), "--baseline", baseline)) == 0
+    overall = read_page(tmp_path / "now")["report"]["comparison"]["overall"]
+    assert (overall["utterances"], overall["difference"], overall["p_value"]) == (2, 0, 1)
+    assert (overall["better"], overall["worse"]) == (0, 0)
+
+
+def test_baseline_that_is_no_report_is_refused_before_the_model_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a"])
+    missing = str(tmp_path / "none.json")
+    assert main(flags(manifest, tmp_path / "no-model", "--report", str(tmp_path), "--baseline", missing)) == 2
+    assert capsys.readouterr().err.startswith(f"error: {missing}: cannot be read as a report")
+
+
+@pytest.mark.parametrize("more", [["--baseline", "report.json"], ["--embed-audio", "5"]])
+def test_flags_of_the_page_need_the_page(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    assert main(flags(write_utterances(tmp_path, ["a"]), model, *more)) == 2
+    assert capsys.readouterr().err.endswith("give its folder with --report\n")

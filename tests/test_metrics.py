@@ -1,18 +1,22 @@
 """Edit distances against jiwer, hand-worked alignments and a textbook recursion; intervals against the binomial law."""
 
+import math
 import random
 from functools import cache
 from statistics import NormalDist
 
 import jiwer
+import numpy as np
 import pytest
 
 from asr.metrics import (
     Edit,
     ErrorCounts,
     bootstrap_interval,
+    calibration_bins,
     character_error_rate,
     character_errors,
+    compare_paired,
     count_errors,
     edit_alignment,
     error_rate,
@@ -191,3 +195,70 @@ def test_calibration_error_needs_as_many_of_both() -> None:
     for confidences, correct in (([], []), ([0.5], [True, False])):
         with pytest.raises(ValueError, match="expected as many, one at least"):
             expected_calibration_error(confidences, correct)
+
+
+def missed(*errors: int, words: int = 10) -> list[ErrorCounts]:
+    """Count utterances of so many words, of which these were missed."""
+    return [ErrorCounts(hits=words - each, deletions=each) for each in errors]
+
+
+def test_difference_and_p_value_of_five_utterances_are_those_worked_by_hand() -> None:
+    paired = compare_paired(missed(1, 0, 2, 1, 0), missed(2, 3, 2, 0, 3))
+    # The differences -1, -3, 0, 1, -3 have mean -1.2 and variance 3.2, so z = -1.2 / sqrt(3.2 / 5) = -1.5.
+    assert paired.difference == pytest.approx(-6 / 50)
+    assert paired.p_value == pytest.approx(math.erfc(1.5 / math.sqrt(2)))
+
+
+def test_comparison_turned_around_has_the_opposite_sign_and_the_same_p_value() -> None:
+    draw = np.random.default_rng(0)
+    first, second = (missed(*draw.integers(0, 5, size=40).tolist()) for _ in range(2))
+    one, other = compare_paired(first, second), compare_paired(second, first)
+    assert one.difference == -other.difference
+    assert one.p_value == pytest.approx(other.p_value)
+    assert [one.interval_low, one.interval_high] == pytest.approx([-other.interval_high, -other.interval_low])
+
+
+def test_recognisers_that_are_equally_good_seldom_differ_significantly() -> None:
+    draw = np.random.default_rng(1)
+    values = [
+        compare_paired(*(missed(*draw.binomial(10, 0.2, size=100).tolist()) for _ in range(2)), num_samples=1).p_value
+        for _ in range(200)
+    ]
+    share = float(np.mean(np.array(values) < 0.05))
+    assert share == pytest.approx(0.05, abs=0.047)  # three standard deviations of 200 draws
+
+
+def test_paired_interval_is_that_of_the_normal_law_for_many_utterances() -> None:
+    draw = np.random.default_rng(2)
+    differences = draw.integers(-2, 3, size=500)
+    paired = compare_paired(missed(*(4 + differences).tolist()), missed(*[4] * 500), num_samples=2_000)
+    error = differences.std() / math.sqrt(500) / 10  # of the rate; each utterance has ten words
+    expected = [differences.mean() / 10 + sign * 1.96 * error for sign in (-1, 1)]
+    assert [paired.interval_low, paired.interval_high] == pytest.approx(expected, abs=0.1 * error)
+
+
+def test_probability_of_being_better_counts_fewer_errors_alone() -> None:
+    assert compare_paired(missed(0, 1), missed(1, 2)).probability_better == 1
+    assert compare_paired(missed(1, 2), missed(1, 2)).probability_better == 0
+
+
+@pytest.mark.parametrize("before", [(1, 2), (2, 3)])
+def test_differences_that_are_all_alike_prove_nothing(before: tuple[int, int]) -> None:
+    assert compare_paired(missed(1, 2), missed(*before)).p_value == 1
+    assert compare_paired(missed(1), missed(before[0])).p_value == 1
+
+
+def test_comparison_of_different_references_is_refused() -> None:
+    with pytest.raises(ValueError, match="given different utterances"):
+        compare_paired(missed(1), missed(1, words=9))
+    with pytest.raises(ValueError, match="given different utterances"):
+        compare_paired(missed(1), missed(1, 1))
+    with pytest.raises(ValueError, match="0 utterances"):
+        compare_paired([], [])
+
+
+def test_bins_of_confidence_hold_what_was_put_into_them() -> None:
+    bins = calibration_bins([0.0, 0.05, 0.71, 0.79, 1.0], [False, True, True, False, True])
+    assert [each.count for each in bins] == [2, 2, 1]
+    assert [each.confidence for each in bins] == pytest.approx([0.025, 0.75, 1.0])
+    assert [each.accuracy for each in bins] == [0.5, 0.5, 1.0]

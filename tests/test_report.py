@@ -9,7 +9,7 @@ import pytest
 from asr.confidence import JudgedWord
 from asr.data.manifest import Utterance
 from asr.errors import AudioError, ManifestError
-from asr.metrics import ErrorCounts, bootstrap_interval
+from asr.metrics import CalibrationBin, ErrorCounts, bootstrap_interval
 from asr.report import (
     ConfidenceReport,
     EvaluationReport,
@@ -43,7 +43,7 @@ def report() -> EvaluationReport:
 
 def test_overall_row_counts_what_was_counted_by_hand(report: EvaluationReport) -> None:
     row = report.overall
-    assert (row.corpus, row.words, row.utterances) == ("all", 7, 3)
+    assert (row.name, row.words, row.utterances) == ("all", 7, 3)
     assert (row.substitutions, row.deletions, row.insertions) == (1, 0, 1)
     assert row.word_error_rate == pytest.approx(2 / 7)
     assert row.character_error_rate == pytest.approx(5 / (18 + 8 + 4))  # w -> o, and " ten" inserted
@@ -51,7 +51,7 @@ def test_overall_row_counts_what_was_counted_by_hand(report: EvaluationReport) -
 
 
 def test_each_corpus_has_a_row_and_the_unnamed_count_only_overall(report: EvaluationReport) -> None:
-    assert [row.corpus for row in report.corpora] == ["read", "spoken"]
+    assert [row.name for row in report.corpora] == ["read", "spoken"]
     assert [row.word_error_rate for row in report.corpora] == [0.25, 0]
     assert [row.utterances for row in report.corpora] == [1, 1]
 
@@ -94,7 +94,7 @@ def test_json_holds_the_rows_and_not_the_utterances(report: EvaluationReport) ->
     fields = json.loads(json.dumps(report.to_dict()))
     assert sorted(fields) == ["confidence", "corpora", "failed", "overall", "real_time_factor"]
     assert fields["overall"]["word_error_rate"] == pytest.approx(2 / 7)
-    assert fields["corpora"][0]["corpus"] == "read"
+    assert fields["corpora"][0]["name"] == "read"
 
 
 def test_json_of_a_score_tells_both_texts_and_the_counts(report: EvaluationReport) -> None:
@@ -134,6 +134,7 @@ def test_confidence_is_reported_before_and_after_its_calibration(report: Evaluat
     assert isinstance(confidence, ConfidenceReport)
     assert confidence.words == 2
     assert [confidence.error_before, confidence.error_after] == pytest.approx([0.4, 0.0])
+    assert confidence.curve == (CalibrationBin(0.5, 0.5, 2),)
     line = "confidence of 2 words: expected calibration error 0.400 as the network gives it, 0.000 calibrated"
     assert line in render_text(replace(report, confidence=confidence)).splitlines()
 

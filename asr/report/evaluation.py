@@ -1,7 +1,7 @@
-"""References and hypotheses to an evaluation: error rates per corpus with intervals, as text and as JSON data.
+"""References and hypotheses to an evaluation: error rates per corpus with intervals, and what confidence is worth.
 
-Both sides are spelled by `normalize_text` before they are compared. Rates are fractions everywhere but in the text,
-which shows percent. Substitutions, deletions and insertions count words.
+Both sides are spelled by `normalize_text` before they are compared. Rates are fractions. Substitutions, deletions and
+insertions count words.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,18 @@ from asr.confidence import JudgedWord
 from asr.data.manifest import Utterance
 from asr.errors import AudioError, ManifestError
 from asr.metrics import (
-    Edit,
+    CalibrationBin,
     ErrorCounts,
     bootstrap_interval,
+    calibration_bins,
     character_errors,
-    edit_alignment,
     error_rate,
     expected_calibration_error,
     word_errors,
 )
 from asr.text import normalize_text
-from asr.transcript import Transcript
 from asr.units import Seconds
 
-_HEADINGS = ("corpus", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "words", "utterances", "hours")
 _SECONDS_PER_HOUR = 3600
 
 
@@ -66,11 +64,11 @@ class UtteranceScore:
 
 
 @dataclass(frozen=True)
-class CorpusReport:
-    """The figures of one corpus, or of all together.
+class GroupReport:
+    """The figures of some utterances: those of a corpus or a speaker, or all together.
 
     Attributes:
-        corpus: Its name in the manifest, or `all`.
+        name: The corpus or speaker in the manifest, or what else they have in common.
         word_error_rate: Errors per reference word, from 0.
         interval_low: Lower bound of the 95 % interval of the word error rate.
         interval_high: Upper bound of it.
@@ -83,7 +81,7 @@ class CorpusReport:
         hours: Their audio, in hours.
     """
 
-    corpus: str
+    name: str
     word_error_rate: float
     interval_low: float
     interval_high: float
@@ -104,11 +102,13 @@ class ConfidenceReport:
         words: Words judged.
         error_before: Expected calibration error of the posteriors as the network gives them.
         error_after: The same of the calibrated confidence.
+        curve: The calibrated confidence and the share of words that are right, bin by bin.
     """
 
     words: int
     error_before: float
     error_after: float
+    curve: tuple[CalibrationBin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ class EvaluationReport:
         confidence: How far the confidence of words can be trusted; `None` where it was not measured.
     """
 
-    overall: CorpusReport
-    corpora: tuple[CorpusReport, ...]
+    overall: GroupReport
+    corpora: tuple[GroupReport, ...]
     real_time_factor: float
     failed: int
     scores: tuple[UtteranceScore, ...]
@@ -192,31 +192,13 @@ def build_report(
         raise AudioError(f"none of the {len(utterances)} recordings could be recognised; see the message of each")
     names = sorted({score.utterance.corpus for score in scores if score.utterance.corpus is not None})
     return EvaluationReport(
-        overall=_summarise("all", scores),
-        corpora=tuple(
-            _summarise(name, [score for score in scores if score.utterance.corpus == name]) for name in names
-        ),
+        overall=summarise("all", scores),
+        corpora=tuple(summarise(name, [score for score in scores if score.utterance.corpus == name]) for name in names),
         real_time_factor=seconds_taken / sum(score.utterance.duration for score in scores),
         failed=len(utterances) - len(scores),
         scores=scores,
         confidence=confidence,
     )
-
-
-def judge_words(reference: str, transcript: Transcript) -> list[JudgedWord]:
-    """Tell which recognised words were right.
-
-    Args:
-        reference: What was said.
-        transcript: What was recognised.
-
-    Returns:
-        Each word of the transcript, in order.
-    """
-    words = transcript.words
-    steps = edit_alignment(normalize_text(reference).split(), [normalize_text(word.text) for word in words])
-    hits = [step.edit is Edit.HIT for step in steps if step.edit is not Edit.DELETION]
-    return [JudgedWord(word.confidence, hit) for word, hit in zip(words, hits, strict=True)]
 
 
 def report_confidence(before: Sequence[JudgedWord], after: Sequence[JudgedWord]) -> ConfidenceReport | None:
@@ -231,36 +213,18 @@ def report_confidence(before: Sequence[JudgedWord], after: Sequence[JudgedWord])
     """
     if not before:
         return None
-    errors = [
-        expected_calibration_error([word.confidence for word in words], [word.is_correct for word in words])
-        for words in (before, after)
-    ]
-    return ConfidenceReport(len(before), *errors)
+    (raw, correct), (calibrated, _) = (_split(before), _split(after))
+    return ConfidenceReport(
+        words=len(before),
+        error_before=expected_calibration_error(raw, correct),
+        error_after=expected_calibration_error(calibrated, correct),
+        curve=tuple(calibration_bins(calibrated, correct)),
+    )
 
 
-def render_text(report: EvaluationReport) -> str:
-    """Lay out an evaluation as a table to be read in a terminal.
-
-    Args:
-        report: The figures.
-
-    Returns:
-        A line per corpus and one for all, rates in percent; then the speed, and the recordings that failed if any.
-    """
-    cells = [_HEADINGS, *(_to_cells(row) for row in (*report.corpora, report.overall))]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [_align(row, widths) for row in cells]
-    speed = 1 / report.real_time_factor
-    lines += ["", f"real-time factor {report.real_time_factor:.4f} ({speed:.1f} seconds of audio a second)"]
-    if report.confidence:
-        before, after = report.confidence.error_before, report.confidence.error_after
-        lines.append(
-            f"confidence of {report.confidence.words} words: expected calibration error {before:.3f} as the network "
-            f"gives it, {after:.3f} calibrated"
-        )
-    if report.failed:
-        lines.append(f"{report.failed} of {report.failed + len(report.scores)} recordings failed and are not counted")
-    return "\n".join(lines)
+def _split(words: Sequence[JudgedWord]) -> tuple[list[float], list[bool]]:
+    """Part confidences from whether they were right."""
+    return [word.confidence for word in words], [word.is_correct for word in words]
 
 
 def _score(utterance: Utterance, hypothesis: str) -> UtteranceScore:
@@ -275,13 +239,21 @@ def _score(utterance: Utterance, hypothesis: str) -> UtteranceScore:
     )
 
 
-def _summarise(corpus: str, scores: Sequence[UtteranceScore]) -> CorpusReport:
-    """Sum up the utterances of one corpus."""
+def summarise(name: str, scores: Sequence[UtteranceScore]) -> GroupReport:
+    """Sum up some utterances.
+
+    Args:
+        name: What they have in common.
+        scores: One of each, at least one.
+
+    Returns:
+        Their figures together.
+    """
     words = [score.words for score in scores]
     total = sum(words, ErrorCounts())
     low, high = bootstrap_interval(words)
-    return CorpusReport(
-        corpus=corpus,
+    return GroupReport(
+        name=name,
         word_error_rate=total.rate,
         interval_low=low,
         interval_high=high,
@@ -293,25 +265,3 @@ def _summarise(corpus: str, scores: Sequence[UtteranceScore]) -> CorpusReport:
         utterances=len(scores),
         hours=sum(score.utterance.duration for score in scores) / _SECONDS_PER_HOUR,
     )
-
-
-def _to_cells(row: CorpusReport) -> tuple[str, ...]:
-    """Write out one line of the table, in the order of the headings."""
-    return (
-        row.corpus,
-        f"{100 * row.word_error_rate:.2f}",
-        f"{100 * row.interval_low:.2f} to {100 * row.interval_high:.2f}",
-        f"{100 * row.character_error_rate:.2f}",
-        str(row.substitutions),
-        str(row.deletions),
-        str(row.insertions),
-        str(row.words),
-        str(row.utterances),
-        f"{row.hours:.2f}",
-    )
-
-
-def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Set the name of a line to the left and its figures to the right."""
-    figures = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-    return "  ".join([cells[0].ljust(widths[0]), *figures])

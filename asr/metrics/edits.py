@@ -1,4 +1,4 @@
-"""Reference and hypothesis to counted errors: edit distance with its path, word and character error rates, intervals.
+"""Reference and hypothesis to counted errors: edit distance with its path, word and character error rates.
 
 Words and characters take the same path; they differ only in how a text is split. Of the cheapest alignments the one
 is taken that, read from the end, pairs two items where it can, deletes where it cannot, and inserts last of all.
@@ -194,60 +194,6 @@ def character_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -
     """
     pairs = zip(references, hypotheses, strict=True)
     return error_rate(character_errors(said, recognised) for said, recognised in pairs)
-
-
-def bootstrap_interval(
-    counts: Sequence[ErrorCounts], *, confidence: float = 0.95, num_samples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Estimate between which bounds an error rate lies, had other utterances of the same kind been drawn.
-
-    Utterances, not words, are drawn anew with replacement, for errors within an utterance depend on each other.
-    Source: Bisani and Ney (2004), doi:10.1109/ICASSP.2004.1326009.
-
-    Args:
-        counts: One per utterance, each with a reference that is not empty.
-        confidence: Share of the resampled rates that lie between the bounds, in (0, 1).
-        num_samples: How often the set is resampled.
-        seed: Start of the random numbers; the same seed gives the same bounds.
-
-    Returns:
-        The lower and the upper bound, as rates. Of a single utterance both are its rate.
-
-    Raises:
-        ValueError: If there is no utterance, or one has an empty reference.
-    """
-    if not counts or any(count.reference_length == 0 for count in counts):
-        raise ValueError(f"{len(counts)} utterances, some without reference; an interval needs one or more, each with")
-    totals = np.array([(count.errors, count.reference_length) for count in counts])  # (utterances, 2)
-    generator = np.random.default_rng(seed)
-    # One sample at a time: all of them at once would take 8 GB for a million utterances.
-    sums = np.array([totals[generator.integers(len(totals), size=len(totals))].sum(0) for _ in range(num_samples)])
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool], *, num_bins: int = 10) -> float:
-    """Measure how far confidences lie from how often they are right.
-
-    Source: Naeini et al. (2015), doi:10.1609/aaai.v29i1.9602.
-
-    Args:
-        confidences: The probability that each item is right, in [0, 1].
-        correct: Whether it is.
-        num_bins: Bins of equal width over [0, 1].
-
-    Returns:
-        The mean over all items of the difference, within their bin, of mean confidence and share of right items.
-
-    Raises:
-        ValueError: If there is no item, or there are not as many of the ones as of the others.
-    """
-    if not confidences or len(confidences) != len(correct):
-        raise ValueError(f"{len(confidences)} confidences for {len(correct)} items; expected as many, one at least")
-    values = np.asarray(confidences, dtype=np.float64)
-    bins = np.minimum((values * num_bins).astype(np.int64), num_bins - 1)
-    gaps = np.bincount(bins, values - np.asarray(correct, dtype=np.float64))  # summed over the items of each bin
-    return float(np.abs(gaps).sum()) / len(values)
 
 
 def _edit_path(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Edit]:
