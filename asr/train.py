@@ -18,8 +18,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from asr.cli import configure_logging, run_verb
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
-from asr.training.module import CTCTrainingModule
 from asr.training.hardware import choose_precision
+from asr.training.module import CTCTrainingModule
 
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/latest",

@@ -19,8 +19,8 @@ from asr.data.manifest import read_manifest
 from asr.metrics import word_error_rate
 from asr.recognizer import Recognizer
 from asr.train import main
-from asr.training.module import CTCTrainingModule
 from asr.training.hardware import choose_precision
+from asr.training.module import CTCTrainingModule
 from asr.training.schedules import rate_factor
 from scripts.make_tones import make_tones
 

@@ -20,8 +20,8 @@ from asr.data.sampler import DurationBatchSampler
 from asr.errors import TrainingError
 from asr.model import AcousticModel
 from asr.training.callbacks import EMAWeights
-from asr.training.module import CTCTrainingModule
 from asr.training.hardware import Precision, choose_precision
+from asr.training.module import CTCTrainingModule
 from asr.units import samples_to_seconds
 from scripts.measure.yardsticks import (
     DEVICES,
