@@ -112,7 +112,9 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--word-score", type=_number, metavar="X", help="What each word adds to the score of a reading.")
     models = group.add_mutually_exclusive_group()
     models.add_argument("--lm", type=Path, metavar="FILE", help="Another language model, ARPA or binary.")
-    models.add_argument("--no-lm", action="store_true", help="Use no language model.")
+    models.add_argument(
+        "--no-lm", action="store_true", help="Use no language model, and a word score of 0 unless given."
+    )
     group.add_argument(
         "--hot-words", metavar="WORDS", help='Words and phrases to listen for, as in "anna:5,ice cream:3" or "anna".'
     )
@@ -143,6 +145,8 @@ def open_bundle(arguments: argparse.Namespace) -> "Bundle":
     given = {name: value for name, value in flags.items() if value is not None}
     if given or arguments.lm or arguments.hot_words or arguments.hot_words_file:
         given.setdefault("decoder", "beam")
+    if arguments.no_lm:
+        given.setdefault("word_score", 0.0)  # the model's own was tuned together with its language model
     lm = open_model(arguments.lm) if arguments.lm else None if arguments.no_lm else bundle.lm
     try:
         return replace(bundle, decoding=replace(bundle.decoding, **given), lm=lm)

@@ -5,23 +5,23 @@ anything. The same versions of the synthesisers make the same samples.
 """
 
 import argparse
-import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
-import soxr
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.cli import run_verb
 from asr.data.manifest import Utterance, write_manifest
-from asr.errors import AudioError, MissingExtraError
 from asr.text import normalize_text
 from asr.units import samples_to_seconds
+from scripts.synthesisers import SAMPLE_RATE, Voice, read_spoken, speak
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
-SAMPLE_RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,7 @@ def synthesize(sample: Sample, path: Path) -> None:
         MissingExtraError: If the synthesiser is not installed.
         AudioError: If the synthesiser fails.
     """
-    commands = {
-        "flite": ["flite", "-voice", sample.voice, "-t", sample.text, "-o", str(path)],
-        "espeak-ng": ["espeak-ng", "-v", sample.voice, "-w", str(path), sample.text],
-    }
-    try:
-        subprocess.run(commands[sample.synthesiser], check=True, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise MissingExtraError(
-            f"{sample.synthesiser}: no such program; install it, for instance with `apt-get install flite espeak-ng`"
-        ) from error
-    except subprocess.CalledProcessError as error:
-        reason = " ".join(error.stderr.split())
-        raise AudioError(f"{sample.name}: {sample.synthesiser} failed ({reason}); is the voice installed?") from error
+    speak(Voice(sample.synthesiser, sample.voice), sample.text, path)
 
 
 def make_sample(sample: Sample, folder: Path) -> Utterance:
@@ -108,10 +96,9 @@ def make_sample(sample: Sample, folder: Path) -> Utterance:
     """
     target = folder / f"{sample.name}.flac"
     with tempfile.TemporaryDirectory() as scratch:
-        spoken = Path(scratch) / "spoken.wav"
+        spoken = Path(scratch) / f"{sample.name}.wav"
         synthesize(sample, spoken)
-        waveform, voice_rate = soundfile.read(spoken, dtype="float32")
-    waveform = soxr.resample(waveform, voice_rate, SAMPLE_RATE)
+        waveform = read_spoken(spoken)
     soundfile.write(target, waveform, SAMPLE_RATE, subtype="PCM_16")
     return Utterance(
         audio_filepath=target,

@@ -114,6 +114,7 @@ class SpeechDataModule(LightningDataModule):
         validation: str | list[str],
         test: str | list[str] | None = None,
         train_weights: list[float] | None = None,
+        train_weight_decays: list[float] | None = None,
         alphabet: str | None = None,
         batches: BatchConfig = BatchConfig(),
         augment: AugmentConfig = AugmentConfig(),
@@ -131,6 +132,7 @@ class SpeechDataModule(LightningDataModule):
             validation: Manifest or manifests to choose the best model by.
             test: Manifest or manifests for `python -m asr.train test`.
             train_weights: How often each utterance of each training manifest is drawn in an epoch, on average.
+            train_weight_decays: Factor in [0, 1] on each weight after every epoch; 0.8 halves one in about three.
             alphabet: The characters that texts may hold; collected from the training texts if not given.
             batches: How utterances are put together.
             augment: Random changes of the training waveforms.
@@ -144,9 +146,9 @@ class SpeechDataModule(LightningDataModule):
         super().__init__()
         self.manifests = {"train": _as_paths(train), "validation": _as_paths(validation), "test": _as_paths(test)}
         self.train_weights = train_weights or [1.0] * len(self.manifests["train"])
+        self.train_weight_decays = train_weight_decays or [1.0] * len(self.manifests["train"])
         self.alphabet = alphabet
-        self.batches = batches
-        self.augment = augment
+        self.batches, self.augment = batches, augment
         self.max_duration = max_duration
         self.skip_infeasible = skip_infeasible
         self.cache = cache
@@ -154,7 +156,7 @@ class SpeechDataModule(LightningDataModule):
         self.sample_rate = sample_rate
         self.seed = seed
         self.tokenizer: CharTokenizer | None = None
-        self._train: list[tuple[Utterance, float]] = []
+        self._train: list[tuple[Utterance, int]] = []  # with the place of its manifest
         self._waveforms: dict[Path, Tensor] = {}
 
     def setup(self, stage: str) -> None:
@@ -196,11 +198,13 @@ class SpeechDataModule(LightningDataModule):
             num_epochs: Epochs in the run.
 
         Returns:
-            The batches of all epochs; those after the warm-up count as the first of them, give or take a batch.
+            The batches of all epochs. Where no weight decays, those after the warm-up count as the first of them, give
+            or take a batch.
         """
-        num_warmup = min(num_epochs, self.batches.warmup_epochs)
-        counts = [len(self._sampler(epoch)[1]) for epoch in range(num_warmup)]
-        return sum(counts) + (num_epochs - num_warmup) * len(self._sampler(num_warmup)[1])
+        decaying = any(decay < 1 for decay in self.train_weight_decays)
+        num_laid_out = num_epochs if decaying else min(num_epochs, self.batches.warmup_epochs + 1)
+        counts = [len(self._sampler(epoch)[1]) for epoch in range(num_laid_out)]
+        return sum(counts) + (num_epochs - num_laid_out) * sum(counts[-1:])
 
     def train_dataloader(self) -> ResumableLoader:
         """Build the loader of the current epoch."""
@@ -237,20 +241,18 @@ class SpeechDataModule(LightningDataModule):
             "train_hours": {corpus: round(value, 3) for corpus, value in sorted(hours.items())},
         }
 
-    def _read_train(self) -> list[tuple[Utterance, float]]:
-        """Read the training utterances with the weights of their manifests, and leave out those that are too long."""
+    def _read_train(self) -> list[tuple[Utterance, int]]:
+        """Read the training utterances with the places of their manifests, and leave out those that are too long."""
         paths = self.manifests["train"]
-        if len(self.train_weights) != len(paths):
-            raise ManifestError(
-                f"train_weights holds {len(self.train_weights)} numbers for {len(paths)} training manifests; give one "
-                "for each"
-            )
-        pairs = [
-            (utterance, weight)
-            for path, weight in zip(paths, self.train_weights, strict=True)
-            for utterance in read_manifest(path)
-        ]
-        kept = [(utterance, weight) for utterance, weight in pairs if utterance.duration <= self.max_duration]
+        for name, values in (("train_weights", self.train_weights), ("train_weight_decays", self.train_weight_decays)):
+            if len(values) != len(paths):
+                raise ManifestError(
+                    f"{name} holds {len(values)} numbers for {len(paths)} training manifests; give one for each"
+                )
+        if not all(0 <= decay <= 1 for decay in self.train_weight_decays):
+            raise ManifestError(f"train_weight_decays are {self.train_weight_decays}; expected factors in [0, 1]")
+        pairs = [(utterance, place) for place, path in enumerate(paths) for utterance in read_manifest(path)]
+        kept = [(utterance, place) for utterance, place in pairs if utterance.duration <= self.max_duration]
         if not kept:
             raise ManifestError(f"all {len(pairs)} training utterances are longer than {self.max_duration} s")
         if len(kept) < len(pairs):
@@ -280,19 +282,26 @@ class SpeechDataModule(LightningDataModule):
         """Lay out the batches of an epoch, over the utterances short enough for it."""
         warming_up = epoch < self.batches.warmup_epochs
         longest = self.batches.warmup_max_duration if warming_up else self.max_duration
-        pairs = [(utterance, weight) for utterance, weight in self._train if utterance.duration <= longest]
+        pairs = [(utterance, place) for utterance, place in self._train if utterance.duration <= longest]
         if not pairs:
             raise ManifestError(
                 f"epoch {epoch}: no training utterance of at most {longest} s; raise warmup_max_duration"
             )
+        decayed = [
+            weight * decay**epoch for weight, decay in zip(self.train_weights, self.train_weight_decays, strict=True)
+        ]
         sampler = DurationBatchSampler(
             [utterance.duration for utterance, _ in pairs],
             self.batches.warmup_batch_duration if warming_up else self.batches.max_batch_duration,
             # Seeds stand so far apart that no two pairs of seed and epoch meet.
             seed=self.seed * 1_000_003 + epoch,
-            weights=[weight for _, weight in pairs],
+            weights=[decayed[place] for _, place in pairs],
             shard=self._shard(even=True),
         )
+        if not len(sampler):
+            raise ManifestError(
+                f"epoch {epoch}: the weights {decayed} draw no utterance; raise train_weights or train_weight_decays"
+            )
         return [utterance for utterance, _ in pairs], sampler
 
     def _dataset(self, utterances: list[Utterance], augment: Augment | None = None) -> SpeechDataset:
