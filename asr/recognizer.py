@@ -7,6 +7,7 @@ of the sources, each as soon as its last piece is done. A source that cannot be 
 never stops the others.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -197,7 +198,7 @@ class Recognizer:
         """Recognise what is read, some batches at a time, and give it in order."""
         limit = seconds_to_samples(batch_duration, self.model.sample_rate)
         ahead: list[Reading] = []
-        with ThreadPoolExecutor() as pool:  # the beam search lets go of the interpreter
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # the beam search lets go of the interpreter
             for reading in readings:
                 ahead.append(reading)
                 if sum(len(each.piece.waveform) for each in ahead if each.piece) >= _BATCHES_AHEAD * limit:

@@ -17,7 +17,7 @@ from asr.segmentation import EnergyDetector, Piece, Segmenter, SegmenterConfig, 
 
 RATE = 16_000
 FRAME = 512
-SMALL = SegmenterConfig(max_speech_duration=5.0, overlap=1.0)
+SMALL = SegmenterConfig(max_silence_duration=2.0, max_speech_duration=5.0, overlap=1.0)
 
 
 def noise(num_samples: int, level: float) -> Tensor:

@@ -46,8 +46,8 @@ class SegmenterConfig:
     threshold: float = 0.5
     neg_threshold: float = 0.35
     min_speech_duration: Seconds = 0.1
-    min_silence_duration: Seconds = 0.2
-    max_silence_duration: Seconds = 2.0
+    min_silence_duration: Seconds = 0.15
+    max_silence_duration: Seconds = 0.6
     speech_pad: Seconds = 0.3
     max_speech_duration: Seconds = 20.0
     overlap: Seconds = 4.0

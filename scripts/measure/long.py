@@ -22,6 +22,7 @@ from scripts.measure.recognition import peak_memory
 from scripts.measure.yardsticks import Measurement
 
 _PAUSE: tuple[Seconds, Seconds] = (0.2, 0.8)  # between two clips
+_PAUSE_LEVEL = 3e-4  # root mean square, full scale at 1: the hiss of a quiet room, for no room is wholly silent
 _MAX_MEMORY = 1500.0  # megabytes
 _MAX_MORE_ERRORS = 1.0  # percent of the words
 _TRANSCRIBE = """
@@ -72,7 +73,7 @@ def measure_long(bundle: Path, manifest: Path, duration: Seconds = 7200.0) -> It
 
 def _write_recording(path: Path, utterances: Sequence[Utterance], duration: Seconds, sample_rate: int) -> list[_Clip]:
     """Write clips one behind the other, with pauses between them, and say where each is; a clip at a time in memory."""
-    draw = random.Random(0)
+    draw, noise = random.Random(0), np.random.default_rng(0)
     clips: list[_Clip] = []
     start = 0.0
     with soundfile.SoundFile(path, "w", sample_rate, channels=1, subtype="PCM_16") as sound:
@@ -81,7 +82,7 @@ def _write_recording(path: Path, utterances: Sequence[Utterance], duration: Seco
                 break
             sound.write(load_audio(utterance.audio_filepath, sample_rate).numpy())
             pause = seconds_to_samples(draw.uniform(*_PAUSE), sample_rate)
-            sound.write(np.zeros(pause, np.float32))
+            sound.write(noise.normal(0, _PAUSE_LEVEL, pause).astype(np.float32))
             end = samples_to_seconds(sound.tell() - pause // 2, sample_rate)
             clips.append(_Clip(utterance, start, end))
             start = end
