@@ -17,10 +17,11 @@ import pytest
 import torch
 from torch import Tensor
 
+import asr
 from asr.decoding import DecodingConfig, GreedyDecoder, HotWord, Hypothesis, build_decoder
 from asr.decoding import beam as beam_module
 from asr.decoding.beam import BeamSearchDecoder
-from asr.decoding.search import _compiled
+from asr.decoding.search import _compiled, search
 from asr.errors import ASRError, LanguageModelError, VocabularyError
 from asr.lm.arpa import read_arpa
 from asr.lm.ngram import NGramLM
@@ -398,6 +399,13 @@ def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(numba, "njit", refuse_to_cache)
     assert _compiled(_twice)(21) == 42
+
+
+def test_nothing_compiled_is_kept_in_the_package() -> None:
+    dispatcher: Any = search  # more than a function: a dispatcher of numba, which ships no types
+    kept = Path(dispatcher.stats.cache_path)
+    assert kept.is_dir()
+    assert not kept.is_relative_to(Path(asr.__file__).parent)
 
 
 def _twice(number: int) -> int:

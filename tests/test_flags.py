@@ -130,7 +130,7 @@ def test_language_model_of_either_form_takes_the_place_of_the_models_own(
 
 def test_a_word_score_tuned_with_a_language_model_does_not_outlive_it(asked: Callable[..., dict[str, Any]]) -> None:
     assert asked("--no-lm")["bundle"].decoding.word_score == 0
-    assert asked("--no-lm", "--word-score", 0.5)["bundle"].decoding.word_score == 0.5
+    assert asked("--no-lm", "--word-score", 0.5)["bundle"].decoding.word_score == pytest.approx(0.5)
 
 
 def test_language_model_that_is_missing_is_named(asked: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

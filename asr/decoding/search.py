@@ -8,13 +8,15 @@ All that is compiled stands in this file, for numba's cache does not see when a 
 Source: Hannun et al. (2014), arXiv:1408.2873.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_dir
 
 from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT
 from asr.decoding.tables import NO_TOKEN, NGrams, Tables
@@ -31,10 +33,26 @@ def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     # Counting the references to arrays took nine tenths of the time. Nothing is allocated here, so it is not needed.
     njit: Any = partial(numba.njit, nogil=True, _nrt=False)  # its types know a part of its options
     try:
-        compiled: Callable[_P, _R] = njit(cache=True)(function)
+        with _own_cache():
+            compiled: Callable[_P, _R] = njit(cache=True)(function)
     except RuntimeError:  # no folder for the cache can be written
         compiled = njit()(function)
     return compiled
+
+
+@contextmanager
+def _own_cache() -> Generator[None, None, None]:
+    """Keep what is compiled where the user's caches are, unless NUMBA_CACHE_DIR names another place.
+
+    Beside this file, numba's own choice, pip would leave it behind: a folder `asr` that hides the next installation.
+    """
+    config: Any = numba.config  # its types know a part of its settings
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or user_cache_dir("asr", appauthor=False)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
 
 
 @_compiled
