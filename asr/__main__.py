@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 COMMANDS = {
     "transcribe": "Write down what is said in recordings.",
     "align": "Find when each word of a known text is spoken.",
+    "check": "Find what would hurt a training run before it starts.",
     "train": "Train a model on recordings and their texts.",
     "train_lm": "Train a language model on text.",
     "plot": "Draw what a model makes of a recording, or how a training run went.",

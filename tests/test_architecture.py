@@ -27,7 +27,7 @@ RANKS = {
     **dict.fromkeys(["features", "augment", "metrics", "writers", "lm", "confidence"], 2),
     **dict.fromkeys(["model", "decoding", "alignment", "segmentation", "joining", "data"], 3),
     **dict.fromkeys(["bundle", "reading", "text_alignment"], 4),
-    **dict.fromkeys(["recognizer", "onnx_model", "report", "plots", "training"], 5),
+    **dict.fromkeys(["recognizer", "onnx_model", "report", "plots", "doctor", "training"], 5),
     **dict.fromkeys(["streaming", "distributed", "cli"], 6),
     **dict.fromkeys(["server", "flags", "inputs", "batch"], 7),
     **dict.fromkeys(["transcribe", "align", "train", "train_lm", "evaluate"], VERB_RANK),
