@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asr.recognizer import Recognizer
     from asr.segmentation import SegmenterConfig
 
-_DECODING_SETTINGS = ("decoder", "beam_size", "lm_weight", "word_score", "nbest")
+_DECODING_SETTINGS = ("decoder", "beam_size", "beam_threshold", "lm_weight", "word_score", "unknown_score", "nbest")
 
 
 def add_writer_arguments(parser: argparse.ArgumentParser, *, default: str = "txt") -> None:
@@ -99,17 +99,29 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say how speech is found and how the output of the model is read.
 
     Args:
-        parser: Gains `--decoder`, `--beam-size`, `--lm-weight`, `--word-score`, `--nbest`, `--lm`, `--no-lm`,
-            `--hot-words`, `--hot-words-file`, `--vad` and `--max-segment`.
+        parser: Gains `--decoder`, `--beam-size`, `--beam-threshold`, `--nbest`, `--lm-weight`, `--word-score`,
+            `--unknown-score`, `--closed`, `--lm`, `--no-lm`, `--hot-words`, `--hot-words-file`, `--vad` and
+            `--max-segment`.
     """
     group = parser.add_argument_group(
         "decoding", "What is not given is as the model says. Every flag of the beam search implies --decoder beam."
     )
     group.add_argument("--decoder", choices=("greedy", "beam"), help="Greedy is fast, beam search is accurate.")
     group.add_argument("--beam-size", type=positive_count, metavar="N", help="Readings that the beam search keeps.")
+    group.add_argument(
+        "--beam-threshold", type=_number, metavar="X", help="A reading this far below the best is dropped."
+    )
     group.add_argument("--nbest", type=positive_count, metavar="N", help="Readings of each segment to give in json.")
     group.add_argument("--lm-weight", type=_number, metavar="X", help="How much the language model counts.")
     group.add_argument("--word-score", type=_number, metavar="X", help="What each word adds to the score of a reading.")
+    outside = group.add_mutually_exclusive_group()
+    outside.add_argument(
+        "--unknown-score",
+        type=_number,
+        metavar="X",
+        help="What each word that the language model lacks adds, at most 0.",
+    )
+    outside.add_argument("--closed", action="store_true", help="Allow no word that the language model lacks.")
     models = group.add_mutually_exclusive_group()
     models.add_argument("--lm", type=Path, metavar="FILE", help="Another language model, ARPA or binary.")
     models.add_argument(
@@ -143,6 +155,8 @@ def open_bundle(arguments: argparse.Namespace) -> "Bundle":
     bundle = load_bundle(arguments.model or ENGLISH_MODEL)
     flags = {name: getattr(arguments, name) for name in _DECODING_SETTINGS}
     given = {name: value for name, value in flags.items() if value is not None}
+    if arguments.closed:
+        given["unknown_score"] = None
     if given or arguments.lm or arguments.hot_words or arguments.hot_words_file:
         given.setdefault("decoder", "beam")
     if arguments.no_lm:

@@ -98,6 +98,10 @@ def test_decoding_flags_replace_what_the_model_says_and_imply_the_beam_search(
     made = asked("--beam-size", 7, "--nbest", 3, "--lm-weight", 0.25, "--word-score", -1.5)
     expected = DecodingConfig(decoder="beam", beam_size=7, nbest=3, lm_weight=0.25, word_score=-1.5)
     assert made["bundle"].decoding == expected
+    assert asked("--beam-threshold", 9.0, "--unknown-score", -4.0)["bundle"].decoding == DecodingConfig(
+        decoder="beam", beam_threshold=9.0, unknown_score=-4.0
+    )
+    assert asked("--closed")["bundle"].decoding == DecodingConfig(decoder="beam", unknown_score=None)
     assert asked("--decoder", "greedy", "--beam-size", 7)["bundle"].decoding.decoder == "greedy"
 
 
@@ -140,7 +144,11 @@ def test_language_model_that_is_missing_is_named(asked: Callable[..., dict[str, 
 
 @pytest.mark.parametrize(
     ("flags", "reason"),
-    [(("--beam-size", "2", "--nbest", "3"), "nbest is 3"), (("--max-segment", "0.5"), "max_speech_duration 0.5 s")],
+    [
+        (("--beam-size", "2", "--nbest", "3"), "nbest is 3"),
+        (("--unknown-score", "1"), "unknown_score is 1.0"),
+        (("--max-segment", "0.5"), "max_speech_duration 0.5 s"),
+    ],
 )
 def test_flags_that_do_not_fit_each_other_are_a_mistake(
     asked: Callable[..., dict[str, Any]], flags: tuple[str, ...], reason: str
@@ -149,7 +157,10 @@ def test_flags_that_do_not_fit_each_other_are_a_mistake(
         asked(*flags)
 
 
-@pytest.mark.parametrize("flags", [("--lm-weight", "nan"), ("--word-score", "much"), ("--lm", "x", "--no-lm")])
+@pytest.mark.parametrize(
+    "flags",
+    [("--lm-weight", "nan"), ("--word-score", "much"), ("--lm", "x", "--no-lm"), ("--closed", "--unknown-score", "-1")],
+)
 def test_decoding_flags_that_make_no_sense_are_refused(flags: tuple[str, ...]) -> None:
     parser = argparse.ArgumentParser()
     add_decoding_arguments(parser)
