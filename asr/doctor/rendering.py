@@ -35,11 +35,16 @@ def render_verdict(examination: Examination) -> str:
     """
     problems = examination.problems
     num_warnings = len(examination.findings) - len(problems)
-    of = f"{len(examination.entries)} utterances, {num_warnings} warnings"
+    of = f"{_count(len(examination.entries), 'utterance')}, {_count(num_warnings, 'warning')}"
     if not problems:
         return f"verdict: nothing wrong in {of}"
     hurt = len({finding.entry.place for finding in problems})
-    return f"verdict: {len(problems)} problems in {hurt} of {of}"
+    return f"verdict: {_count(len(problems), 'problem')} in {hurt} of {of}"
+
+
+def _count(number: int, noun: str) -> str:
+    """Write a number and what it counts."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _render_findings(examination: Examination) -> Iterator[str]:
@@ -58,7 +63,7 @@ def _render_findings(examination: Examination) -> Iterator[str]:
 def _render_figures(examination: Examination) -> Iterator[str]:
     """Describe the data as a whole."""
     for path, num_utterances, hours in measure_manifests(examination.entries):
-        yield f"{path}: {num_utterances} utterances, {hours:.2f} hours"
+        yield f"{path}: {_count(num_utterances, 'utterance')}, {hours:.2f} hours"
     different, text, times = examination.repeated
     shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
     yield f"texts: {different} different; the most frequent, {shown!r}, occurs {times} times"
