@@ -19,6 +19,7 @@ from asr.confidence import ConfidenceCalibration, JudgedWord, cross_calibrate, f
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, BundleError, ManifestError
 from asr.flags import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
+from asr.plots import plot_recording, render_png, require_matplotlib
 from asr.report import (
     EvaluationReport,
     UtteranceDetail,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from asr.bundle import Bundle
     from asr.recognizer import Recognizer
     from asr.transcript import Transcript
+
+_LONGEST_PICTURE = 60.0  # seconds; what lasts longer makes a picture too wide to read
 
 _log = logging.getLogger("asr.evaluate")
 
@@ -96,6 +99,13 @@ def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="Megabytes of recordings to put into the page at most, the first ones. Default: link them all.",
     )
+    group.add_argument(
+        "--pictures",
+        type=positive_count,
+        default=0,
+        metavar="N",
+        help="Put pictures of the N worst utterances into the page, as asr plot draws them. Default: none.",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,7 +147,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         details = _detail(report, transcripts, after, bundle.model.sample_rate)
         fields = detail_report(report, details, _describe(arguments, bundle))
         fields = compare_reports(fields, baseline) if baseline else fields
-        write_report(arguments.report, fields, max_embedded_bytes=arguments.embed_audio * 1_000_000)
+        pictures = _draw_worst(arguments, details, transcripts, bundle)
+        write_report(arguments.report, fields, max_embedded_bytes=arguments.embed_audio * 1_000_000, pictures=pictures)
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else render_text(report))
     return 1 if report.failed else 0
 
@@ -148,10 +159,10 @@ def _check_flags(arguments: argparse.Namespace) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if arguments.calibrate and not arguments.model:
         raise BundleError("--calibrate changes a model, and none is named; give its folder with --model")
-    if (arguments.baseline or arguments.embed_audio) and not arguments.report:
-        raise ASRError(
-            "--baseline and --embed-audio are for the page, and there is none; give its folder with --report"
-        )
+    if (arguments.baseline or arguments.embed_audio or arguments.pictures) and not arguments.report:
+        raise ASRError("--baseline, --embed-audio and --pictures are for the page; give its folder with --report")
+    if arguments.pictures:
+        require_matplotlib()
 
 
 def _detail(
@@ -169,6 +180,32 @@ def _detail(
         for score, transcript, words in zip(report.scores, heard, judged, strict=True)
         for waveform in [load_audio(score.utterance.audio_filepath, sample_rate)]
     ]
+
+
+def _draw_worst(
+    arguments: argparse.Namespace,
+    details: Sequence[UtteranceDetail],
+    transcripts: Sequence["Transcript | None"],
+    bundle: "Bundle",
+) -> dict[int, bytes]:
+    """Draw the utterances with the most words wrong, by their place among the details."""
+    if not arguments.pictures:
+        return {}
+    from asr.audio import load_audio
+    from asr.plots.hearing import hear_recording
+
+    heard = [transcript for transcript in transcripts if transcript is not None]
+    short = [place for place, each in enumerate(details) if each.score.utterance.duration <= _LONGEST_PICTURE]
+    worst = sorted(short, key=lambda place: details[place].score.words.errors, reverse=True)
+    pictures = {}
+    for place in worst[: arguments.pictures]:
+        path = details[place].score.utterance.audio_filepath
+        waveform = load_audio(path, bundle.model.sample_rate)
+        drawn = hear_recording(
+            bundle, waveform, heard[place].words, title=path.name, batch_duration=arguments.batch_duration
+        )
+        pictures[place] = render_png(plot_recording(drawn))
+    return pictures
 
 
 def _describe(arguments: argparse.Namespace, bundle: "Bundle") -> dict[str, object]:

@@ -11,19 +11,19 @@ from asr.errors import AudioError
 from asr.flags import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
 from asr.plots import (
     PICTURE_SUFFIXES,
-    HeardRecording,
     plot_curves,
     plot_recording,
     read_curves,
     require_matplotlib,
     save_figure,
 )
-from asr.units import samples_to_seconds, seconds_to_samples
+from asr.units import seconds_to_samples
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from asr.bundle import Bundle
+    from asr.plots import HeardRecording
     from asr.recognizer import Recognizer
     from asr.transcript import Word
 
@@ -154,33 +154,18 @@ def _read_window(arguments: argparse.Namespace, sample_rate: int) -> "Tensor":
     return torch.cat(pieces)
 
 
-def _hear(arguments: argparse.Namespace, bundle: "Bundle", waveform: "Tensor") -> HeardRecording:
+def _hear(arguments: argparse.Namespace, bundle: "Bundle", waveform: "Tensor") -> "HeardRecording":
     """Collect what the picture shows."""
-    import torch
+    from asr.plots.hearing import hear_recording
 
-    from asr.alignment import align
-    from asr.audio import pad_waveforms
-    from asr.text_alignment import windowed_log_probs
-
-    recognizer = open_recognizer(arguments, bundle)
-    model, tokenizer = recognizer.model, recognizer.tokenizer
-    words = _find_words(arguments, bundle, recognizer, waveform)
-    log_probs = windowed_log_probs(model, waveform, arguments.batch_duration)
-    separator = " " if " " in tokenizer.characters else ""
-    with torch.inference_mode():
-        features, _ = model.features(*(tensor.to(recognizer.device) for tensor in pad_waveforms([waveform])))
-    return HeardRecording(
+    words = _find_words(arguments, bundle, open_recognizer(arguments, bundle), waveform)
+    return hear_recording(
+        bundle,
+        waveform,
+        words,
         title=f"{arguments.file.name}: {'as recognised' if arguments.text is None else 'given text, aligned'}",
         start=arguments.start,
-        sample_rate=model.sample_rate,
-        waveform=waveform.numpy(),
-        features=features[0].cpu().numpy(),
-        feature_shift=samples_to_seconds(model.config.features.hop_length, model.sample_rate),
-        posteriors=log_probs.exp().numpy(),
-        frame_shift=model.frame_shift,
-        tokenizer=tokenizer,
-        token_spans=align(log_probs, tokenizer.encode(separator.join(word.text for word in words))),
-        words=words,
+        batch_duration=arguments.batch_duration,
     )
 
 

@@ -1,5 +1,6 @@
 """The verb from manifest to figures, with a model whose every transcript is known: it hears one long "a"."""
 
+import base64
 import json
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from asr import evaluate
 from asr.audio import save_audio
 from asr.bundle import Bundle, save_bundle
 from asr.data.manifest import Utterance, write_manifest
@@ -193,7 +195,21 @@ def test_report_shows_each_utterance_with_its_words_and_its_level(tmp_path: Path
     assert [(step["edit"], step["reference"]) for step in second["steps"]] == [("deletion", "b"), ("hit", "a")]
     assert second["level"] == pytest.approx(-20, abs=0.2)  # noise of deviation 0.1
     page = read_page(tmp_path / "new")
-    assert page == {"report": fields, "audio": ["../0.wav", "../1.wav"]}
+    assert page == {"report": fields, "audio": ["../0.wav", "../1.wav"], "pictures": {}}
+
+
+def test_report_holds_pictures_of_the_worst_that_are_not_too_long(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b a", "b b a", "b b b a"])
+    monkeypatch.setattr(evaluate, "_LONGEST_PICTURE", 1.0)
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    manifest.write_text("\n".join([*lines[:3], lines[3].replace("0.5", "1.5")]) + "\n", encoding="utf-8")
+    assert main(flags(manifest, model, "--report", str(tmp_path / "page"), "--pictures", "2")) == 0
+    pictures = read_page(tmp_path / "page")["pictures"]
+    assert list(pictures) == ["2", "1"]
+    start = "data:image/png;base64,"
+    assert all(base64.b64decode(each.removeprefix(start)).startswith(b"\x89PNG") for each in pictures.values())
 
 
 def test_report_leaves_out_what_failed_and_embeds_what_has_room(tmp_path: Path, model: Path) -> None:
@@ -224,7 +240,7 @@ def test_baseline_that_is_no_report_is_refused_before_the_model_is_opened(
     assert capsys.readouterr().err.startswith(f"error: {missing}: cannot be read as a report")
 
 
-@pytest.mark.parametrize("more", [["--baseline", "report.json"], ["--embed-audio", "5"]])
+@pytest.mark.parametrize("more", [["--baseline", "report.json"], ["--embed-audio", "5"], ["--pictures", "3"]])
 def test_flags_of_the_page_need_the_page(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], more: list[str]
 ) -> None:

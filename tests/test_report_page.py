@@ -81,7 +81,11 @@ def audio_addresses(folder: Path) -> list[str]:
 def test_texts_stay_inside_the_data_whatever_they_hold(fields: dict[str, Any]) -> None:
     outline = parse(render_html(fields, ["a"] * 4))
     assert [tag for tag, _ in outline.elements].count("script") == 2
-    assert json.loads(outline.scripts[0]) == {"report": json.loads(json.dumps(fields)), "audio": ["a"] * 4}
+    assert json.loads(outline.scripts[0]) == {
+        "report": json.loads(json.dumps(fields)),
+        "audio": ["a"] * 4,
+        "pictures": {},
+    }
     assert "<" not in outline.scripts[0]
 
 
@@ -95,7 +99,8 @@ def test_page_asks_for_nothing_outside_itself(fields: dict[str, Any]) -> None:
         each["content"] for tag, each in outline.elements if each.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policies == [
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; media-src 'self' file: data:"
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "img-src data:; media-src 'self' file: data:"
     ]
 
 

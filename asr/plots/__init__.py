@@ -1,6 +1,6 @@
 """Measurements as pictures, with matplotlib, an extra."""
 
-from asr.plots.canvas import PICTURE_SUFFIXES, require_matplotlib, save_figure
+from asr.plots.canvas import PICTURE_SUFFIXES, render_png, require_matplotlib, save_figure
 from asr.plots.curves import Curve, plot_curves, read_curves
 from asr.plots.error_grid import plot_error_grid
 from asr.plots.recording import HeardRecording, plot_recording
@@ -13,6 +13,7 @@ __all__ = [
     "plot_error_grid",
     "plot_recording",
     "read_curves",
+    "render_png",
     "require_matplotlib",
     "save_figure",
 ]

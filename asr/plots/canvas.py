@@ -3,6 +3,7 @@
 Figures are made by themselves and drawn by Agg, without pyplot: no window, no state that another part could change.
 """
 
+import io
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -119,3 +120,18 @@ def save_figure(figure: "Figure", path: Path) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def render_png(figure: "Figure") -> bytes:
+    """Render a picture.
+
+    Args:
+        figure: What to render.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    target = io.BytesIO()
+    with allow_missing_glyphs():
+        figure.savefig(target, format="png")
+    return target.getvalue()

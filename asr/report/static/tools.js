@@ -1,7 +1,7 @@
 "use strict";
 // The data of the report becomes the page. Text enters by text nodes alone, so that it can never be markup.
 
-const { report, audio } = JSON.parse(document.getElementById("data").textContent);
+const { report, audio, pictures } = JSON.parse(document.getElementById("data").textContent);
 const MARKS = { substitution: "S", deletion: "D", insertion: "I" };
 const PAGE_LENGTH = 25;
 const PIXELS_PER_SECOND = 90; // wide enough for most words to be read below the waveform

@@ -146,6 +146,13 @@ function makeDetail(utterance) {
     alignment,
     player,
     picture.node,
+    pictures[utterance.index]
+      ? element("img", {
+          class: "drawn",
+          src: pictures[utterance.index],
+          alt: "Waveform, MFCC, posteriors with the aligned characters, and confidence",
+        })
+      : null,
     earlier,
     element("p", { class: "faint" }, facts.filter(Boolean).join(" \u00b7 ")),
   );
