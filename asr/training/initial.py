@@ -1,6 +1,7 @@
 """A bundle to start from: its weights, and the rows of the output for the characters that both alphabets share."""
 
 import logging
+from dataclasses import replace
 
 from asr.bundle import Bundle
 from asr.model import AcousticModel
@@ -22,17 +23,18 @@ def choose_alphabet(bundle: Bundle, tokenizer: CharTokenizer) -> CharTokenizer:
     return bundle.tokenizer if set(tokenizer.characters) <= set(bundle.tokenizer.characters) else tokenizer
 
 
-def start_from(bundle: Bundle, tokenizer: CharTokenizer) -> AcousticModel:
+def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float) -> AcousticModel:
     """Build a model with the weights of a bundle and the alphabet of new texts.
 
     Args:
         bundle: What training starts from.
         tokenizer: The alphabet to train with; its new characters start from fresh weights.
+        dropout: Share of the values dropped from now on, in [0, 1): a matter of training, not of the weights.
 
     Returns:
         The model, in training mode.
     """
-    model = AcousticModel(bundle.model.config, tokenizer.vocabulary_size)
+    model = AcousticModel(replace(bundle.model.config, dropout=dropout), tokenizer.vocabulary_size)
     weights = model.state_dict()
     old = bundle.model.state_dict()
     rows = {character: row for row, character in enumerate(bundle.tokenizer.characters, start=1)}

@@ -89,8 +89,8 @@ class CTCTrainingModule(LightningModule):
             optimizer: How the weights are learnt.
             phones: A second loss over the phones of the texts.
             initial: Bundle to start from, `english` for that of the package; its network is taken instead of
-                `network`, and its alphabet too if it holds every character of the training texts and no other
-                alphabet is asked for.
+                `network`, all but its dropout, and its alphabet too if it holds every character of the training
+                texts and no other alphabet is asked for.
             seed: Decides the first weights and every random choice of an update.
         """
         super().__init__()
@@ -142,7 +142,7 @@ class CTCTrainingModule(LightningModule):
             raise TrainingError("the data module has no alphabet yet; its setup must run first")
         if data.alphabet is None:
             data.tokenizer = choose_alphabet(bundle, data.tokenizer)
-        return start_from(bundle, data.tokenizer)
+        return start_from(bundle, data.tokenizer, self.network.dropout)
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
