@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="FOLDER", help="Where to write the page and keep the runs.")
     add("--seeds", type=positive_count, metavar="N", help="Seeds of each design. Default: 3; 1 with --quick.")
     add("--digits-epochs", type=positive_count, default=6, metavar="N", help="Default: %(default)s.")
-    add("--speech-epochs", type=positive_count, default=20, metavar="N", help="Default: %(default)s.")
+    add("--speech-epochs", type=positive_count, default=12, metavar="N", help="Default: %(default)s.")
     add(
         "--speech-minutes",
         type=positive_count,

@@ -17,7 +17,7 @@ def test_a_python_block_runs(block: str, monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_the_readme_names_only_files_that_exist() -> None:
-    names = re.findall(r"(?<![\w/.])((?:asr|configs|scripts|data/samples|tests)/[\w/.-]+\.\w+)", README)
+    names = re.findall(r"(?<![\w/.])((?:asr|configs|scripts|data/samples|data/pictures|tests)/[\w/.-]+\.\w+)", README)
     assert names
     assert [name for name in names if not (ROOT / name).exists()] == []
 
