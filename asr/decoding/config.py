@@ -39,7 +39,9 @@ class DecodingConfig:
     nbest: int = 1
     lm_weight: float = 0.8
     word_score: float = 1.0
-    unknown_score: float | None = -10.0
+    # One price, however long the word: at -10, what the network heard badly ran together into words of forty letters
+    # (35.8 % of words wrong on two development corpora, 35.4 % at -16 and where no unknown word is allowed).
+    unknown_score: float | None = -16.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
