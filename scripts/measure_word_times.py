@@ -195,6 +195,7 @@ def _measure(arguments: argparse.Namespace) -> int:
         errors = measure_errors(bundle, held_out, offsets)
         print(describe_errors(f"starts, {name}", errors[:, 0]))
         print(describe_errors(f"ends, {name}", errors[:, 1]))
+        print(describe_errors(f"borders, {name}", errors.ravel()))
     if arguments.write:
         update_settings(arguments.model, timing=timing)
         print(f"{arguments.model}: offsets stored")

@@ -76,11 +76,13 @@ def test_offsets_are_measured_and_stored(
     timing = load_bundle(bundle_folder).timing
     assert timing != WordTiming()
     assert lines[1] == f"start_offset {timing.start_offset} s, end_offset {timing.end_offset} s"
-    assert [line.split("  ")[0] for line in lines[3:7]] == [
+    assert [line.split("  ")[0] for line in lines[3:9]] == [
         "starts, as found",
         "ends, as found",
+        "borders, as found",
         "starts, corrected",
         "ends, corrected",
+        "borders, corrected",
     ]
 
 
