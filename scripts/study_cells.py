@@ -24,7 +24,6 @@ from asr.errors import ManifestError
 from asr.features import MFCCConfig
 from asr.model import AcousticModel, ModelConfig
 from asr.plots import require_matplotlib, save_figure
-from asr.units import Seconds
 from asr.writers import write_atomically
 from scripts.benchmark import describe_machine
 from scripts.make_tones import make_tones
@@ -32,8 +31,9 @@ from scripts.study.designs import BASE_LAYERS, CELLS, Design, list_designs
 from scripts.study.gradients import measure_gradient, scale_recurrence
 from scripts.study.page import Chapter, render_page
 from scripts.study.plots import plot_gradients, plot_norms, plot_radii, plot_rates
-from scripts.study.runs import Corpus, Run, RunResult, choose_part, find_result, load_pieces, make_result
-from scripts.study.summary import choose_unit, summarize
+from scripts.study.runs import Corpus, Run, RunResult, build_run, choose_part, find_result, load_pieces, make_result
+from scripts.study.speed import measure_epoch
+from scripts.study.summary import Summary, choose_unit, summarize
 
 RADII = (0.5, 1.0, 1.5, 2.0)
 
@@ -202,20 +202,22 @@ def _write(folder: Path, corpora: Sequence[Corpus], results: Sequence[tuple[Corp
 
 def _build_chapter(corpus: Corpus, results: Sequence[RunResult]) -> Chapter:
     """Put together what the page says of a corpus."""
-    designs = dict.fromkeys(design for design in list_designs() if any(each.design == design for each in results))
+    designs = [design for design in list_designs() if any(each.design == design for each in results)]
     features = corpus.base.features
+    durations = [each.duration for each in read_manifest(corpus.train)]
+
+    def summarize_design(design: Design) -> Summary:
+        tokenizer, network = build_run(Run(corpus, design, seed=0))
+        epoch_duration = measure_epoch(network, tokenizer.vocabulary_size, durations, corpus.max_batch_duration)
+        return summarize([each for each in results if each.design == design], epoch_duration)
+
     return Chapter(
         corpus,
         step=features.hop_length * corpus.base.subsampling / features.sample_rate,
-        train_duration=_sum_durations(corpus.train),
+        train_duration=sum(durations),
         num_utterances=len(read_manifest(corpus.validation)),
-        summaries=tuple(summarize([each for each in results if each.design == design]) for design in designs),
+        summaries=tuple(map(summarize_design, designs)),
     )
-
-
-def _sum_durations(manifest: Path) -> Seconds:
-    """Add up the utterances of a manifest."""
-    return sum(each.duration for each in read_manifest(manifest))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from scripts.study.designs import CELLS, Design, build_network, list_designs
 from scripts.study.gradients import find_reach, measure_gradient, scale_recurrence
 from scripts.study.page import fit_step_factor
 from scripts.study.runs import Corpus, Run, RunResult, choose_part, find_result, make_result
+from scripts.study.speed import measure_epoch
 from scripts.study.summary import lie_apart, student_interval, summarize
 from scripts.study_cells import main
 
@@ -32,7 +33,7 @@ NOISE = 0.1 * torch.randn(2, 12_000, generator=torch.Generator().manual_seed(0))
 def invent_result(design: Design, seed: int, num_wrong: int) -> RunResult:
     """Make up a run in which so many of 100 one-word utterances are wrong."""
     words = tuple(ErrorCounts(substitutions=1) if n < num_wrong else ErrorCounts(hits=1) for n in range(100))
-    return RunResult("", design, seed, 8, 1_000, True, 1.0, words, words, (1.0, 0.5), (1.0, 0.1), (1.0, 2.0))
+    return RunResult("", design, seed, 8, 1_000, True, words, words, (1.0, 0.5), (1.0, 0.1), (1.0, 2.0))
 
 
 def make_transparent(cell: Cell, kept: float) -> AcousticModel:
@@ -115,7 +116,7 @@ def test_the_interval_over_seeds_is_that_of_student(size: int) -> None:
 
 def test_designs_differ_only_where_seeds_and_utterances_both_say_so() -> None:
     rates = [
-        summarize([invent_result(Design("lstm"), seed, wrong) for seed, wrong in enumerate(numbers)]).words
+        summarize([invent_result(Design("lstm"), seed, wrong) for seed, wrong in enumerate(numbers)], 1.0).words
         for numbers in ((4, 5, 6), (50, 51, 52), (8, 9, 10), (90,))
     ]
     good, bad, near, alone = (rate for rate in rates if rate is not None)
@@ -124,14 +125,22 @@ def test_designs_differ_only_where_seeds_and_utterances_both_say_so() -> None:
     assert not lie_apart(good, alone)  # one seed says nothing about seeds
 
 
+def test_an_epoch_of_twice_the_speech_takes_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(1_000))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))  # an update takes a second
+    network = ModelConfig(conv_channels=8, hidden_size=8, num_layers=1)
+    assert measure_epoch(network, 6, [1.0] * 12, max_batch_duration=3.0) == pytest.approx(4.0)
+    assert measure_epoch(network, 6, [1.0] * 24, max_batch_duration=3.0) == pytest.approx(8.0)
+
+
 def test_runs_that_failed_are_counted_and_have_no_rate() -> None:
     done = invent_result(Design("gru"), 0, 10)
     failed = replace(done, seed=1, finished=False, words=(), characters=(), gradient_after=())
-    summary = summarize([done, failed])
+    summary = summarize([done, failed], 1.0)
     assert (summary.num_runs, summary.num_finished) == (2, 1)
     assert summary.words is not None
     assert summary.words.seeds == (0.1,)
-    assert summarize([failed]).words is None
+    assert summarize([failed], 1.0).words is None
 
 
 def test_a_part_lasts_as_long_as_asked_and_leaves_out_long_utterances_and_those_without_text(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _tabulate(summary: Summary) -> tuple[str, ...]:
         *_show_rate(words),
         _show_interval(words.utterance_interval if words else None),
         *_show_rate(characters),
-        f"{summary.epoch_duration:.1f}" if words else "-",
+        f"{summary.epoch_duration:.1f}",
         " → ".join(reaches) if summary.gradient_after else next(reaches),
     )
 

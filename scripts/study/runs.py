@@ -75,7 +75,6 @@ class RunResult:
         num_parameters: Weights.
         finished: Whether training reached its end; it gives up where gradients stay infinite, and then what depends on
             its end is empty or 0.
-        epoch_duration: Seconds that the last epoch took.
         words: For each utterance of the validation manifest: hits, substitutions, deletions, insertions.
         characters: The same of characters.
         gradient_before: From `measure_gradient`, before training.
@@ -89,7 +88,6 @@ class RunResult:
     hidden_size: int
     num_parameters: int
     finished: bool
-    epoch_duration: Seconds
     words: tuple[ErrorCounts, ...]
     characters: tuple[ErrorCounts, ...]
     gradient_before: tuple[float, ...]
@@ -181,19 +179,17 @@ def make_result(run: Run, folder: Path) -> RunResult:
         TrainingError: If training stopped for another reason than gradients that are not finite.
     """
     corpus = run.corpus
-    tokenizer, network = _build(run)
+    tokenizer, network = build_run(run)
     torch.manual_seed(run.seed)  # as training does before it builds the same network
     pieces = load_pieces(corpus)
     before = measure_gradient(AcousticModel(network, tokenizer.vocabulary_size), pieces, corpus.num_lags)
     with TemporaryDirectory() as scratch:
         finished = train(_training_flags(run, network, Path(scratch))) == 0
-        curves = read_curves(Path(scratch))
-        norms = curves["gradient_norm"].values
+        norms = read_curves(Path(scratch))["gradient_norm"].values
         if not finished and math.isfinite(norms[-1]):
             raise TrainingError(f"{run.name}: training stopped after {len(norms)} updates, see above; start again")
         bundle = load_bundle(Path(scratch) / "bundle") if finished else None
     words, characters = _count_errors(bundle, read_manifest(corpus.validation)) if bundle else ((), ())
-    train_duration = sum(each.duration for each in read_manifest(corpus.train))
     result = RunResult(
         settings=_describe_settings(run),
         design=run.design,
@@ -201,7 +197,6 @@ def make_result(run: Run, folder: Path) -> RunResult:
         hidden_size=network.hidden_size,
         num_parameters=count_parameters(network, tokenizer.vocabulary_size),
         finished=finished,
-        epoch_duration=train_duration / curves["audio_seconds_per_second"].values[-1] if finished else 0.0,
         words=words,
         characters=characters,
         gradient_before=before,
@@ -210,6 +205,19 @@ def make_result(run: Run, folder: Path) -> RunResult:
     )
     write_atomically(folder / f"{run.name}.json", json.dumps(asdict(result)) + "\n")
     return result
+
+
+def build_run(run: Run) -> tuple[CharTokenizer, ModelConfig]:
+    """Collect the alphabet of a run, as training does, and settle its network.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The alphabet and the settings of the network.
+    """
+    tokenizer = CharTokenizer.from_texts(each.text for each in read_manifest(run.corpus.train))
+    return tokenizer, build_network(run.corpus.base, run.design, tokenizer.vocabulary_size)
 
 
 def load_pieces(corpus: Corpus) -> Tensor:
@@ -225,18 +233,12 @@ def load_pieces(corpus: Corpus) -> Tensor:
     return join_recordings(paths, corpus.base.features.sample_rate, PIECE_DURATION, NUM_PIECES)
 
 
-def _build(run: Run) -> tuple[CharTokenizer, ModelConfig]:
-    """Collect the alphabet of a run, as training does, and settle its network."""
-    tokenizer = CharTokenizer.from_texts(each.text for each in read_manifest(run.corpus.train))
-    return tokenizer, build_network(run.corpus.base, run.design, tokenizer.vocabulary_size)
-
-
 def _describe_settings(run: Run) -> str:
     """Write down what decides a run, the lines of both manifests by their hash."""
     corpus = run.corpus
     lines = corpus.train.read_bytes() + corpus.validation.read_bytes()
     fields = {name: value for name, value in asdict(corpus).items() if name not in {"train", "validation", "base"}}
-    network = asdict(_build(run)[1])
+    network = asdict(build_run(run)[1])
     return json.dumps({
         **fields,
         "network": network,

@@ -53,7 +53,7 @@ class Summary:
         num_finished: Those whose training reached its end; only they have rates.
         hidden_size: Units of each layer in each direction.
         num_parameters: Weights.
-        epoch_duration: Median over seeds of the seconds that an epoch takes.
+        epoch_duration: Seconds that an epoch takes.
         words: The word error rate; `None` if no run finished.
         characters: The character error rate; `None` if no run finished.
         gradient_before: Geometric mean over seeds of the gradient at each lag, before training.
@@ -79,11 +79,12 @@ class Summary:
         return find_reach(self.gradient_before), find_reach(self.gradient_after)
 
 
-def summarize(results: Sequence[RunResult]) -> Summary:
+def summarize(results: Sequence[RunResult], epoch_duration: Seconds) -> Summary:
     """Put the runs of one design together.
 
     Args:
         results: At least one, each of another seed.
+        epoch_duration: Seconds that an epoch takes.
 
     Returns:
         The summary.
@@ -97,7 +98,7 @@ def summarize(results: Sequence[RunResult]) -> Summary:
         num_finished=len(finished),
         hidden_size=first.hidden_size,
         num_parameters=first.num_parameters,
-        epoch_duration=statistics.median([result.epoch_duration for result in finished] or [0.0]),
+        epoch_duration=epoch_duration,
         words=_measure_rate([result.words for result in finished]),
         characters=_measure_rate([result.characters for result in finished]),
         gradient_before=average_gradients(result.gradient_before for result in results),
