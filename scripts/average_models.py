@@ -1,0 +1,86 @@
+"""One model from several: `python scripts/average_models.py FOLDER FOLDER... --output FOLDER`.
+
+Each weight is the mean of theirs. That helps where the models have a common past, such as one run and another that went
+on from it: then what lies between them is as good as they are, or better. Everything but the weights is the last one's.
+
+Source: Izmailov et al. (2018), arXiv:1803.05407; Wortsman et al. (2022), arXiv:2203.05482.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
+
+from asr.bundle import Bundle, load_bundle, save_bundle
+from asr.cli import run_verb
+from asr.errors import BundleError
+
+
+def average_models(bundles: Sequence[Bundle]) -> Bundle:
+    """Average the weights of models.
+
+    Args:
+        bundles: At least one, all of one network and one alphabet.
+
+    Returns:
+        The last of them with the mean of all weights; it is changed in place.
+
+    Raises:
+        BundleError: If networks or alphabets differ.
+    """
+    last = bundles[-1]
+    states = [bundle.model.state_dict() for bundle in bundles]
+    shapes = [{name: weights.shape for name, weights in state.items()} for state in states]
+    if any(each != shapes[-1] for each in shapes) or any(each.tokenizer != last.tokenizer for each in bundles):
+        raise BundleError("the models differ in network or alphabet; only models of one kind have a mean")
+    last.model.load_state_dict({
+        name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[-1]
+    })
+    return last
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line.
+
+    Returns:
+        The parser.
+    """
+    parser = argparse.ArgumentParser(prog="average_models.py", description="Average the weights of several models.")
+    parser.add_argument("models", type=Path, nargs="+", metavar="FOLDER", help="Models of one network and alphabet.")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="Where to write; it must be new.")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments; those of the process if not given.
+
+    Returns:
+        The exit status (see `asr.cli`).
+    """
+    arguments = build_parser().parse_args(argv)
+
+    def body() -> int:
+        if arguments.output.exists():
+            raise BundleError(f"{arguments.output} exists already; name a new folder")
+        bundle = average_models([load_bundle(folder) for folder in arguments.models])
+        names = "".join(f"- {folder.name}\n" for folder in arguments.models)
+        save_bundle(
+            arguments.output,
+            bundle,
+            f"# The mean of several models\n\nMade by `scripts/average_models.py` of:\n\n{names}",
+        )
+        print(f"{arguments.output}: the mean of {len(arguments.models)} models")
+        return 0
+
+    return run_verb(body)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
