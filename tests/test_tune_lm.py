@@ -137,7 +137,8 @@ def test_listening_in_batches_equals_listening_one_by_one_in_the_order_of_the_ma
         waveform = load_audio(path, tiny_bundle.model.sample_rate)
         with torch.inference_mode():
             alone = tiny_bundle.model(waveform[None], torch.tensor([len(waveform)]))[0][0]
-        torch.testing.assert_close(log_probs, alone, atol=1e-5, rtol=0)  # sums of floats in another order
+        # Sums of floats in another order; on a processor with AVX-512 they differ by 1e-5 of values near 4.
+        torch.testing.assert_close(log_probs, alone, atol=1e-5, rtol=1e-5)
 
 
 def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle, pool: ThreadPoolExecutor) -> None:
