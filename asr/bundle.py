@@ -1,13 +1,14 @@
 """A trained recogniser as a folder: `model.safetensors`, `config.json`, `tokenizer.json` and a model card, `README.md`.
 
-A language model, `lm.safetensors`, may stand beside them. Tensors and JSON only, nothing is unpickled. Weights are kept
+A language model, `lm.safetensors`, and what the network has learnt of spelling, `internal_lm.safetensors`, may stand
+beside them. Tensors and JSON only, nothing is unpickled. Weights are kept
 in half precision and computed with in single: that halves the size and moves log-probabilities by less than a
 thousandth.
 """
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from asr.alignment import WordTiming
 from asr.confidence import ConfidenceCalibration
-from asr.decoding import DecodingConfig
+from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError, LanguageModelError, VocabularyError
 from asr.features import MFCCConfig
 from asr.lm.ngram import NGramLM
@@ -28,8 +29,10 @@ from asr.tokenizer import CharTokenizer
 
 FORMAT_VERSION = 1
 LM_FILE = "lm.safetensors"
+INTERNAL_LM_FILE = "internal_lm.safetensors"
 ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
 
+_LM = TypeVar("_LM", NGramLM, InternalLM)
 _Settings = TypeVar("_Settings", DecodingConfig, WordTiming, ConfidenceCalibration)
 
 
@@ -45,6 +48,7 @@ class Bundle:
         timing: How far its tokens stand from the borders of words.
         confidence: What its posteriors say about being right.
         lm: The language model that helps the decoder; `None` if there is none.
+        internal_lm: The spelling that the network has learnt from its texts; `None` if that is not known.
     """
 
     model: AcousticModel
@@ -54,6 +58,7 @@ class Bundle:
     timing: WordTiming = field(default_factory=WordTiming)
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
     lm: NGramLM | None = None
+    internal_lm: InternalLM | None = None
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
@@ -95,6 +100,8 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     _write_json(folder / "config.json", config)
     if bundle.lm is not None:
         bundle.lm.save(folder / LM_FILE)
+    if bundle.internal_lm is not None:
+        bundle.internal_lm.save(folder / INTERNAL_LM_FILE)
     tokenizer = {"format_version": FORMAT_VERSION, "characters": list(bundle.tokenizer.characters)}
     _write_json(folder / "tokenizer.json", tokenizer)
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -125,7 +132,8 @@ def load_bundle(folder: Path) -> Bundle:
         _build_settings(folder, config, "decoding", DecodingConfig),
         _build_settings(folder, config, "timing", WordTiming),
         _build_settings(folder, config, "confidence", ConfidenceCalibration),
-        _load_lm(folder / LM_FILE),
+        _load_lm(folder / LM_FILE, NGramLM.load),
+        _load_lm(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, tokenizer.vocabulary_size)),
     )
 
 
@@ -165,10 +173,10 @@ def _build_settings(folder: Path, config: Mapping[str, Any], name: str, settings
         raise BundleError(f"{folder / 'config.json'}: {name} does not fit this version of asr ({error})") from error
 
 
-def _load_lm(path: Path) -> NGramLM | None:
-    """Open the language model, if there is one."""
+def _load_lm(path: Path, load: Callable[[Path], _LM]) -> _LM | None:
+    """Open a language model, if there is one."""
     try:
-        return NGramLM.load(path) if path.exists() else None
+        return load(path) if path.exists() else None
     except LanguageModelError as error:
         raise BundleError(str(error)) from error
 

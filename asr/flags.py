@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from asr.recognizer import Recognizer
     from asr.segmentation import SegmenterConfig
 
-_DECODING_SETTINGS = ("decoder", "beam_size", "beam_threshold", "lm_weight", "word_score", "unknown_score", "nbest")
+_DECODING_SETTINGS = (
+    "decoder",
+    "beam_size",
+    "beam_threshold",
+    "lm_weight",
+    "internal_lm_weight",
+    "word_score",
+    "unknown_score",
+    "nbest",
+)
 
 
 def add_writer_arguments(parser: argparse.ArgumentParser, *, default: str = "txt") -> None:
@@ -99,9 +108,9 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say how speech is found and how the output of the model is read.
 
     Args:
-        parser: Gains `--decoder`, `--beam-size`, `--beam-threshold`, `--nbest`, `--lm-weight`, `--word-score`,
-            `--unknown-score`, `--closed`, `--lm`, `--no-lm`, `--hot-words`, `--hot-words-file`, `--vad` and
-            `--max-segment`.
+        parser: Gains `--decoder`, `--beam-size`, `--beam-threshold`, `--nbest`, `--lm-weight`,
+            `--internal-lm-weight`, `--word-score`, `--unknown-score`, `--closed`, `--lm`, `--no-lm`, `--hot-words`,
+            `--hot-words-file`, `--vad` and `--max-segment`.
     """
     group = parser.add_argument_group(
         "decoding", "What is not given is as the model says. Every flag of the beam search implies --decoder beam."
@@ -113,6 +122,12 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--nbest", type=positive_count, metavar="N", help="Readings of each segment to give in json.")
     group.add_argument("--lm-weight", type=_number, metavar="X", help="How much the language model counts.")
+    group.add_argument(
+        "--internal-lm-weight",
+        type=_number,
+        metavar="X",
+        help="How much of what the network itself knows of spelling the language model replaces.",
+    )
     group.add_argument("--word-score", type=_number, metavar="X", help="What each word adds to the score of a reading.")
     outside = group.add_mutually_exclusive_group()
     outside.add_argument(

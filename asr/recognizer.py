@@ -95,7 +95,9 @@ class Recognizer:
         self.device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self.model = bundle.model.to(self.device).eval()
         self.tokenizer = bundle.tokenizer
-        self.decoder = decoder or build_decoder(bundle.decoding, bundle.tokenizer, bundle.lm, hot_words)
+        self.decoder = decoder or build_decoder(
+            bundle.decoding, bundle.tokenizer, bundle.lm, hot_words, bundle.internal_lm
+        )
         self._nbest = bundle.decoding.nbest
         self._timing = bundle.timing
         self._confidence = bundle.confidence

@@ -78,27 +78,26 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model", type=Path, required=True, metavar="DIR", help="Bundle to tune; the best settings are written there.")
     add("--lm", type=Path, metavar="FILE", help="Language model to put into the bundle. Default: the bundle's own.")
     add("--output", type=Path, metavar="FILE", help="Picture of the error rates to write, such as grid.png.")
+    for name, values, kind in (("lm_weight", _LM_WEIGHTS, "at least 0"), ("word_score", _WORD_SCORES, "a natural log")):
+        add(
+            f"--{name.replace('_', '-')}s",
+            type=_setting(name),
+            nargs="+",
+            default=values,
+            metavar="X",
+            help=f"Coarse grid of {name}, {kind}; a single one stays fixed. Default: {' '.join(map(str, values))}.",
+        )
     add(
-        "--lm-weights",
-        type=_setting("lm_weight"),
-        nargs="+",
-        default=_LM_WEIGHTS,
+        "--internal-lm-weight",
+        type=_setting("internal_lm_weight"),
         metavar="X",
-        help="Coarse grid of lm_weight, at least 0; a single one stays fixed. Default: 0.25 0.5 0.75 1 1.25.",
-    )
-    add(
-        "--word-scores",
-        type=_setting("word_score"),
-        nargs="+",
-        default=_WORD_SCORES,
-        metavar="X",
-        help="Coarse grid of word_score, a natural log; a single one stays fixed. Default: -1 0 1 2.",
+        help="Weight of the internal language model, fixed; other weights suit another. Default: the bundle's.",
     )
     add(
         "--max-duration",
         type=positive_count,
         metavar="SECONDS",
-        help="Use no more than this much speech, an equal share of each corpus, drawn at random. Default: all.",
+        help="Use no more than this much, an equal share of each corpus, drawn at random. Default: all.",
     )
     add(
         "--jobs",
@@ -182,7 +181,7 @@ def measure(bundle: Bundle, speech: HeldOutSpeech, pool: ThreadPoolExecutor) -> 
     Returns:
         The word error rate of each corpus, as a fraction.
     """
-    decoder = build_decoder(bundle.decoding, bundle.tokenizer, bundle.lm)
+    decoder = build_decoder(bundle.decoding, bundle.tokenizer, bundle.lm, internal_lm=bundle.internal_lm)
     readings = pool.map(decoder.decode, speech.log_probs)
     bar = tqdm(readings, "decoding", total=len(speech.utterances), leave=False, disable=None)
     errors: dict[str, list[ErrorCounts]] = {}
@@ -304,6 +303,8 @@ def _open(arguments: argparse.Namespace) -> Bundle:
     bundle = load_bundle(arguments.model)
     if arguments.lm:
         bundle = replace(bundle, lm=open_model(arguments.lm))
+    if arguments.internal_lm_weight is not None:
+        bundle = replace(bundle, decoding=replace(bundle.decoding, internal_lm_weight=arguments.internal_lm_weight))
     if bundle.lm is None:
         raise LanguageModelError(f"{arguments.model}: holds no language model to tune; name one with --lm FILE")
     return bundle

@@ -45,7 +45,7 @@ DOORS = {
     "silero_vad": {"segmentation"},
     "tqdm": {"cli", "train_lm"},
     "librosa": {"augment"},
-    "safetensors": {"bundle", "lm.ngram"},
+    "safetensors": {"bundle", "decoding.internal_lm", "lm.ngram"},
     "lightning": {"data.datamodule", "training", "train"},
     "pytorch_lightning": {"data.datamodule", "training", "train"},
     "matplotlib": {"plots"},

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 import asr
-from asr.decoding import DecodingConfig, GreedyDecoder, HotWord, Hypothesis, build_decoder
+from asr.decoding import DecodingConfig, GreedyDecoder, HotWord, Hypothesis, InternalLM, build_decoder
 from asr.decoding import beam as beam_module
 from asr.decoding.beam import BeamSearchDecoder
 from asr.decoding.search import _compiled, search
@@ -51,6 +51,8 @@ NGRAMS = {
     ("a", "ab", "</s>"): (-0.15, 0.0),
     ("a", "<unk>", "a"): (-0.35, 0.0),
 }
+# Of each token after each, blank, space, a and b; what concerns the blank must never count.
+BIGRAMS = np.log(np.array([[9, 9, 9, 9], [9, 0.1, 0.7, 0.2], [9, 0.25, 0.05, 0.7], [9, 0.6, 0.1, 0.3]], np.float32))
 WORDS = {words[0] for words in NGRAMS if len(words) == 1} - {"<unk>", "<s>", "</s>"}
 
 
@@ -108,6 +110,12 @@ def score_words(text: str, config: DecodingConfig) -> float:
     return total
 
 
+def score_spelling(text: str) -> float:
+    """Return the log-probability of the known words of a text by their letters and the spaces around them."""
+    pairs = [pair for word in text.split() if word in WORDS for pair in itertools.pairwise(f" {word} ")]
+    return sum(float(BIGRAMS[TOKENIZER.encode(first)[0], TOKENIZER.encode(second)[0]]) for first, second in pairs)
+
+
 def check_against(hypotheses: list[Hypothesis], expected: dict[str, float], tokenizer: CharTokenizer) -> None:
     """Require the same texts with the same scores, best first."""
     scores = {tokenizer.join(hypothesis.tokens): hypothesis.score for hypothesis in hypotheses}
@@ -152,6 +160,25 @@ def test_scores_with_a_language_model_are_those_of_paths_and_words(
     check_against(BeamSearchDecoder.from_config(config, TOKENIZER, lm).decode(log_probs), expected, TOKENIZER)
 
 
+@pytest.mark.parametrize("unknown_score", [None, -2.0])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_internal_language_model_is_taken_from_the_scores_of_known_words(
+    lm: NGramLM, unknown_score: float | None, seed: int
+) -> None:
+    config = replace(EVERYTHING, internal_lm_weight=0.6, unknown_score=unknown_score)
+    log_probs = random_log_probs(6, 4, seed)
+    sums = sum_over_paths(log_probs, TOKENIZER)
+    expected = {text: score + score_words(text, config) - 0.6 * score_spelling(text) for text, score in sums.items()}
+    decoder = BeamSearchDecoder.from_config(config, TOKENIZER, lm, internal_lm=InternalLM(BIGRAMS))
+    check_against(decoder.decode(log_probs), expected, TOKENIZER)
+
+
+def test_without_a_language_model_to_take_its_place_the_internal_one_stays() -> None:
+    config, log_probs = replace(EVERYTHING, internal_lm_weight=0.6, word_score=0.0), random_log_probs(6, 4, 0)
+    decoder = build_decoder(config, TOKENIZER, internal_lm=InternalLM(BIGRAMS))
+    check_against(decoder.decode(log_probs), sum_over_paths(log_probs, TOKENIZER), TOKENIZER)
+
+
 def test_hot_words_add_their_boosts_whether_the_language_model_knows_them_or_not(lm: NGramLM) -> None:
     hot_words = [HotWord("ab", 2.0), HotWord("ba a", 3.5), HotWord("b", -1.0)]
     config, log_probs = replace(EVERYTHING, unknown_score=None), random_log_probs(6, 4, 1)
@@ -186,20 +213,21 @@ def test_narrow_beams_repeat_no_text_and_score_none_above_its_paths(lm: NGramLM,
 @pytest.mark.parametrize("seed", range(3))
 def test_look_ahead_steers_the_search_but_changes_no_score(lm: NGramLM, seed: int) -> None:
     guided = BeamSearchDecoder.from_config(EVERYTHING, TOKENIZER, lm)
-    lexicon = guided.tables.lexicon._replace(look_ahead=np.zeros_like(guided.tables.lexicon.look_ahead))
-    blind = replace(guided, tables=guided.tables._replace(lexicon=lexicon))
+    blind = replace(guided, tables=guided.tables._replace(charges=np.zeros_like(guided.tables.charges)))
     log_probs = random_log_probs(6, 4, seed)
     expected = {TOKENIZER.join(hypothesis.tokens): hypothesis.score for hypothesis in blind.decode(log_probs)}
     check_against(guided.decode(log_probs), expected, TOKENIZER)
 
 
 @pytest.mark.parametrize("hot_words", [(), (HotWord("ba", 2.0), HotWord("ab a", 3.0))])
+@pytest.mark.parametrize("internal_lm_weight", [0.0, 0.8])
 @pytest.mark.parametrize("word_score", [-1.0, 2.0])
 def test_what_is_skipped_unseen_would_not_have_entered_the_beam(
-    lm: NGramLM, word_score: float, hot_words: tuple[HotWord, ...]
+    lm: NGramLM, word_score: float, internal_lm_weight: float, hot_words: tuple[HotWord, ...]
 ) -> None:
     config = DecodingConfig("beam", beam_size=6, nbest=6, beam_threshold=6.0, word_score=word_score, unknown_score=0.0)
-    quick = BeamSearchDecoder.from_config(config, TOKENIZER, lm, hot_words)
+    config = replace(config, internal_lm_weight=internal_lm_weight)
+    quick = BeamSearchDecoder.from_config(config, TOKENIZER, lm, hot_words, InternalLM(BIGRAMS))
     settings = quick.tables.settings._replace(max_gain=1e6)
     thorough = replace(quick, tables=quick.tables._replace(settings=settings))
     for seed in range(200):
@@ -362,6 +390,7 @@ def test_greedy_decoding_does_not_wait_for_numba() -> None:
         ({"lm_weight": -0.1}, "lm_weight is -0.1"),
         ({"lm_weight": math.inf}, "lm_weight is inf"),
         ({"word_score": math.inf}, "word_score is inf"),
+        ({"internal_lm_weight": -0.1}, "internal_lm_weight is -0.1"),
         ({"unknown_score": 0.1}, "unknown_score is 0.1"),
         ({"unknown_score": -math.inf}, "unknown_score is -inf"),
     ],

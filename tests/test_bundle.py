@@ -15,7 +15,7 @@ from asr.alignment import WordTiming
 from asr.audio import pad_waveforms
 from asr.bundle import Bundle, load_bundle, save_bundle, update_settings
 from asr.confidence import ConfidenceCalibration
-from asr.decoding import DecodingConfig
+from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError
 from asr.lm.arpa import read_arpa
 
@@ -129,6 +129,15 @@ def test_language_model_travels_with_the_bundle(bundle_folder: Path, tmp_path: P
         assert loaded.score_sentence(["a"]) == pytest.approx(lm.score_sentence(["a"]), abs=1e-6)
 
 
+def test_internal_language_model_travels_with_the_bundle(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    internal_lm = InternalLM.from_texts(["a cab", "bed"], tiny_bundle.tokenizer)
+    assert internal_lm is not None
+    save_bundle(tmp_path / "saved", replace(tiny_bundle, internal_lm=internal_lm), "# Card\n")
+    loaded = load_bundle(tmp_path / "saved").internal_lm
+    assert loaded is not None
+    assert loaded.log_bigrams.tolist() == internal_lm.log_bigrams.tolist()
+
+
 @pytest.mark.parametrize("name", ["decoding", "timing", "confidence"])
 @pytest.mark.parametrize("value", [{"unknown_name": 1}, [1], 3])
 def test_settings_that_do_not_fit_this_version_are_refused(bundle_folder: Path, name: str, value: object) -> None:
@@ -137,9 +146,10 @@ def test_settings_that_do_not_fit_this_version_are_refused(bundle_folder: Path, 
         load_bundle(bundle_folder)
 
 
-def test_damaged_language_model_is_refused_by_its_name(bundle_folder: Path) -> None:
-    (bundle_folder / "lm.safetensors").write_bytes(b"damaged")
-    with pytest.raises(BundleError, match=f"^{bundle_folder / 'lm.safetensors'}: "):
+@pytest.mark.parametrize("name", ["lm.safetensors", "internal_lm.safetensors"])
+def test_damaged_language_model_is_refused_by_its_name(bundle_folder: Path, name: str) -> None:
+    (bundle_folder / name).write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=f"^{bundle_folder / name}: "):
         load_bundle(bundle_folder)
 
 

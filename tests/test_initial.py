@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from asr.bundle import Bundle, load_bundle
+from asr.data.manifest import read_manifest
+from asr.decoding import InternalLM
 from asr.tokenizer import CharTokenizer
 from asr.train import main
 from asr.training.initial import choose_alphabet, start_from
+from asr.training.module import CTCTrainingModule
 from scripts.make_tones import make_tones
 from tests.test_training import arguments
 
@@ -34,6 +37,23 @@ def test_shared_characters_keep_their_rows_and_every_other_layer_its_weights(
     assert caplog.messages == ["characters kept: ' bé'; new: 'z'; dropped: 'acde'"]
 
 
+def test_deeper_model_has_the_old_layers_below_the_fresh_ones(tiny_bundle: Bundle) -> None:
+    num_layers = tiny_bundle.model.config.num_layers
+    model = start_from(tiny_bundle, tiny_bundle.tokenizer, dropout=0.0, deepen=2)
+    assert model.config.num_layers == len(model.layers) == num_layers + 2
+    weights = model.state_dict()
+    old_weights = tiny_bundle.model.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in old_weights.items())
+    fresh = {name.split(".")[1] for name in weights.keys() - old_weights.keys()}
+    assert fresh == {str(num_layers), str(num_layers + 1)}
+
+
+@pytest.mark.parametrize(("deepen", "initial"), [(1, None), (-1, "english")])
+def test_layers_on_top_of_nothing_or_fewer_of_them_are_refused(deepen: int, initial: str | None) -> None:
+    with pytest.raises(ValueError, match=f"^deepen is {deepen}; expected 0, or more with initial"):
+        CTCTrainingModule(deepen=deepen, initial=initial)
+
+
 def test_alphabet_of_the_model_stays_where_it_spells_the_new_texts(tiny_bundle: Bundle) -> None:
     assert choose_alphabet(tiny_bundle, CharTokenizer(("b", "a"))) == tiny_bundle.tokenizer
     assert choose_alphabet(tiny_bundle, CharTokenizer(("b", "z"))) == CharTokenizer(("b", "z"))
@@ -51,6 +71,11 @@ def test_run_that_starts_from_a_trained_model_begins_where_that_ended(tmp_path: 
         first.model.config, dropout=dropout
     )  # and not the three units that the flags ask for
     assert second.tokenizer == first.tokenizer
+    assert second.internal_lm is not None  # of the texts that it was trained on
+    texts = [utterance.text for utterance in read_manifest(tmp_path / "train.jsonl")]
+    expected = InternalLM.from_texts(texts, second.tokenizer)
+    assert expected is not None
+    assert second.internal_lm.log_bigrams.tolist() == expected.log_bigrams.tolist()
     assert second.training["initial"] == "bundle"  # its name alone: where it lay is nobody's business
     assert second.training["metrics"]["val_wer"] == pytest.approx(first.training["metrics"]["val_wer"], abs=0.05)
     assert second.training["metrics"]["val_wer"] < 0.2

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT, Lexicon, build_lexicon, find_space
+from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT, Lexicon, build_lexicon, find_space, highest_ahead, sum_to_nodes
 from asr.lm.ngram import SPECIAL_WORDS, UNKNOWN, NGramLM
 from asr.tokenizer import CharTokenizer
 
@@ -49,10 +49,25 @@ def test_nodes_at_the_end_of_a_word_know_its_id_and_others_none() -> None:
     assert words_by_spelling(build_lexicon(lm, TOKENIZER)) == {w: lm.words.index(w) for w in ("ab", "abc", "b", "ca")}
 
 
-def test_look_ahead_is_the_likeliest_word_at_or_below_a_node() -> None:
+def test_the_highest_score_ahead_is_that_at_or_below_a_node() -> None:
     lexicon = build_lexicon(unigrams("ab", "abc", "b", "ca"), TOKENIZER)
-    ahead = {spelling: lexicon.look_ahead[node] for spelling, node in nodes_by_spelling(lexicon).items()}
-    assert ahead == {"": 0, "a": -3, "ab": -3, "abc": -4, "b": -5, "c": -6, "ca": -6}
+    nodes = nodes_by_spelling(lexicon)
+    scores = np.full(len(nodes) + 1, -9.0)
+    for spelling, score in {"ab": -4.0, "abc": -3.0, "b": -5.0, "c": -1.0, "ca": -6.0}.items():
+        scores[nodes[spelling]] = score
+    highest = highest_ahead(lexicon, scores)
+    ahead = {spelling: highest[node] for spelling, node in nodes.items()}
+    assert ahead == {"": -1, "a": -3, "ab": -3, "abc": -3, "b": -5, "c": -1, "ca": -6}
+    assert highest[OUTSIDE] == -9
+
+
+def test_gains_are_added_up_from_the_space_before_a_word_to_each_node() -> None:
+    lexicon = build_lexicon(unigrams("ab", "abc", "b", "ca"), TOKENIZER)
+    gains = np.array([[10.0 * first + second for second in range(6)] for first in range(6)])
+    sums = sum_to_nodes(lexicon, gains, 1)  # the space is token 1, a is 2, b is 3 and c is 4
+    found = {spelling: sums[node] for spelling, node in nodes_by_spelling(lexicon).items()}
+    assert found == {"": 0, "a": 12, "ab": 12 + 23, "abc": 12 + 23 + 34, "b": 13, "c": 14, "ca": 14 + 42}
+    assert sums[OUTSIDE] == 0
 
 
 def test_words_that_the_alphabet_cannot_spell_are_left_out() -> None:

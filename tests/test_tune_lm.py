@@ -219,11 +219,12 @@ def test_a_language_model_that_is_named_comes_into_the_bundle(
 ) -> None:
     make_lm().save(tmp_path / "words.safetensors")
     flags = ["--lm", str(tmp_path / "words.safetensors"), "--lm-weights", "0.5", "--word-scores", "0"]
+    flags += ["--internal-lm-weight", "0.4"]
     assert main(["--manifest", str(manifest), "--model", str(bundle_folder), *flags]) == 0
     written = load_bundle(bundle_folder)
     assert written.lm is not None
     assert written.lm.score(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
-    assert written.decoding == DecodingConfig("beam", lm_weight=0.5, word_score=0.0)
+    assert written.decoding == DecodingConfig("beam", lm_weight=0.5, internal_lm_weight=0.4, word_score=0.0)
 
 
 def test_a_bundle_without_a_language_model_is_refused_with_the_remedy(

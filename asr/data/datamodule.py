@@ -167,8 +167,8 @@ class SpeechDataModule(LightningDataModule):
         """
         if self.tokenizer is None:
             self._train = self._read_train()
-            texts = (utterance.text for utterance, _ in self._train)
-            self.tokenizer = CharTokenizer(tuple(self.alphabet)) if self.alphabet else CharTokenizer.from_texts(texts)
+            alphabet = tuple(self.alphabet or ())
+            self.tokenizer = CharTokenizer(alphabet) if alphabet else CharTokenizer.from_texts(self.train_texts)
             check_texts([utterance for utterance, _ in self._train], self.tokenizer)
         if self.cache and stage == "fit" and not self._waveforms:
             utterances = [utterance for utterance, _ in self._train] + self._read("validation")
@@ -190,6 +190,11 @@ class SpeechDataModule(LightningDataModule):
         for line in found.values():
             _log.info("left out: %s", line)
         self._train = [pair for index, pair in enumerate(self._train) if index not in found]
+
+    @property
+    def train_texts(self) -> tuple[str, ...]:
+        """The texts of the training utterances, once `setup` has read them."""
+        return tuple(utterance.text for utterance, _ in self._train)
 
     def num_batches(self, num_epochs: int) -> int:
         """Count the batches that this process will train on.

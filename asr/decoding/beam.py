@@ -19,6 +19,7 @@ from asr.decoding import search as kernel
 from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
 from asr.decoding.hotwords import HotWord
+from asr.decoding.internal_lm import InternalLM
 from asr.decoding.tables import Tables, build_tables
 from asr.decoding.workspace import BEAM, Records, make_workspace
 from asr.lm.ngram import NGramLM
@@ -54,6 +55,7 @@ class BeamSearchDecoder:
         tokenizer: CharTokenizer,
         lm: NGramLM | None = None,
         hot_words: Sequence[HotWord] = (),
+        internal_lm: InternalLM | None = None,
     ) -> "BeamSearchDecoder":
         """Build the decoder and compile its search.
 
@@ -62,6 +64,7 @@ class BeamSearchDecoder:
             tokenizer: The alphabet of the log-probabilities.
             lm: The language model; `None` for none.
             hot_words: Words and phrases to listen for.
+            internal_lm: What the network has learnt of spelling; `None` if that is not known.
 
         Returns:
             The decoder.
@@ -70,7 +73,8 @@ class BeamSearchDecoder:
             LanguageModelError: If the alphabet has no space, or spells no word of the language model.
             VocabularyError: If the alphabet cannot spell a hot word.
         """
-        decoder = cls(build_tables(config, tokenizer, lm, hot_words), tokenizer.vocabulary_size, config.nbest)
+        tables = build_tables(config, tokenizer, lm, hot_words, internal_lm)
+        decoder = cls(tables, tokenizer.vocabulary_size, config.nbest)
         if not _is_compiled():
             _logger.info("compiling the beam search; this takes some seconds, once on this machine")
         decoder.decode(torch.zeros(1, tokenizer.vocabulary_size))

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from asr.decoding.decoder import Decoder
 from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.hotwords import HotWord
+from asr.decoding.internal_lm import InternalLM
 from asr.errors import ASRError
 from asr.lm.ngram import NGramLM
 from asr.tokenizer import CharTokenizer
@@ -19,8 +20,9 @@ DecoderName = Literal["greedy", "beam"]
 class DecodingConfig:
     """Settings of the decoder; all scores are natural logarithms, and only the beam search looks at them.
 
-    The score of a text is that of its sound, `lm_weight` times that of its words in the language model, `word_score`
-    for each word, `unknown_score` for each word that the language model lacks, and the boosts of its hot words.
+    The score of a text is that of its sound, `lm_weight` times that of its words in the language model, less
+    `internal_lm_weight` times that of their spelling, `word_score` for each word, `unknown_score` for each word that
+    the language model lacks, and the boosts of its hot words.
 
     Attributes:
         decoder: `greedy` takes the likeliest token of each frame; `beam` searches, with a language model if there
@@ -29,6 +31,8 @@ class DecodingConfig:
         beam_threshold: A text this far below the best is dropped, above 0.
         nbest: Readings to return, from 1 to `beam_size`.
         lm_weight: Weight of the language model, at least 0.
+        internal_lm_weight: How much of what the network itself has learnt of spelling the language model replaces, at
+            least 0; a word that is spelled as no other gains the most, and long words do.
         word_score: Added for each word; above 0 it makes for more and shorter words.
         unknown_score: Added for each word outside the language model, at most 0; none allows no such word at all.
     """
@@ -38,6 +42,7 @@ class DecodingConfig:
     beam_threshold: float = 15.0
     nbest: int = 1
     lm_weight: float = 0.8
+    internal_lm_weight: float = 0.3
     word_score: float = 1.0
     # One price, however long the word: at -10, what the network heard badly ran together into words of forty letters
     # (35.8 % of words wrong on two development corpora, 35.4 % at -16 and where no unknown word is allowed).
@@ -53,8 +58,9 @@ class DecodingConfig:
             raise ValueError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
-        if not 0 <= self.lm_weight < math.inf:
-            raise ValueError(f"lm_weight is {self.lm_weight}, but must be finite and at least 0")
+        for name in ("lm_weight", "internal_lm_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be finite and at least 0")
         if not math.isfinite(self.word_score):
             raise ValueError(f"word_score is {self.word_score}, but must be finite")
         if self.unknown_score is not None and not -math.inf < self.unknown_score <= 0:
@@ -62,7 +68,11 @@ class DecodingConfig:
 
 
 def build_decoder(
-    config: DecodingConfig, tokenizer: CharTokenizer, lm: NGramLM | None = None, hot_words: Sequence[HotWord] = ()
+    config: DecodingConfig,
+    tokenizer: CharTokenizer,
+    lm: NGramLM | None = None,
+    hot_words: Sequence[HotWord] = (),
+    internal_lm: InternalLM | None = None,
 ) -> Decoder:
     """Build the decoder that the settings ask for.
 
@@ -71,6 +81,7 @@ def build_decoder(
         tokenizer: The alphabet of the log-probabilities.
         lm: The language model; the greedy decoder makes no use of it.
         hot_words: Words and phrases to listen for.
+        internal_lm: What the network has learnt of spelling; `None` if that is not known.
 
     Returns:
         The decoder; it may be used by several threads at once.
@@ -89,4 +100,4 @@ def build_decoder(
     # Here, for numba takes long to import, and whoever decodes greedily should not wait for it.
     from asr.decoding.beam import BeamSearchDecoder
 
-    return BeamSearchDecoder.from_config(config, tokenizer, lm, hot_words)
+    return BeamSearchDecoder.from_config(config, tokenizer, lm, hot_words, internal_lm)

@@ -3,7 +3,7 @@
 Nodes are numbered by depth, and within a depth by parent and token; so the children of a node stand side by side.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +24,11 @@ class Lexicon(NamedTuple):
         children: Those of node `i` are the nodes from `children[i]` to before `children[i + 1]`, sorted by token;
             int64, shape `(nodes + 1,)`.
         words: The id of the word that each node spells, -1 for none; int32, shape `(nodes,)`.
-        look_ahead: The log-probability of the likeliest word at or below each node, by itself; that of `<unk>` outside,
-            0 at the root; float64, shape `(nodes,)`.
     """
 
     tokens: NDArray[np.int32]
     children: NDArray[np.int64]
     words: NDArray[np.int32]
-    look_ahead: NDArray[np.float64]
 
 
 def find_space(tokenizer: CharTokenizer) -> int | None:
@@ -65,7 +62,7 @@ def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[st
     lengths = lengths[lengths > 0]
     starts = np.cumsum(lengths) - lengths
     nodes = np.full(len(lengths), ROOT)  # of the beginning of each word, ever longer
-    parents, labels, look_ahead = [np.full(2, -1)], [np.zeros(2, int)], [np.array([lm.log_probs[UNKNOWN], 0.0])]
+    parents, labels = [np.full(2, -1)], [np.zeros(2, int)]
     num_nodes = 2
     for depth in range(lengths.max(initial=0)):
         longer = np.flatnonzero(lengths > depth)
@@ -73,14 +70,55 @@ def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[st
         level, places = np.unique(keys, return_inverse=True)
         parents.append(level // tokenizer.vocabulary_size)
         labels.append(level % tokenizer.vocabulary_size)
-        look_ahead.append(np.full(len(level), -np.inf))
-        np.maximum.at(look_ahead[-1], places, lm.log_probs[word_ids[longer]])
         nodes[longer] = num_nodes + places
         num_nodes += len(level)
     words = np.full(num_nodes, NO_WORD, np.int32)
     words[nodes] = word_ids
     children = np.searchsorted(np.concatenate(parents), np.arange(num_nodes + 1))
-    return Lexicon(np.concatenate(labels).astype(np.int32), children, words, np.concatenate(look_ahead))
+    return Lexicon(np.concatenate(labels).astype(np.int32), children, words)
+
+
+def sum_to_nodes(lexicon: Lexicon, gains: NDArray[np.float64], space: int) -> NDArray[np.float64]:
+    """Add up what each token gains after the one before it, on the way from the space before a word to each node.
+
+    Args:
+        lexicon: The trie.
+        gains: Of each token after each token, shape `(vocabulary_size, vocabulary_size)`.
+        space: The token before a word.
+
+    Returns:
+        Shape `(nodes,)`; 0 outside and at the root.
+    """
+    last = lexicon.tokens.copy()
+    last[ROOT] = space
+    sums = np.zeros(len(last))
+    for nodes, parents in _levels(lexicon):
+        sums[nodes] = sums[parents] + gains[last[parents], last[nodes]]
+    return sums
+
+
+def highest_ahead(lexicon: Lexicon, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Find the highest score at or below each node.
+
+    Args:
+        lexicon: The trie.
+        scores: Of each node, shape `(nodes,)`.
+
+    Returns:
+        Shape `(nodes,)`.
+    """
+    highest = scores.copy()
+    for nodes, parents in reversed(list(_levels(lexicon))):
+        np.maximum.at(highest, parents, highest[nodes])
+    return highest
+
+
+def _levels(lexicon: Lexicon) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Give the nodes of each depth from 1 on, and the parent of each."""
+    begin, end = ROOT, ROOT + 1
+    while (below := lexicon.children[begin : end + 1])[0] < below[-1]:
+        yield slice(below[0], below[-1]), np.repeat(np.arange(begin, end), np.diff(below))
+        begin, end = int(below[0]), int(below[-1])
 
 
 def _spell(words: Sequence[str], tokenizer: CharTokenizer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -154,7 +154,8 @@ def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, wor
     work.counts[TOKENS] = 0
     for token in range(BLANK + 1, len(frame)):
         # A space may lift a prefix higher than others do, where its last word is likelier than was charged.
-        if token == tables.settings.space or best + frame[token] + tables.settings.max_gain > floor:
+        gain = tables.settings.max_gain + tables.spelling.highest_gain[token]
+        if token == tables.settings.space or best + frame[token] + gain > floor:
             work.tokens[work.counts[TOKENS]] = token
             work.counts[TOKENS] += 1
 
@@ -163,9 +164,9 @@ def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, wor
 def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
     """Return what the score of a prefix with one more token cannot exceed."""
     here = work.prefixes[prefix]
-    score: float = here.score
+    score: float = here.score + tables.spelling.gain[here.token, token]
     if token == tables.settings.space:
-        score = work.prefixes[here.last_word].words_score + here.hot_score
+        score = work.prefixes[here.last_word].words_score + here.hot_score + tables.spelling.scores[here.spelling]
     return score + tables.settings.max_gain
 
 
@@ -179,7 +180,7 @@ def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int
     begin, end = lexicon.children[here.spelling], lexicon.children[here.spelling + 1]
     child = _find_label(lexicon.tokens, begin, end, token)
     spelling = OUTSIDE if child == NONE else child
-    return spelling, hot_score + work.prefixes[here.last_word].words_score + lexicon.look_ahead[spelling]
+    return spelling, hot_score + work.prefixes[here.last_word].words_score + tables.charges[spelling]
 
 
 @_compiled
@@ -188,7 +189,7 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
     here, settings = work.prefixes[prefix], tables.settings
     score: float = here.words_score
     if np.isnan(score):
-        score = work.prefixes[here.last_word].words_score + settings.word_score
+        score = work.prefixes[here.last_word].words_score + settings.word_score + tables.spelling.scores[here.spelling]
         word = tables.lexicon.words[here.spelling]
         if word == NO_WORD:
             word = UNKNOWN

@@ -13,9 +13,19 @@ from numpy.typing import NDArray
 
 from asr.decoding.config import DecodingConfig
 from asr.decoding.hotwords import HotWord, HotWordTables, build_hot_words
-from asr.decoding.lexicon import OUTSIDE, ROOT, Lexicon, build_lexicon, find_space
+from asr.decoding.internal_lm import InternalLM
+from asr.decoding.lexicon import (
+    NO_WORD,
+    OUTSIDE,
+    ROOT,
+    Lexicon,
+    build_lexicon,
+    find_space,
+    highest_ahead,
+    sum_to_nodes,
+)
 from asr.errors import LanguageModelError
-from asr.lm.ngram import SPECIAL_WORDS, NGramLM
+from asr.lm.ngram import SPECIAL_WORDS, UNKNOWN, NGramLM
 from asr.tokenizer import CharTokenizer
 
 NO_TOKEN = -1
@@ -71,24 +81,47 @@ class NGrams(NamedTuple):
     children: NDArray[np.int64]
 
 
+class Spelling(NamedTuple):
+    """What the internal language model is worth, letter by letter: what is hard to guess gains more.
+
+    Attributes:
+        gain: Of each token after each token, at least 0; float64, shape `(vocabulary_size, vocabulary_size)`.
+        highest_gain: The highest of each token; float64, shape `(vocabulary_size,)`.
+        scores: What the word that ends at each node gains, the space after it included; float64, shape `(nodes,)`.
+    """
+
+    gain: NDArray[np.float64]
+    highest_gain: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
 class Tables(NamedTuple):
     """All that a search reads and never changes.
 
     Attributes:
         settings: Its numbers.
-        lexicon: The words; `look_ahead` is what a word under way is charged, which never rises as it goes on.
+        lexicon: The words.
+        spelling: What spelling adds to the score of the words of the lexicon.
+        charges: What a word under way costs at each node, its spelling included; float64, shape `(nodes,)`. From node
+            to node it rises by no more than `spelling.gain`.
         ngrams: The language model.
         hot_words: The automaton of hot words.
     """
 
     settings: Settings
     lexicon: Lexicon
+    spelling: Spelling
+    charges: NDArray[np.float64]
     ngrams: NGrams
     hot_words: HotWordTables
 
 
 def build_tables(
-    config: DecodingConfig, tokenizer: CharTokenizer, lm: NGramLM | None, hot_words: Sequence[HotWord]
+    config: DecodingConfig,
+    tokenizer: CharTokenizer,
+    lm: NGramLM | None,
+    hot_words: Sequence[HotWord],
+    internal_lm: InternalLM | None = None,
 ) -> Tables:
     """Prepare a search.
 
@@ -97,6 +130,7 @@ def build_tables(
         tokenizer: The alphabet. Without a space in it there are no words, and no `word_score`.
         lm: The language model; `None` for none.
         hot_words: Words and phrases to listen for; their words are allowed, and known, whatever the model knows.
+        internal_lm: What the network has learnt of spelling, for `lm` to take its place; `None` for nothing.
 
     Returns:
         The tables.
@@ -107,16 +141,6 @@ def build_tables(
     """
     space = find_space(tokenizer)
     hot_word_tables = build_hot_words(hot_words, tokenizer)
-    word_score = 0.0 if space is None else config.word_score
-    settings = Settings(
-        beam_size=config.beam_size,
-        beam_threshold=float(config.beam_threshold),
-        space=NO_TOKEN if space is None else space,
-        lm_weight=float(config.lm_weight),
-        word_score=float(word_score),
-        unknown_score=_unknown_score(config, lm),
-        max_gain=max(0.0, word_score) + max(0.0, float(hot_word_tables.gain.max())),
-    )
     hot_vocabulary = [word for hot_word in hot_words for word in hot_word.phrase.split()]
     model = lm or _NO_MODEL
     lexicon = build_lexicon(model, tokenizer, hot_vocabulary if lm else ())
@@ -125,7 +149,23 @@ def build_tables(
         raise LanguageModelError(
             f"the language model cannot be used: the alphabet of the recogniser {trouble}; decode without it"
         )
-    return Tables(settings, _charge(lexicon, settings), _convert(model), hot_word_tables)
+    word_score = 0.0 if space is None else float(config.word_score)
+    settings = Settings(
+        beam_size=config.beam_size,
+        beam_threshold=float(config.beam_threshold),
+        space=NO_TOKEN if space is None else space,
+        lm_weight=float(config.lm_weight),
+        word_score=word_score,
+        unknown_score=_unknown_score(config, lm),
+        max_gain=max(0.0, word_score) + max(0.0, float(hot_word_tables.gain.max())),
+    )
+    gain = np.zeros((tokenizer.vocabulary_size, tokenizer.vocabulary_size))
+    if lm and internal_lm:
+        gain -= config.internal_lm_weight * internal_lm.log_bigrams
+    gained = sum_to_nodes(lexicon, gain, settings.space)
+    spelling = _score_spelling(lexicon, gain, gained, settings)
+    charges = _charge(lexicon, settings, model) + gained
+    return Tables(settings, lexicon, spelling, charges, _convert(model), hot_word_tables)
 
 
 def _unknown_score(config: DecodingConfig, lm: NGramLM | None) -> float:
@@ -135,13 +175,23 @@ def _unknown_score(config: DecodingConfig, lm: NGramLM | None) -> float:
     return -math.inf if config.unknown_score is None else float(config.unknown_score)
 
 
-def _charge(lexicon: Lexicon, settings: Settings) -> Lexicon:
-    """Turn log-probabilities ahead into charges; leaving the lexicon is a way on from every node."""
-    charges = settings.word_score + settings.lm_weight * lexicon.look_ahead
+def _score_spelling(
+    lexicon: Lexicon, gain: NDArray[np.float64], gained: NDArray[np.float64], settings: Settings
+) -> Spelling:
+    """Add the space after a word to what was gained up to its node."""
+    scores = np.where(lexicon.words == NO_WORD, 0.0, gained + gain[lexicon.tokens, settings.space])
+    return Spelling(gain, gain.max(axis=0), scores)
+
+
+def _charge(lexicon: Lexicon, settings: Settings, lm: NGramLM) -> NDArray[np.float64]:
+    """Charge each node what the likeliest word ahead costs by itself; leaving the lexicon is a way on from each."""
+    log_probs = np.where(lexicon.words == NO_WORD, -np.inf, lm.log_probs[lexicon.words])
+    log_probs[OUTSIDE] = lm.log_probs[UNKNOWN]
+    charges: NDArray[np.float64] = settings.word_score + settings.lm_weight * highest_ahead(lexicon, log_probs)
     charges[OUTSIDE] += settings.unknown_score
-    charges = np.maximum(charges, charges[OUTSIDE])
+    charges = np.maximum(charges, float(charges[OUTSIDE]))
     charges[ROOT] = 0.0  # no word is under way
-    return lexicon._replace(look_ahead=charges)
+    return charges
 
 
 def _convert(lm: NGramLM) -> NGrams:

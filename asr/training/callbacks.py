@@ -15,6 +15,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from asr.bundle import Bundle, save_bundle
+from asr.decoding import InternalLM
 from asr.errors import TrainingError
 from asr.training.card import render_card
 from asr.training.hardware import name_hardware
@@ -159,7 +160,9 @@ class SaveBundle(Callback):
             "versions": {name: version(name) for name in ("torch", "torchaudio", "pytorch-lightning")},
             "hardware": name_hardware(),
         }
-        bundle = Bundle(pl_module.model, pl_module.tokenizer, training)
+        texts: tuple[str, ...] = trainer.datamodule.train_texts  # type: ignore[attr-defined]  # as above
+        internal_lm = InternalLM.from_texts(texts, pl_module.tokenizer)
+        bundle = Bundle(pl_module.model, pl_module.tokenizer, training, internal_lm=internal_lm)
         save_bundle(self.folder, bundle, render_card(bundle))
         _log.info(
             "wrote %s after update %d (validation WER %.2f %%)", self.folder, trainer.global_step, 100 * self.best_wer

@@ -79,6 +79,7 @@ class CTCTrainingModule(LightningModule):
         optimizer: OptimizerConfig = OptimizerConfig(),
         phones: PhoneConfig = PhoneConfig(),
         initial: str | None = None,
+        deepen: int = 0,
         seed: int = 0,
     ) -> None:
         """Keep the settings; the model is built once the alphabet is known.
@@ -91,13 +92,20 @@ class CTCTrainingModule(LightningModule):
             initial: Bundle to start from, `english` for that of the package; its network is taken instead of
                 `network`, all but its dropout, and its alphabet too if it holds every character of the training
                 texts and no other alphabet is asked for.
+            deepen: Recurrent layers with fresh weights to put on top of those of `initial`.
             seed: Decides the first weights and every random choice of an update.
+
+        Raises:
+            ValueError: If `deepen` is negative, or there is nothing to put layers on top of.
         """
         super().__init__()
+        if deepen < 0 or (deepen and initial is None):
+            raise ValueError(f"deepen is {deepen}; expected 0, or more with initial: a bundle to put layers on top of")
         self.network = network
         self.optimizer_config = optimizer
         self.phone_config = phones
         self.initial = initial
+        self.deepen = deepen
         self.seed = seed
         self.spec_augment = SpecAugment(spec_augment)
         self.model: AcousticModel | None = None
@@ -142,7 +150,7 @@ class CTCTrainingModule(LightningModule):
             raise TrainingError("the data module has no alphabet yet; its setup must run first")
         if data.alphabet is None:
             data.tokenizer = choose_alphabet(bundle, data.tokenizer)
-        return start_from(bundle, data.tokenizer, self.network.dropout)
+        return start_from(bundle, data.tokenizer, self.network.dropout, self.deepen)
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
