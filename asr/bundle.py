@@ -1,9 +1,9 @@
 """A trained recogniser as a folder: `model.safetensors`, `config.json`, `tokenizer.json` and a model card, `README.md`.
 
-A language model, `lm.safetensors`, and what the network has learnt of spelling, `internal_lm.safetensors`, may stand
-beside them. Tensors and JSON only, nothing is unpickled. Weights are kept
-in half precision and computed with in single: that halves the size and moves log-probabilities by less than a
-thousandth.
+A language model, `lm.safetensors`, what the network has learnt of spelling, `internal_lm.safetensors`, and its head for
+phones, `phones.safetensors` and `pronunciations.json`, may stand beside them. Tensors and JSON only, nothing is
+unpickled. Weights are kept in half precision and computed with in single: that halves the size and moves
+log-probabilities by less than a thousandth.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from asr.alignment import WordTiming
 from asr.confidence import ConfidenceCalibration
@@ -25,11 +26,15 @@ from asr.errors import BundleError, LanguageModelError, VocabularyError
 from asr.features import MFCCConfig
 from asr.lm.ngram import NGramLM
 from asr.model import AcousticModel, ModelConfig
+from asr.phones import PhoneHead
+from asr.pronunciation import PronunciationDictionary
 from asr.tokenizer import CharTokenizer
 
 FORMAT_VERSION = 1
 LM_FILE = "lm.safetensors"
 INTERNAL_LM_FILE = "internal_lm.safetensors"
+PHONES_FILE = "phones.safetensors"
+PRONUNCIATIONS_FILE = "pronunciations.json"
 ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
 
 _LM = TypeVar("_LM", NGramLM, InternalLM)
@@ -49,6 +54,7 @@ class Bundle:
         confidence: What its posteriors say about being right.
         lm: The language model that helps the decoder; `None` if there is none.
         internal_lm: The spelling that the network has learnt from its texts; `None` if that is not known.
+        phones: The head that names phones; `None` if there is none.
     """
 
     model: AcousticModel
@@ -59,6 +65,7 @@ class Bundle:
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
     lm: NGramLM | None = None
     internal_lm: InternalLM | None = None
+    phones: PhoneHead | None = None
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
@@ -86,9 +93,7 @@ def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
 
 def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     """Write the files of a bundle into an empty folder."""
-    weights = {name: tensor.detach().cpu().half().contiguous() for name, tensor in bundle.model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
-    (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
+    _write_weights(folder / "model.safetensors", bundle.model)
     config = {
         "format_version": FORMAT_VERSION,
         "network": asdict(bundle.model.config),
@@ -97,14 +102,24 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
         "confidence": asdict(bundle.confidence),
         "training": dict(bundle.training),
     }
-    _write_json(folder / "config.json", config)
     if bundle.lm is not None:
         bundle.lm.save(folder / LM_FILE)
     if bundle.internal_lm is not None:
         bundle.internal_lm.save(folder / INTERNAL_LM_FILE)
+    if bundle.phones is not None:
+        _write_weights(folder / PHONES_FILE, bundle.phones)
+        bundle.phones.pronunciations.save(folder / PRONUNCIATIONS_FILE)
+        config["phones"] = {"layer": bundle.phones.layer}
+    _write_json(folder / "config.json", config)
     tokenizer = {"format_version": FORMAT_VERSION, "characters": list(bundle.tokenizer.characters)}
     _write_json(folder / "tokenizer.json", tokenizer)
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _write_weights(path: Path, module: nn.Module) -> None:
+    """Write the weights of a network in half precision."""
+    save_file({name: tensor.detach().cpu().half().contiguous() for name, tensor in module.state_dict().items()}, path)
+    path.chmod(0o644)  # safetensors leaves it to its owner alone
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -124,7 +139,8 @@ def load_bundle(folder: Path) -> Bundle:
     config = _read_json(folder / "config.json")
     tokenizer = _parse_tokenizer(folder / "tokenizer.json")
     model = _build_model(folder / "config.json", config.get("network"), tokenizer.vocabulary_size)
-    _load_weights(folder / "model.safetensors", model)
+    described = f"config.json and tokenizer.json ({tokenizer.vocabulary_size - 1} characters)"
+    _load_weights(folder / "model.safetensors", model, described)
     return Bundle(
         model.eval(),
         tokenizer,
@@ -134,6 +150,7 @@ def load_bundle(folder: Path) -> Bundle:
         _build_settings(folder, config, "confidence", ConfidenceCalibration),
         _load_lm(folder / LM_FILE, NGramLM.load),
         _load_lm(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, tokenizer.vocabulary_size)),
+        _load_phones(folder, config, model),
     )
 
 
@@ -181,6 +198,22 @@ def _load_lm(path: Path, load: Callable[[Path], _LM]) -> _LM | None:
         raise BundleError(str(error)) from error
 
 
+def _load_phones(folder: Path, config: Mapping[str, Any], model: AcousticModel) -> PhoneHead | None:
+    """Open the head for phones, if there is one."""
+    if not (folder / PHONES_FILE).exists():
+        return None
+    layer = (config.get("phones") or {}).get("layer")
+    if not isinstance(layer, int) or not 1 <= layer <= len(model.layers):
+        raise BundleError(f"{folder / 'config.json'}: phones has layer {layer!r}; expected 1 to {len(model.layers)}")
+    try:
+        pronunciations = PronunciationDictionary.load(folder / PRONUNCIATIONS_FILE)
+    except VocabularyError as error:
+        raise BundleError(str(error)) from error
+    head = PhoneHead(pronunciations, layer, model.layer_size)
+    _load_weights(folder / PHONES_FILE, head, f"{PRONUNCIATIONS_FILE} ({len(pronunciations.phones)} phones)")
+    return head.eval()
+
+
 def _build_model(path: Path, fields: object, vocabulary_size: int) -> AcousticModel:
     """Build the network that settings describe."""
     try:
@@ -202,8 +235,8 @@ def _parse_tokenizer(path: Path) -> CharTokenizer:
         raise BundleError(f"{path}: {error}") from error
 
 
-def _load_weights(path: Path, model: AcousticModel) -> None:
-    """Fill the model, after comparing every name and shape."""
+def _load_weights(path: Path, model: nn.Module, described: str) -> None:
+    """Fill a network, after comparing every name and shape."""
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -213,8 +246,8 @@ def _load_weights(path: Path, model: AcousticModel) -> None:
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise BundleError(
-                f"{path}: {name} has shape {found.get(name)}, but config.json and tokenizer.json "
-                f"({model.vocabulary_size - 1} characters) ask for {expected.get(name)}; they are not of one model"
+                f"{path}: {name} has shape {found.get(name)}, but {described} ask for {expected.get(name)}; "
+                "they are not of one model"
             )
     model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in weights.items()})
 

@@ -21,6 +21,7 @@ _DECODING_SETTINGS = (
     "beam_threshold",
     "lm_weight",
     "internal_lm_weight",
+    "phone_weight",
     "word_score",
     "unknown_score",
     "nbest",
@@ -109,8 +110,8 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
 
     Args:
         parser: Gains `--decoder`, `--beam-size`, `--beam-threshold`, `--nbest`, `--lm-weight`,
-            `--internal-lm-weight`, `--word-score`, `--unknown-score`, `--closed`, `--lm`, `--no-lm`, `--hot-words`,
-            `--hot-words-file`, `--vad` and `--max-segment`.
+            `--internal-lm-weight`, `--phone-weight`, `--word-score`, `--unknown-score`, `--closed`, `--lm`, `--no-lm`,
+            `--hot-words`, `--hot-words-file`, `--vad` and `--max-segment`.
     """
     group = parser.add_argument_group(
         "decoding", "What is not given is as the model says. Every flag of the beam search implies --decoder beam."
@@ -128,6 +129,7 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="How much of what the network itself knows of spelling the language model replaces.",
     )
+    group.add_argument("--phone-weight", type=_number, metavar="X", help="How much the phones count; 0 is off.")
     group.add_argument("--word-score", type=_number, metavar="X", help="What each word adds to the score of a reading.")
     outside = group.add_mutually_exclusive_group()
     outside.add_argument(

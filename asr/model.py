@@ -178,6 +178,11 @@ class AcousticModel(nn.Module):
         self.output = nn.Linear(size, vocabulary_size)
 
     @property
+    def layer_size(self) -> int:
+        """Values in a frame of what a recurrent layer gives."""
+        return self.config.hidden_size * (2 if self.config.bidirectional else 1)
+
+    @property
     def sample_rate(self) -> int:
         """Samples per second that `forward` expects."""
         return self.config.features.sample_rate
@@ -221,13 +226,45 @@ class AcousticModel(nn.Module):
             Natural log-probabilities of shape `(batch, frames, vocabulary_size)`, and the frames in each utterance,
             shape `(batch,)`.
         """
+        hidden, lengths = self.hear(waveforms, waveform_lengths, spec_augment)
+        return self.classify(hidden[-1]), lengths
+
+    def hear(
+        self,
+        waveforms: Tensor,
+        waveform_lengths: Tensor,
+        spec_augment: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> tuple[list[Tensor], Tensor]:
+        """Compute what every recurrent layer makes of waveforms.
+
+        Args:
+            waveforms: As `forward` takes them.
+            waveform_lengths: Likewise.
+            spec_augment: Likewise.
+
+        Returns:
+            The output of each layer, the first one first, shape `(frames, batch, size)`, and the frames in each
+            utterance, shape `(batch,)`.
+        """
         # In single precision always: half precision rounds the floor under the logarithm to zero.
         with torch.autocast(waveforms.device.type, enabled=False):
             log_mels, feature_lengths = self.features.log_mels(waveforms, waveform_lengths)
             if spec_augment is not None:
                 log_mels = spec_augment(log_mels, feature_lengths)
             features = self.features.cepstra(log_mels, feature_lengths)
-        return self.encode(features, feature_lengths)
+        return self._recur(features, feature_lengths)
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """Compute log-probabilities from the output of the last layer.
+
+        Args:
+            hidden: Shape `(frames, batch, size)`.
+
+        Returns:
+            Natural log-probabilities of shape `(batch, frames, vocabulary_size)`.
+        """
+        scores = self.output(self.dropout(hidden)).transpose(0, 1)  # (batch, frames, vocabulary_size)
+        return torch.log_softmax(scores.float(), dim=-1)
 
     def encode(self, features: Tensor, feature_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute log-probabilities from features.
@@ -239,13 +276,19 @@ class AcousticModel(nn.Module):
         Returns:
             As `forward`.
         """
+        hidden, lengths = self._recur(features, feature_lengths)
+        return self.classify(hidden[-1]), lengths
+
+    def _recur(self, features: Tensor, feature_lengths: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Run the recurrent layers over features, and keep what each gives."""
         shortened, lengths = self.subsampling(features, feature_lengths)
         hidden = shortened.transpose(0, 1).contiguous()  # (frames, batch, channels)
         reversal = reversal_index(lengths, hidden.shape[0])
+        outputs = []
         for layer in self.layers:
             hidden = layer(self.dropout(hidden), reversal)
-        scores = self.output(self.dropout(hidden)).transpose(0, 1)  # (batch, frames, vocabulary_size)
-        return torch.log_softmax(scores.float(), dim=-1), lengths
+            outputs.append(hidden)
+        return outputs, lengths
 
 
 def _reorder(frames: Tensor, index: Tensor) -> Tensor:

@@ -5,15 +5,14 @@ after `;;;`. Stress marks are dropped and the first pronunciation of a word coun
 one phone of its own, for its place in the sentence is known even where its sound is not.
 """
 
-import re
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from asr.errors import VocabularyError
 from asr.tokenizer import BLANK
-
-_STRESS = re.compile(r"\d+$")
 
 
 @dataclass(frozen=True)
@@ -22,11 +21,11 @@ class PronunciationDictionary:
 
     Attributes:
         phones: Every phone, sorted; phone `i` is token `i + 1`, and the unknown word comes after the last.
-        words: The tokens of each word, lower case.
+        words: The phones of each word, lower case, with spaces between them.
     """
 
     phones: tuple[str, ...]
-    words: Mapping[str, tuple[int, ...]]
+    words: Mapping[str, str]
 
     @classmethod
     def read(cls, path: Path) -> "PronunciationDictionary":
@@ -45,18 +44,49 @@ class PronunciationDictionary:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise VocabularyError(f"{path}: cannot be read as a pronunciation dictionary ({error})") from error
-        spoken: dict[str, list[str]] = {}
+        words: dict[str, str] = {}
         for number, line in enumerate(lines, start=1):
             word, *phones = line.split(";;;")[0].split("#")[0].split() or [""]
             if word and not phones:
                 raise VocabularyError(f"{path}:{number}: {word!r} has no phones; expected a word and its phones")
             if word and "(" not in word[1:]:
-                spoken.setdefault(word.lower(), [_STRESS.sub("", phone) for phone in phones])
-        if not spoken:
+                words.setdefault(word.lower(), " ".join(phone.rstrip("0123456789") for phone in phones))
+        if not words:
             raise VocabularyError(f"{path}: holds no word; expected lines such as `hello HH AH L OW`")
-        inventory = tuple(sorted({phone for phones in spoken.values() for phone in phones}))
-        index = {phone: token for token, phone in enumerate(inventory, start=BLANK + 1)}
-        return cls(inventory, {word: tuple(index[phone] for phone in phones) for word, phones in spoken.items()})
+        return cls(tuple(sorted({phone for phones in words.values() for phone in phones.split()})), words)
+
+    @classmethod
+    def load(cls, path: Path) -> "PronunciationDictionary":
+        """Read what `save` wrote: much sooner than `read`, for it is read with every start of a recogniser.
+
+        Args:
+            path: A JSON file.
+
+        Returns:
+            The dictionary.
+
+        Raises:
+            VocabularyError: If the file cannot be read or holds anything else.
+        """
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            return cls(tuple(fields["phones"]), dict(fields["words"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise VocabularyError(f"{path}: cannot be read as pronunciations ({error!r})") from error
+
+    def save(self, path: Path) -> None:
+        """Write the dictionary, a word a line.
+
+        Args:
+            path: The JSON file to write.
+        """
+        fields = {"phones": list(self.phones), "words": dict(self.words)}
+        path.write_text(json.dumps(fields, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @cached_property
+    def _tokens(self) -> Mapping[str, int]:
+        """The token of each phone."""
+        return {phone: token for token, phone in enumerate(self.phones, start=BLANK + 1)}
 
     @property
     def vocabulary_size(self) -> int:
@@ -72,5 +102,8 @@ class PronunciationDictionary:
         Returns:
             Tokens in [1, vocabulary_size).
         """
-        unknown = (self.vocabulary_size - 1,)
-        return [token for word in text.lower().split() for token in self.words.get(word, unknown)]
+        tokens: list[int] = []
+        for word in text.lower().split():
+            phones = self.words.get(word)
+            tokens += [self._tokens[phone] for phone in phones.split()] if phones else [self.vocabulary_size - 1]
+        return tokens

@@ -22,7 +22,7 @@ from asr.alignment import align, group_words
 from asr.audio import AudioSource, pad_waveforms
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.confidence import calibrate
-from asr.decoding import Decoder, HotWord, build_decoder
+from asr.decoding import Decoder, HotWord, Hypothesis, build_decoder
 from asr.errors import ASRError, DeviceError
 from asr.explanation import SignalLevel, explain_no_words
 from asr.joining import join_segments
@@ -95,10 +95,16 @@ class Recognizer:
         self.device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self.model = bundle.model.to(self.device).eval()
         self.tokenizer = bundle.tokenizer
-        self.decoder = decoder or build_decoder(
-            bundle.decoding, bundle.tokenizer, bundle.lm, hot_words, bundle.internal_lm
-        )
         self._nbest = bundle.decoding.nbest
+        self._phones, self._rescorer = None, None
+        decoding = bundle.decoding
+        if decoder is None and bundle.phones and bundle.lm and decoding.decoder == "beam" and decoding.phone_weight > 0:
+            from asr.decoding.rescoring import PhoneRescorer  # here, as the beam search: numba takes long to import
+
+            self._phones = bundle.phones.to(self.device).eval()
+            self._rescorer = PhoneRescorer(bundle.phones.pronunciations, bundle.tokenizer, decoding.phone_weight)
+            decoding = replace(decoding, nbest=min(max(self._nbest, decoding.phone_nbest), decoding.beam_size))
+        self.decoder = decoder or build_decoder(decoding, bundle.tokenizer, bundle.lm, hot_words, bundle.internal_lm)
         self._timing = bundle.timing
         self._confidence = bundle.confidence
         segmenter = Segmenter(segmentation or SegmenterConfig(), self.model.sample_rate)
@@ -182,7 +188,6 @@ class Recognizer:
         for index, heard in groupby(self._hear(readings, batch_duration), key=lambda each: each.index):
             yield self._collect(self._watch(heard, on_progress), partial(on_segment, index))
 
-    @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
         """Run the acoustic model alone.
 
@@ -192,9 +197,21 @@ class Recognizer:
         Returns:
             Natural log-probabilities of shape `(frames, vocabulary_size)` for each, on the CPU.
         """
+        return [log_probs for log_probs, _ in self._listen(waveforms)]
+
+    @torch.inference_mode()
+    def _listen(self, waveforms: Sequence[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
+        """Run the acoustic model: log-probabilities of characters and, where they are needed, of phones."""
         padded, waveform_lengths = pad_waveforms(waveforms)
-        log_probs, lengths = self.model(padded.to(self.device), waveform_lengths.to(self.device))
-        return [matrix[:length] for matrix, length in zip(log_probs.cpu(), lengths.tolist(), strict=True)]
+        hidden, lengths = self.model.hear(padded.to(self.device), waveform_lengths.to(self.device))
+        log_probs = self.model.classify(hidden[-1]).cpu()  # (batch, frames, vocabulary_size)
+        if self._phones is None:
+            return [(matrix[:length], None) for matrix, length in zip(log_probs, lengths.tolist(), strict=True)]
+        phone_log_probs = self._phones(hidden[self._phones.layer - 1]).transpose(0, 1).cpu()
+        return [
+            (matrix[:length], phones[:length])
+            for matrix, phones, length in zip(log_probs, phone_log_probs, lengths.tolist(), strict=True)
+        ]
 
     def _hear(self, readings: Iterable[Reading], batch_duration: Seconds) -> Iterator[_Heard]:
         """Recognise what is read, some batches at a time, and give it in order."""
@@ -211,18 +228,18 @@ class Recognizer:
     def _hear_some(self, readings: list[Reading], limit: int, pool: ThreadPoolExecutor) -> Iterator[_Heard]:
         """Recognise pieces in batches of like length."""
         pieces = [reading.piece.waveform if reading.piece else torch.empty(0) for reading in readings]
-        log_probs: dict[int, Tensor] = {}
+        matrices: dict[int, tuple[Tensor, Tensor | None]] = {}
         for indices in _group_by_length([len(piece) for piece in pieces], limit, self.model.min_num_samples):
-            log_probs.update(zip(indices, self.log_probs([pieces[index] for index in indices]), strict=True))
-        matrices = [log_probs.get(index) for index in range(len(readings))]
-        yield from pool.map(self._recognize, readings, matrices)
+            matrices.update(zip(indices, self._listen([pieces[index] for index in indices]), strict=True))
+        yield from pool.map(self._recognize, readings, (matrices.get(index) for index in range(len(readings))))
 
-    def _recognize(self, reading: Reading, log_probs: Tensor | None) -> _Heard:
-        """Read what the model says of a piece, `(frames, vocabulary_size)`; endings and scraps have nothing to read."""
+    def _recognize(self, reading: Reading, matrices: tuple[Tensor, Tensor | None] | None) -> _Heard:
+        """Read what the model says of a piece; endings and scraps have nothing to read."""
         heard = _Heard(reading.index, reading.source, level=reading.level, error=reading.error)
-        if reading.piece is None or log_probs is None:
+        if reading.piece is None or matrices is None:
             return heard
-        hypotheses = self.decoder.decode(log_probs)
+        log_probs, _ = matrices
+        hypotheses = self._read(*matrices)
         duration = samples_to_seconds(len(reading.piece.waveform), self.model.sample_rate)
         words = self._words(log_probs, hypotheses[0].tokens, duration)
         texts = [" ".join(self.tokenizer.join(each.tokens).split()) for each in hypotheses] if self._nbest > 1 else []
@@ -230,6 +247,13 @@ class Recognizer:
         segment = Segment(0.0, duration, words, alternatives).shift(reading.piece.start)
         blank_posterior = float(log_probs[:, BLANK].exp().mean())
         return replace(heard, overlap=reading.piece.overlap, segment=segment, blank_posterior=blank_posterior)
+
+    def _read(self, log_probs: Tensor, phone_log_probs: Tensor | None) -> list[Hypothesis]:
+        """Decode a piece, and compare the readings by their phones too if the model names phones."""
+        hypotheses = self.decoder.decode(log_probs)
+        if self._rescorer and phone_log_probs is not None:
+            hypotheses = self._rescorer.rescore(hypotheses, phone_log_probs)
+        return hypotheses[: self._nbest]
 
     def _words(self, log_probs: Tensor, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
         """Find where the words that tokens spell were spoken, and how sure they are."""

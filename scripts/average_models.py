@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
@@ -27,20 +28,31 @@ def average_models(bundles: Sequence[Bundle]) -> Bundle:
         bundles: At least one, all of one network and one alphabet.
 
     Returns:
-        The last of them with the mean of all weights; it is changed in place.
+        The last of them with the mean of all weights, those of the heads for phones too; it is changed in place.
 
     Raises:
         BundleError: If networks or alphabets differ.
     """
     last = bundles[-1]
-    states = [bundle.model.state_dict() for bundle in bundles]
-    shapes = [{name: weights.shape for name, weights in state.items()} for state in states]
-    if any(each != shapes[-1] for each in shapes) or any(each.tokenizer != last.tokenizer for each in bundles):
-        raise BundleError("the models differ in network or alphabet; only models of one kind have a mean")
-    last.model.load_state_dict({
-        name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[-1]
-    })
+    if any(each.tokenizer != last.tokenizer for each in bundles):
+        raise BundleError("the models differ in alphabet; only models of one kind have a mean")
+    if len({each.phones and (each.phones.layer, each.phones.pronunciations.phones) for each in bundles}) > 1:
+        raise BundleError("the models differ in their heads for phones; only models of one kind have a mean")
+    _average([each.model for each in bundles])
+    _average([each.phones for each in bundles if each.phones])
     return last
+
+
+def _average(networks: Sequence[nn.Module]) -> None:
+    """Give the last of several networks, if there are any, the mean of all their weights."""
+    states = [network.state_dict() for network in networks]
+    shapes = [{name: weights.shape for name, weights in state.items()} for state in states]
+    if any(each != shapes[-1] for each in shapes):
+        raise BundleError("the models differ in network; only models of one kind have a mean")
+    for network in networks[-1:]:
+        network.load_state_dict({
+            name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[-1]
+        })
 
 
 def build_parser() -> argparse.ArgumentParser:

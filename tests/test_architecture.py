@@ -25,7 +25,7 @@ RANKS = {
     **dict.fromkeys(["transcript", "audio", "tokenizer", "text"], 1),
     **dict.fromkeys(["pronunciation", "explanation"], 2),
     **dict.fromkeys(["features", "augment", "metrics", "writers", "lm", "confidence"], 2),
-    **dict.fromkeys(["model", "decoding", "alignment", "segmentation", "joining", "data"], 3),
+    **dict.fromkeys(["model", "phones", "decoding", "alignment", "segmentation", "joining", "data"], 3),
     **dict.fromkeys(["bundle", "reading", "text_alignment"], 4),
     **dict.fromkeys(["recognizer", "onnx_model", "report", "plots", "doctor", "training"], 5),
     **dict.fromkeys(["streaming", "distributed", "cli"], 6),

@@ -21,7 +21,7 @@ import asr
 from asr.decoding import DecodingConfig, GreedyDecoder, HotWord, Hypothesis, InternalLM, build_decoder
 from asr.decoding import beam as beam_module
 from asr.decoding.beam import BeamSearchDecoder
-from asr.decoding.search import _compiled, search
+from asr.decoding.search import compiled, search
 from asr.errors import ASRError, LanguageModelError, VocabularyError
 from asr.lm.arpa import read_arpa
 from asr.lm.ngram import NGramLM
@@ -391,6 +391,8 @@ def test_greedy_decoding_does_not_wait_for_numba() -> None:
         ({"lm_weight": math.inf}, "lm_weight is inf"),
         ({"word_score": math.inf}, "word_score is inf"),
         ({"internal_lm_weight": -0.1}, "internal_lm_weight is -0.1"),
+        ({"phone_weight": -0.1}, "phone_weight is -0.1"),
+        ({"phone_nbest": 0}, "phone_nbest is 0"),
         ({"unknown_score": 0.1}, "unknown_score is 0.1"),
         ({"unknown_score": -math.inf}, "unknown_score is -inf"),
     ],
@@ -427,7 +429,7 @@ def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Mo
         return compile_function(**options)
 
     monkeypatch.setattr(numba, "njit", refuse_to_cache)
-    assert _compiled(_twice)(21) == 42
+    assert compiled(_twice)(21) == 42
 
 
 def test_nothing_compiled_is_kept_in_the_package() -> None:

@@ -18,6 +18,8 @@ from asr.confidence import ConfidenceCalibration
 from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError
 from asr.lm.arpa import read_arpa
+from asr.phones import PhoneHead
+from asr.pronunciation import PronunciationDictionary
 
 NOISE = pad_waveforms([torch.randn(9_000, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
 FILES = ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
@@ -136,6 +138,43 @@ def test_internal_language_model_travels_with_the_bundle(tiny_bundle: Bundle, tm
     loaded = load_bundle(tmp_path / "saved").internal_lm
     assert loaded is not None
     assert loaded.log_bigrams.tolist() == internal_lm.log_bigrams.tolist()
+
+
+@pytest.fixture
+def bundle_with_phones(tiny_bundle: Bundle, tmp_path: Path) -> Path:
+    """A bundle on disk whose model names phones."""
+    head = PhoneHead(PronunciationDictionary(("P", "Q"), {"ab": "P Q"}), 1, tiny_bundle.model.layer_size)
+    save_bundle(tmp_path / "phones", replace(tiny_bundle, phones=head), "# Card\n")
+    return tmp_path / "phones"
+
+
+def test_head_for_phones_travels_with_the_bundle(bundle_with_phones: Path, tmp_path: Path) -> None:
+    phones = load_bundle(bundle_with_phones).phones
+    assert phones is not None
+    assert (phones.layer, phones.pronunciations) == (1, PronunciationDictionary(("P", "Q"), {"ab": "P Q"}))
+    assert not phones.training
+    save_bundle(tmp_path / "copy", load_bundle(bundle_with_phones), "# Card\n")
+    for name in ("phones.safetensors", "pronunciations.json", "config.json"):
+        assert (tmp_path / "copy" / name).read_bytes() == (bundle_with_phones / name).read_bytes()
+
+
+@pytest.mark.parametrize("layer", [0, 2, None, "1"])
+def test_head_for_a_layer_that_the_model_lacks_is_refused(bundle_with_phones: Path, layer: object) -> None:
+    edit_json(bundle_with_phones / "config.json", lambda fields: fields.update({"phones": {"layer": layer}}))
+    with pytest.raises(BundleError, match=f"phones has layer {layer!r}; expected 1 to 1$"):
+        load_bundle(bundle_with_phones)
+
+
+def test_head_of_other_pronunciations_is_refused(bundle_with_phones: Path) -> None:
+    edit_json(bundle_with_phones / "pronunciations.json", lambda fields: fields.update({"phones": ["P"]}))
+    with pytest.raises(BundleError, match=r"phones.safetensors: .* but pronunciations.json \(1 phones\) ask for"):
+        load_bundle(bundle_with_phones)
+
+
+def test_missing_pronunciations_are_named(bundle_with_phones: Path) -> None:
+    (bundle_with_phones / "pronunciations.json").unlink()
+    with pytest.raises(BundleError, match=f"^{bundle_with_phones / 'pronunciations.json'}: cannot be read"):
+        load_bundle(bundle_with_phones)
 
 
 @pytest.mark.parametrize("name", ["decoding", "timing", "confidence"])

@@ -8,7 +8,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
+from asr.data.manifest import read_manifest
 from asr.train import main
 from asr.training.phones import PhoneConfig, PhoneCTC
 from scripts.make_tones import make_tones
@@ -39,7 +41,7 @@ def test_loss_is_that_of_all_paths_through_what_the_layer_says(tiny_bundle: Bund
     with torch.inference_mode():
         _, lengths = model(torch.randn(2, 2400), torch.tensor([2400, 1500]))
         loss = phones(lengths, ["ab c", "c"])
-        log_probs = torch.log_softmax(phones.head(heard[0]), dim=-1)
+        log_probs = torch.log_softmax(phones.head.linear(heard[0]), dim=-1)
     targets = [[1, 2, 2], [2]]  # P Q Q, and Q
     assert int(lengths[0]) >= 4
     expected = sum(
@@ -66,7 +68,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
         PhoneConfig(**wrong)  # type: ignore[arg-type]  # that is the point
 
 
-def test_training_with_phones_lowers_their_loss_and_leaves_nothing_of_them_in_the_bundle(tmp_path: Path) -> None:
+def test_training_with_phones_lowers_their_loss_and_gives_the_bundle_a_head_that_names_them(tmp_path: Path) -> None:
     make_tones(tmp_path, {"train": 60, "validation": 4})
     (tmp_path / "tones.dict").write_text("a L\nb M\nc H\n", encoding="utf-8")
     more = [f"--model.phones.dictionary={tmp_path / 'tones.dict'}", "--model.phones.layer=1"]
@@ -74,5 +76,14 @@ def test_training_with_phones_lowers_their_loss_and_leaves_nothing_of_them_in_th
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     losses = [event.value for event in events.Scalars("phone_loss")]
     assert losses[-1] < losses[0] / 2
-    names = load_bundle(tmp_path / "run" / "bundle").model.state_dict()
-    assert not [name for name in names if "phone" in name or "head" in name]
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert not [name for name in bundle.model.state_dict() if "phone" in name or "head" in name]
+    assert bundle.phones is not None
+    assert (bundle.phones.layer, bundle.phones.pronunciations.phones) == (1, ("H", "L", "M"))
+    utterance = read_manifest(tmp_path / "validation.jsonl")[0]
+    waveform = load_audio(utterance.audio_filepath, bundle.model.sample_rate)
+    with torch.inference_mode():
+        hidden, _ = bundle.model.hear(waveform[None], torch.tensor([len(waveform)]))
+        best = bundle.phones(hidden[0])[:, 0].argmax(dim=-1).tolist()
+    named = [token for token, _ in itertools.groupby(best) if token]
+    assert named == bundle.phones.pronunciations.encode(utterance.text)

@@ -23,7 +23,7 @@ def dictionary(tmp_path: Path) -> PronunciationDictionary:
 
 def test_first_pronunciation_counts_without_case_stress_and_comments(dictionary: PronunciationDictionary) -> None:
     assert dictionary.phones == ("AE", "IH", "K", "L", "T")
-    assert dictionary.words == {"cat": (3, 1, 5), "at": (1, 5), "'til": (5, 2, 4)}
+    assert dictionary.words == {"cat": "K AE T", "at": "AE T", "'til": "T IH L"}
 
 
 def test_text_becomes_phones_and_an_unknown_word_becomes_one_token_of_its_own(
@@ -32,6 +32,19 @@ def test_text_becomes_phones_and_an_unknown_word_becomes_one_token_of_its_own(
     assert dictionary.vocabulary_size == 7  # the blank, five phones, the unknown word
     assert dictionary.encode("At zebra cat") == [1, 5, 6, 3, 1, 5]
     assert dictionary.encode("") == []
+
+
+def test_dictionary_is_the_same_after_writing_and_reading(dictionary: PronunciationDictionary, tmp_path: Path) -> None:
+    dictionary.save(tmp_path / "pronunciations.json")
+    assert PronunciationDictionary.load(tmp_path / "pronunciations.json") == dictionary
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"phones": ["A"]}', '{"phones": 3, "words": {}}'])
+def test_json_that_holds_no_pronunciations_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "pronunciations.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(VocabularyError, match=f"^{path}: cannot be read as pronunciations"):
+        PronunciationDictionary.load(path)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,16 @@ from asr.bundle import Bundle
 from asr.data.dataset import SpeechDataset, collate
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
-from asr.decoding import DecodingConfig, Hypothesis
+from asr.decoding import DecodingConfig, Hypothesis, build_decoder
 from asr.decoding.greedy import GreedyDecoder
+from asr.decoding.rescoring import PhoneRescorer
 from asr.errors import AudioError, DeviceError
+from asr.phones import PhoneHead
+from asr.pronunciation import PronunciationDictionary
 from asr.recognizer import Recognizer
 from asr.segmentation import Segmenter, SegmenterConfig
 from asr.transcript import Segment, Transcript
+from tests.test_lexicon import unigrams
 
 RATE = 16_000
 
@@ -232,3 +236,39 @@ def test_missing_cuda_is_an_error_where_it_is_asked_for_and_none_where_it_is_not
 def test_unknown_device_is_an_error_and_not_the_cpu(tiny_bundle: Bundle) -> None:
     with pytest.raises(DeviceError, match="device 'gpu' is unknown; expected auto, cpu or cuda"):
         Recognizer(tiny_bundle, device="gpu")
+
+
+def test_readings_are_compared_by_their_phones_where_the_model_names_them(
+    tiny_bundle: Bundle, write_tone: WriteTone
+) -> None:
+    torch.manual_seed(0)
+    spoken = {"a": "P", "b": "Q", "cab": "P Q P", "bed": "Q Q"}
+    head = PhoneHead(PronunciationDictionary(("P", "Q"), spoken), 1, tiny_bundle.model.layer_size)
+    lm = unigrams(*spoken)
+    decoding = DecodingConfig("beam", nbest=4, lm_weight=0.1, phone_weight=3.0, phone_nbest=30)
+    bundle = replace(tiny_bundle, lm=lm, phones=head, decoding=decoding)
+    waveform = load_audio(write_tone("tone.wav", 200.0, 1.3), RATE)
+    [segment] = Recognizer(bundle, device="cpu").transcribe(waveform, source_rate=RATE).segments
+
+    with torch.inference_mode():
+        hidden, _ = bundle.model.hear(waveform[None], torch.tensor([len(waveform)]))
+        [log_probs] = bundle.model.classify(hidden[-1])
+        phone_log_probs = head(hidden[0])[:, 0]
+    readings = build_decoder(replace(decoding, nbest=30), bundle.tokenizer, lm).decode(log_probs)
+    rescored = PhoneRescorer(head.pronunciations, bundle.tokenizer, 3.0).rescore(readings, phone_log_probs)
+    texts = [" ".join(bundle.tokenizer.join(each.tokens).split()) for each in rescored[:4]]
+    assert [each.text for each in segment.alternatives] == texts
+    assert [each.score for each in segment.alternatives] == pytest.approx(
+        [each.score for each in rescored[:4]], abs=1e-3
+    )
+    assert rescored[:4] != readings[:4]  # the phones had a say
+
+
+@pytest.mark.parametrize("change", [{"phone_weight": 0.0}, {"decoder": "greedy"}])
+def test_phones_have_no_say_where_they_are_not_asked(tiny_bundle: Bundle, change: dict[str, object]) -> None:
+    head = PhoneHead(PronunciationDictionary(("P",), {"a": "P"}), 1, tiny_bundle.model.layer_size)
+    decoding = replace(DecodingConfig("beam", nbest=1), **change)  # type: ignore[arg-type]  # that is the point
+    bundle = replace(tiny_bundle, lm=unigrams("a", "b"), phones=head, decoding=decoding)
+    waveform = torch.sin(torch.arange(RATE) * 0.1)
+    plain = Recognizer(replace(bundle, phones=None), device="cpu").transcribe(waveform, source_rate=RATE)
+    assert Recognizer(bundle, device="cpu").transcribe(waveform, source_rate=RATE) == plain

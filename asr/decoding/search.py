@@ -28,7 +28,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile a function when it is first called, and keep that on disk if there is a place for it."""
     # Counting the references to arrays took nine tenths of the time. Nothing is allocated here, so it is not needed.
     njit: Any = partial(numba.njit, nogil=True, _nrt=False)  # its types know a part of its options
@@ -55,7 +55,7 @@ def _own_cache() -> Generator[None, None, None]:
         config.CACHE_DIR = before
 
 
-@_compiled
+@compiled
 def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
     """Find the best texts.
 
@@ -71,7 +71,7 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
     _finish(tables, work)
 
 
-@_compiled
+@compiled
 def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
     """Propose each prefix as it is, and return the total that others must exceed to be worth proposing."""
     settings, prefixes = tables.settings, work.prefixes
@@ -94,7 +94,7 @@ def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
     return max(floor, worst) if len(beam) == settings.beam_size else floor
 
 
-@_compiled
+@compiled
 def _log_add(first: float, second: float) -> float:
     """Add two probabilities given by their logarithms."""
     high, low = max(first, second), min(first, second)
@@ -103,7 +103,7 @@ def _log_add(first: float, second: float) -> float:
     return high
 
 
-@_compiled
+@compiled
 def _log_ready(place: int, token: int, work: Workspace) -> float:
     """Return the log-probability of the paths after which a token is a new one, not the last token again."""
     held = work.beam[place]
@@ -111,7 +111,7 @@ def _log_ready(place: int, token: int, work: Workspace) -> float:
     return ready
 
 
-@_compiled
+@compiled
 def _propose(prefix: int, token: int, log_blank: float, log_token: float, score: float, work: Workspace) -> float:
     """Add a candidate, and return its total."""
     candidate = work.candidates[work.counts[CANDIDATES]]
@@ -126,7 +126,7 @@ def _propose(prefix: int, token: int, log_blank: float, log_token: float, score:
     return total
 
 
-@_compiled
+@compiled
 def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """Propose each prefix with one more token, where that may bring the total above the floor."""
     settings, prefixes = tables.settings, work.prefixes
@@ -145,7 +145,7 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
                 floor = max(floor, total - settings.beam_threshold)
 
 
-@_compiled
+@compiled
 def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """List the tokens that may lift some prefix above the floor."""
     best = -np.inf
@@ -160,7 +160,7 @@ def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, wor
             work.counts[TOKENS] += 1
 
 
-@_compiled
+@compiled
 def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
     """Return what the score of a prefix with one more token cannot exceed."""
     here = work.prefixes[prefix]
@@ -170,7 +170,7 @@ def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
     return score + tables.settings.max_gain
 
 
-@_compiled
+@compiled
 def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int, float]:
     """Return the place in the lexicon of a prefix with one more token, and its score."""
     lexicon, here = tables.lexicon, work.prefixes[prefix]
@@ -183,7 +183,7 @@ def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int
     return spelling, hot_score + work.prefixes[here.last_word].words_score + tables.charges[spelling]
 
 
-@_compiled
+@compiled
 def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
     """Return the score of all words of a prefix, should the last one end here."""
     here, settings = work.prefixes[prefix], tables.settings
@@ -199,7 +199,7 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
     return score
 
 
-@_compiled
+@compiled
 def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context: NDArray[np.int64]) -> float:
     """Return the log-probability of a word after a context, and write down the context after it."""
     log_prob = float(ngrams.log_probs[word])
@@ -214,7 +214,7 @@ def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context:
     return log_prob
 
 
-@_compiled
+@compiled
 def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> int:
     """Find a label among sorted ones, from `begin` to before `end`; -1 if it is not there."""
     stop = end
@@ -227,7 +227,7 @@ def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> 
     return begin if begin < stop and labels[begin] == label else NONE
 
 
-@_compiled
+@compiled
 def _select(tables: Tables, work: Workspace) -> None:
     """Let the best candidates be the next beam."""
     prefixes, beam, candidates = work.prefixes, work.beam, work.candidates
@@ -246,7 +246,7 @@ def _select(tables: Tables, work: Workspace) -> None:
     work.counts[BEAM] = place
 
 
-@_compiled
+@compiled
 def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
     """Return the total that a candidate needs for the next beam, and how many with just that there is room for."""
     totals = work.totals[: work.counts[CANDIDATES]]
@@ -263,7 +263,7 @@ def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
     return floor, room
 
 
-@_compiled
+@compiled
 def _highest(values: NDArray[np.float64], rank: int) -> float:
     """Return the value of a rank, 1 for the highest, and leave the values in another order (Hoare's selection)."""
     begin, end = 0, len(values) - 1
@@ -288,7 +288,7 @@ def _highest(values: NDArray[np.float64], rank: int) -> float:
     return float(values[rank - 1])
 
 
-@_compiled
+@compiled
 def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     """Find or make the prefix with one more token; without one, it is the prefix itself."""
     if token == NO_TOKEN:
@@ -315,7 +315,7 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     return number
 
 
-@_compiled
+@compiled
 def _finish(tables: Tables, work: Workspace) -> None:
     """Let the beam hold whole texts, without a space at the end, and their final totals."""
     prefixes, beam, settings = work.prefixes, work.beam, tables.settings
@@ -339,7 +339,7 @@ def _finish(tables: Tables, work: Workspace) -> None:
         beam[best].total = best_total
 
 
-@_compiled
+@compiled
 def _final_score(prefix: int, tables: Tables, work: Workspace) -> float:
     """Return the score of a prefix as a whole text, its sound aside."""
     here = work.prefixes[prefix]

@@ -162,7 +162,8 @@ class SaveBundle(Callback):
         }
         texts: tuple[str, ...] = trainer.datamodule.train_texts  # type: ignore[attr-defined]  # as above
         internal_lm = InternalLM.from_texts(texts, pl_module.tokenizer)
-        bundle = Bundle(pl_module.model, pl_module.tokenizer, training, internal_lm=internal_lm)
+        phones = pl_module.phones.head if pl_module.phones else None
+        bundle = Bundle(pl_module.model, pl_module.tokenizer, training, internal_lm=internal_lm, phones=phones)
         save_bundle(self.folder, bundle, render_card(bundle))
         _log.info(
             "wrote %s after update %d (validation WER %.2f %%)", self.folder, trainer.global_step, 100 * self.best_wer

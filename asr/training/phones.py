@@ -1,7 +1,7 @@
 """A second CTC loss while training: a lower layer also has to name the phones that are spoken.
 
 Spelling hides sound ("though", "through"), so characters alone teach the first layers slowly. The head that names the
-phones is thrown away after training.
+phones goes into the bundle, and has a say when readings with a language model are compared.
 
 Source: Fernandez et al. (2007), IJCAI; Krishna et al. (2018), arXiv 1807.06234.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.model import AcousticModel
+from asr.phones import PhoneHead
 from asr.pronunciation import PronunciationDictionary
 from asr.tokenizer import BLANK
 
@@ -58,10 +59,8 @@ class PhoneCTC(nn.Module):
         if config.layer > len(model.layers):
             raise ValueError(f"layer {config.layer} is above the last of {len(model.layers)} recurrent layers")
         self.weight = config.weight
-        self.pronunciations = PronunciationDictionary.read(dictionary)
         layer = model.layers[config.layer - 1]
-        size = model.config.hidden_size * (2 if model.config.bidirectional else 1)
-        self.head = nn.Linear(size, self.pronunciations.vocabulary_size)
+        self.head = PhoneHead(PronunciationDictionary.read(dictionary), config.layer, model.layer_size)
         self._hidden: Tensor | None = None
         layer.register_forward_hook(self._listen)
 
@@ -84,9 +83,9 @@ class PhoneCTC(nn.Module):
         """
         if self._hidden is None:
             raise RuntimeError("the model has seen no batch yet; call it first")
-        log_probs = torch.log_softmax(self.head(self._hidden).float(), dim=-1)
+        log_probs = self.head(self._hidden)
         self._hidden = None  # lest its graph live on until the next batch
-        targets = [torch.tensor(self.pronunciations.encode(text), device=lengths.device) for text in texts]
+        targets = [torch.tensor(self.head.pronunciations.encode(text), device=lengths.device) for text in texts]
         target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
         losses = nn.functional.ctc_loss(
             log_probs, torch.cat(targets), lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True
