@@ -9,6 +9,7 @@ Source: Izmailov et al. (2018), arXiv:1803.05407; Wortsman et al. (2022), arXiv:
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,7 +29,8 @@ def average_models(bundles: Sequence[Bundle]) -> Bundle:
         bundles: At least one, all of one network and one alphabet.
 
     Returns:
-        The last of them with the mean of all weights, those of the heads for phones too; it is changed in place.
+        The last of them with the mean of all weights, those of the heads for phones too, and how each came to be; its
+        networks are changed in place.
 
     Raises:
         BundleError: If networks or alphabets differ.
@@ -40,7 +42,7 @@ def average_models(bundles: Sequence[Bundle]) -> Bundle:
         raise BundleError("the models differ in their heads for phones; only models of one kind have a mean")
     _average([each.model for each in bundles])
     _average([each.phones for each in bundles if each.phones])
-    return last
+    return replace(last, training={"mean_of": [dict(each.training) for each in bundles]})
 
 
 def _average(networks: Sequence[nn.Module]) -> None:

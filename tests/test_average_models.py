@@ -19,6 +19,7 @@ def test_each_weight_is_the_mean(tmp_path: Path, bundle_folder: Path) -> None:
     save_bundle(tmp_path / "other", other, "card")
     assert main([str(bundle_folder), str(tmp_path / "other"), "--output", str(tmp_path / "mean")]) == 0
     first = load_bundle(bundle_folder).model.state_dict()
+    assert load_bundle(tmp_path / "mean").training == {"mean_of": [dict(other.training)] * 2}
     for name, tensor in load_bundle(tmp_path / "mean").model.state_dict().items():
         torch.testing.assert_close(tensor, first[name] + 0.25, atol=2e-3, rtol=2e-3)  # kept in half precision
 
