@@ -72,9 +72,17 @@ def test_many_recordings_together_give_what_each_gives_alone(
     assert len({transcript.text for transcript in alone}) == len(tones)  # else the model tells us nothing
 
 
-def test_batch_holds_like_lengths_and_no_more_padded_sound_than_asked_for(recognizer: Recognizer) -> None:
+def test_batch_holds_like_lengths_and_no_more_padded_sound_than_asked_for(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shapes: list[torch.Size] = []
-    recognizer.model.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
+    hear = recognizer.model.hear
+
+    def watch(waveforms: torch.Tensor, waveform_lengths: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        shapes.append(waveforms.shape)
+        return hear(waveforms, waveform_lengths)
+
+    monkeypatch.setattr(recognizer.model, "hear", watch)
     sources = [torch.zeros(round(duration * RATE)) for duration in (0.5, 2.0, 0.5, 0.75, 0.5, 3.5)]
     list(recognizer.transcribe_many(sources, batch_duration=3.0, source_rate=RATE))
     assert [(count, num_samples / RATE) for count, num_samples in shapes] == [(4, 0.75), (1, 2.0), (1, 3.5)]

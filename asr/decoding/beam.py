@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from asr.decoding import search as kernel
@@ -21,7 +22,7 @@ from asr.decoding.decoder import Hypothesis
 from asr.decoding.hotwords import HotWord
 from asr.decoding.internal_lm import InternalLM
 from asr.decoding.tables import Tables, build_tables
-from asr.decoding.workspace import BEAM, Records, make_workspace
+from asr.decoding.workspace import BEAM, NONE, Records, make_workspace
 from asr.lm.ngram import NGramLM
 from asr.tokenizer import CharTokenizer
 
@@ -102,11 +103,9 @@ class BeamSearchDecoder:
         kernel.search(matrix, self.tables, work)
         beam = work.beam[: work.counts[BEAM]]
         best = beam[np.argsort(-beam["total"], kind="stable")[: self.nbest]]
-        return [
-            Hypothesis(_spell(prefix, work.prefixes), total)
-            for prefix, total in zip(best["prefix"].tolist(), best["total"].tolist(), strict=True)
-            if total > -np.inf
-        ]
+        best = best[best["total"] > -np.inf]
+        texts = _spell(best["prefix"], work.prefixes)
+        return [Hypothesis(tokens, total) for tokens, total in zip(texts, best["total"].tolist(), strict=True)]
 
     def decode_batch(self, log_probs: Sequence[Tensor]) -> list[list[Hypothesis]]:
         """Read several utterances, as many at once as PyTorch has threads.
@@ -132,10 +131,12 @@ def _is_compiled() -> bool:
     return any(index.stat().st_mtime >= written for index in kept)
 
 
-def _spell(prefix: int, prefixes: Records) -> tuple[int, ...]:
-    """Read the tokens of a prefix from its end to its beginning."""
-    reversed_tokens = []
-    while prefix:
-        reversed_tokens.append(int(prefixes[prefix]["token"]))
-        prefix = int(prefixes[prefix]["parent"])
-    return tuple(reversed(reversed_tokens))
+def _spell(ends: NDArray[np.int64], prefixes: Records) -> list[tuple[int, ...]]:
+    """Read the tokens of several prefixes, all of them together from their ends to their beginnings."""
+    columns = []
+    while ends.any():
+        columns.append(np.where(ends > 0, prefixes["token"][ends], NONE))
+        ends = np.where(ends > 0, prefixes["parent"][ends], 0)
+    if not columns:
+        return [()] * len(ends)
+    return [tuple(row[row != NONE].tolist()) for row in np.stack(columns[::-1], axis=1)]
