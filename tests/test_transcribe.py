@@ -287,9 +287,12 @@ def test_progress_shows_on_a_terminal_that_shows_no_text(
 
 
 _SLOW_VERB = """
-import sys, time
+import signal, sys, time
 from types import SimpleNamespace
 from asr import transcribe
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from asr.transcript import Segment, Transcript, Word
 
 class Slow:
