@@ -39,8 +39,8 @@ def test_loss_is_that_of_all_paths_through_what_the_layer_says(tiny_bundle: Bund
     heard: list[torch.Tensor] = []
     model.layers[0].register_forward_hook(lambda layer, inputs, hidden: heard.append(hidden))
     with torch.inference_mode():
-        _, lengths = model(torch.randn(2, 2400), torch.tensor([2400, 1500]))
-        loss = phones(lengths, ["ab c", "c"])
+        hidden, lengths = model.hear(torch.randn(2, 2400), torch.tensor([2400, 1500]))
+        loss = phones(hidden, lengths, ["ab c", "c"])
         log_probs = torch.log_softmax(phones.head.linear(heard[0]), dim=-1)
     targets = [[1, 2, 2], [2]]  # P Q Q, and Q
     assert int(lengths[0]) >= 4
@@ -54,12 +54,6 @@ def test_loss_is_that_of_all_paths_through_what_the_layer_says(tiny_bundle: Bund
 def test_layer_that_the_model_lacks_is_refused(tiny_bundle: Bundle, dictionary: Path) -> None:
     with pytest.raises(ValueError, match="layer 2 is above the last of 1 recurrent layers"):
         PhoneCTC(PhoneConfig(layer=2), dictionary, tiny_bundle.model)
-
-
-def test_loss_before_any_batch_is_refused(tiny_bundle: Bundle, dictionary: Path) -> None:
-    phones = PhoneCTC(PhoneConfig(layer=1), dictionary, tiny_bundle.model)
-    with pytest.raises(RuntimeError, match="has seen no batch yet"):
-        phones(torch.tensor([3]), ["c"])
 
 
 @pytest.mark.parametrize("wrong", [{"layer": 0}, {"weight": 1.0}, {"weight": -0.1}])

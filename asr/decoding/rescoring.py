@@ -18,7 +18,8 @@ from asr.decoding.search import compiled
 from asr.pronunciation import PronunciationDictionary
 from asr.tokenizer import BLANK, CharTokenizer
 
-# Of each phone, in nats: about half of what a phone costs, so that readings of few phones do not gain by that.
+# Of each phone, in nats, lest readings of few phones gain by that: on two development corpora the first English model
+# with a head on its third layer had 30.7 % of words wrong without, 30.5 with 0.5 and with 1 (weight 0.5, 60 readings).
 _PHONE_SCORE = 0.5
 
 

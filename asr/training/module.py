@@ -186,8 +186,9 @@ class CTCTrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch, in nats a character."""
-        log_probs, lengths = self._require_model()(batch.waveforms, batch.waveform_lengths, self.spec_augment)
-        losses = self._losses(log_probs, lengths, batch)
+        model = self._require_model()
+        hidden, lengths = model.hear(batch.waveforms, batch.waveform_lengths, self.spec_augment)
+        losses = self._losses(model.classify(hidden[-1]), lengths, batch)
         finite = torch.isfinite(losses.detach())
         self._suspects = batch.utterance_ids
         if not bool(finite.all()):
@@ -197,7 +198,7 @@ class CTCTrainingModule(LightningModule):
         self._log_step(loss, batch)
         if self.phones is None:
             return loss
-        phone_loss: Tensor = self.phones(lengths, batch.texts)
+        phone_loss: Tensor = self.phones(hidden, lengths, batch.texts)
         self.log("phone_loss", phone_loss.detach(), batch_size=len(batch.texts))
         return (1 - self.phones.weight) * loss + self.phones.weight * phone_loss
 

@@ -42,10 +42,10 @@ class PhoneConfig:
 
 
 class PhoneCTC(nn.Module):
-    """Listens to a layer of the acoustic model and compares what it says with the phones of the texts."""
+    """Compares what a layer of the acoustic model says with the phones of the texts."""
 
     def __init__(self, config: PhoneConfig, dictionary: Path, model: AcousticModel) -> None:
-        """Read the dictionary and listen to the layer from now on.
+        """Read the dictionary and build the head.
 
         Args:
             config: The layer and the weight.
@@ -59,32 +59,20 @@ class PhoneCTC(nn.Module):
         if config.layer > len(model.layers):
             raise ValueError(f"layer {config.layer} is above the last of {len(model.layers)} recurrent layers")
         self.weight = config.weight
-        layer = model.layers[config.layer - 1]
         self.head = PhoneHead(PronunciationDictionary.read(dictionary), config.layer, model.layer_size)
-        self._hidden: Tensor | None = None
-        layer.register_forward_hook(self._listen)
 
-    def _listen(self, layer: nn.Module, inputs: tuple[Tensor, ...], hidden: Tensor) -> None:
-        """Keep what the layer gave, shape `(frames, batch, size)`."""
-        self._hidden = hidden
-
-    def forward(self, lengths: Tensor, texts: Sequence[str]) -> Tensor:
-        """Compute the loss of the batch that the model has just seen.
+    def forward(self, hidden: Sequence[Tensor], lengths: Tensor, texts: Sequence[str]) -> Tensor:
+        """Compute the loss of a batch.
 
         Args:
+            hidden: What each layer of the model gave, the first one first, shape `(frames, batch, size)`.
             lengths: Frames in each utterance, shape `(batch,)`.
             texts: What was said.
 
         Returns:
             Nats a phone, a scalar; utterances with fewer frames than phones do not count.
-
-        Raises:
-            RuntimeError: If the model has seen no batch since the last call.
         """
-        if self._hidden is None:
-            raise RuntimeError("the model has seen no batch yet; call it first")
-        log_probs = self.head(self._hidden)
-        self._hidden = None  # lest its graph live on until the next batch
+        log_probs = self.head(hidden[self.head.layer - 1])
         targets = [torch.tensor(self.head.pronunciations.encode(text), device=lengths.device) for text in texts]
         target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
         losses = nn.functional.ctc_loss(
