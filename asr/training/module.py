@@ -22,7 +22,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from asr.augment import SpecAugment, SpecAugmentConfig
-from asr.bundle import ENGLISH_MODEL, load_bundle
+from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
 from asr.decoding import GreedyDecoder
@@ -30,8 +30,9 @@ from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import BLANK, CharTokenizer
+from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.initial import choose_alphabet, start_from
-from asr.training.phones import PhoneConfig, PhoneCTC
+from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
 from asr.training.schedules import Schedule, rate_factor
 from asr.units import samples_to_seconds
 
@@ -80,6 +81,7 @@ class CTCTrainingModule(LightningModule):
         phones: PhoneConfig = PhoneConfig(),
         initial: str | None = None,
         deepen: int = 0,
+        crf_weight: float = 0.0,
         seed: int = 0,
     ) -> None:
         """Keep the settings; the model is built once the alphabet is known.
@@ -93,24 +95,26 @@ class CTCTrainingModule(LightningModule):
                 `network`, all but its dropout, and its alphabet too if it holds every character of the training
                 texts and no other alphabet is asked for.
             deepen: Recurrent layers with fresh weights to put on top of those of `initial`.
+            crf_weight: How much all other texts count against the right one (CTC-CRF), in [0, 1].
             seed: Decides the first weights and every random choice of an update.
 
         Raises:
-            ValueError: If `deepen` is negative, or there is nothing to put layers on top of.
+            ValueError: If `deepen` or `crf_weight` is out of range, or there is nothing to put layers on top of.
         """
         super().__init__()
-        if deepen < 0 or (deepen and initial is None):
-            raise ValueError(f"deepen is {deepen}; expected 0, or more with initial: a bundle to put layers on top of")
+        _check_ranges(initial, deepen, crf_weight)
         self.network = network
         self.optimizer_config = optimizer
         self.phone_config = phones
         self.initial = initial
         self.deepen = deepen
+        self.crf_weight = crf_weight
         self.seed = seed
         self.spec_augment = SpecAugment(spec_augment)
         self.model: AcousticModel | None = None
         self.tokenizer: CharTokenizer | None = None
         self.phones: PhoneCTC | None = None
+        self.denominator: Denominator | None = None
         self._decoder = GreedyDecoder()
         self._word_counts: list[ErrorCounts] = []
         self._character_counts: list[ErrorCounts] = []
@@ -128,29 +132,33 @@ class CTCTrainingModule(LightningModule):
         if data.tokenizer is None:
             raise TrainingError("the data module has no alphabet yet; its setup must run first")
         torch.manual_seed(self.seed)
-        if self.initial is None:
-            self.model = AcousticModel(self.network, data.tokenizer.vocabulary_size)
-        else:
-            self.model = self._start_from(self.initial, data)
+        initial = self._open_initial(data)
         self.tokenizer = data.tokenizer
-        if self.phone_config.dictionary is not None:
-            self.phones = PhoneCTC(self.phone_config, Path(self.phone_config.dictionary), self.model)
+        if initial is None:
+            self.model = AcousticModel(self.network, self.tokenizer.vocabulary_size)
+        else:
+            self.model = start_from(initial, self.tokenizer, self.network.dropout, self.deepen)
+        texts = data.train_texts
+        if self.crf_weight > 0:
+            sequences = [self.tokenizer.encode(text) for text in texts]
+            self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
+        self.phones = build_phones(self.phone_config, self.model, texts, initial.phones if initial else None)
         data.require_frames(self.model.num_frames)
 
-    def _start_from(self, initial: str, data: SpeechDataModule) -> AcousticModel:
-        """Take the weights of a bundle, and its alphabet if it serves."""
-        folder = ENGLISH_MODEL if initial == "english" else Path(initial)
+    def _open_initial(self, data: SpeechDataModule) -> Bundle | None:
+        """Open the bundle to start from, and take its alphabet if it serves."""
+        if self.initial is None:
+            return None
+        folder = ENGLISH_MODEL if self.initial == "english" else Path(self.initial)
         bundle = load_bundle(folder)
         if bundle.model.sample_rate != data.sample_rate:
             raise TrainingError(
                 f"{folder} hears {bundle.model.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
                 f"--model.network.features.sample_rate {bundle.model.sample_rate}"
             )
-        if data.tokenizer is None:
-            raise TrainingError("the data module has no alphabet yet; its setup must run first")
-        if data.alphabet is None:
+        if data.tokenizer is not None and data.alphabet is None:
             data.tokenizer = choose_alphabet(bundle, data.tokenizer)
-        return start_from(bundle, data.tokenizer, self.network.dropout, self.deepen)
+        return bundle
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
@@ -188,7 +196,10 @@ class CTCTrainingModule(LightningModule):
         """Compute the loss of a batch, in nats a character."""
         model = self._require_model()
         hidden, lengths = model.hear(batch.waveforms, batch.waveform_lengths, self.spec_augment)
-        losses = self._losses(model.classify(hidden[-1]), lengths, batch)
+        log_probs = model.classify(hidden[-1])
+        losses = self._losses(log_probs, lengths, batch)
+        if self.denominator is not None:
+            losses = losses + self.crf_weight * self.denominator(log_probs.transpose(0, 1), lengths)
         finite = torch.isfinite(losses.detach())
         self._suspects = batch.utterance_ids
         if not bool(finite.all()):
@@ -312,3 +323,11 @@ class CTCTrainingModule(LightningModule):
         if self.model is None:
             raise TrainingError("the model is not built yet; configure_model must run first")
         return self.model
+
+
+def _check_ranges(initial: str | None, deepen: int, crf_weight: float) -> None:
+    """Refuse settings that make no sense."""
+    if deepen < 0 or (deepen and initial is None):
+        raise ValueError(f"deepen is {deepen}; expected 0, or more with initial: a bundle to put layers on top of")
+    if not 0 <= crf_weight <= 1:
+        raise ValueError(f"crf_weight {crf_weight} is not in [0, 1]")

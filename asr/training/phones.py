@@ -6,8 +6,9 @@ phones goes into the bundle, and has a say when readings with a language model a
 Source: Fernandez et al. (2007), IJCAI; Krishna et al. (2018), arXiv 1807.06234.
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,11 @@ from asr.model import AcousticModel
 from asr.phones import PhoneHead
 from asr.pronunciation import PronunciationDictionary
 from asr.tokenizer import BLANK
+from asr.training.crf import Denominator, estimate_trigrams
+
+_log = logging.getLogger(__name__)
+# With fewer of its words in a dictionary, a text is likely to be in another language.
+_LEAST_KNOWN = 0.9
 
 
 @dataclass(frozen=True)
@@ -24,14 +30,18 @@ class PhoneConfig:
     """How phones help training.
 
     Attributes:
-        dictionary: Pronunciations in the form of the CMU dictionary; no phones are used if not given.
+        dictionary: Pronunciations in the form of the CMU dictionary. If not given, a model to start from keeps its own,
+            on the layer where it has them, if they hold nine of ten words of the texts; without either, no phones are
+            used.
         layer: The recurrent layer that names the phones, from 1.
         weight: Share of the phones in the whole loss, in [0, 1).
+        crf_weight: How much all other sequences of phones count against the right one (CTC-CRF), in [0, 1].
     """
 
     dictionary: str | None = None
     layer: int = 2
     weight: float = 0.3
+    crf_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Check each range."""
@@ -39,18 +49,58 @@ class PhoneConfig:
             raise ValueError(f"layer {self.layer} is not a positive number")
         if not 0 <= self.weight < 1:
             raise ValueError(f"weight {self.weight} is not in [0, 1)")
+        if not 0 <= self.crf_weight <= 1:
+            raise ValueError(f"crf_weight {self.crf_weight} is not in [0, 1]")
+
+
+def build_phones(
+    config: PhoneConfig, model: AcousticModel, texts: Sequence[str], initial: PhoneHead | None = None
+) -> "PhoneCTC | None":
+    """Decide whether phones help training, and which.
+
+    Args:
+        config: What is asked for.
+        model: The acoustic model.
+        texts: All that is trained on.
+        initial: The head of the model that training starts from, which goes on learning if its phones stay the same.
+
+    Returns:
+        The loss; `None` if there are no phones.
+
+    Raises:
+        VocabularyError: If the dictionary cannot be read.
+        ValueError: If the model has no such layer.
+    """
+    if config.dictionary is not None:
+        phones = PhoneCTC(config, PronunciationDictionary.read(Path(config.dictionary)), model, texts)
+    elif initial is not None:
+        words = [word for text in texts for word in text.lower().split()]
+        known = sum(word in initial.pronunciations.words for word in words) / max(1, len(words))
+        if known < _LEAST_KNOWN:
+            _log.info("phones left out: the pronunciations of the model hold %.0f %% of the words", 100 * known)
+            return None
+        phones = PhoneCTC(replace(config, layer=initial.layer), initial.pronunciations, model, texts)
+    else:
+        return None
+    head = phones.head
+    if initial and (initial.layer, initial.pronunciations.phones) == (head.layer, head.pronunciations.phones):
+        head.load_state_dict(initial.state_dict())
+    return phones
 
 
 class PhoneCTC(nn.Module):
     """Compares what a layer of the acoustic model says with the phones of the texts."""
 
-    def __init__(self, config: PhoneConfig, dictionary: Path, model: AcousticModel) -> None:
-        """Read the dictionary and build the head.
+    def __init__(
+        self, config: PhoneConfig, pronunciations: PronunciationDictionary, model: AcousticModel, texts: Sequence[str]
+    ) -> None:
+        """Build the head with fresh weights.
 
         Args:
-            config: The layer and the weight.
-            dictionary: Where the pronunciations stand.
+            config: The layer and the weights.
+            pronunciations: How words are spoken.
             model: The acoustic model.
+            texts: All that is trained on.
 
         Raises:
             ValueError: If the model has no such layer.
@@ -59,7 +109,12 @@ class PhoneCTC(nn.Module):
         if config.layer > len(model.layers):
             raise ValueError(f"layer {config.layer} is above the last of {len(model.layers)} recurrent layers")
         self.weight = config.weight
-        self.head = PhoneHead(PronunciationDictionary.read(dictionary), config.layer, model.layer_size)
+        self.head = PhoneHead(pronunciations, config.layer, model.layer_size)
+        self.denominator: Denominator | None = None
+        if config.crf_weight > 0:
+            sequences = [pronunciations.encode(text) for text in texts]
+            self.denominator = Denominator(estimate_trigrams(sequences, pronunciations.vocabulary_size))
+        self.crf_weight = config.crf_weight
 
     def forward(self, hidden: Sequence[Tensor], lengths: Tensor, texts: Sequence[str]) -> Tensor:
         """Compute the loss of a batch.
@@ -78,4 +133,6 @@ class PhoneCTC(nn.Module):
         losses = nn.functional.ctc_loss(
             log_probs, torch.cat(targets), lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True
         )
+        if self.denominator is not None:
+            losses = losses + self.crf_weight * self.denominator(log_probs, lengths)
         return losses.sum() / target_lengths.sum()
