@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "Find what would hurt a training run before it starts.",
     "train": "Train a model on recordings and their texts.",
     "train_lm": "Train a language model on text.",
+    "train_recurrent_lm": "Train a recurrent language model on text.",
     "plot": "Draw what a model makes of a recording, or how a training run went.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",
 }

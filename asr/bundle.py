@@ -1,9 +1,9 @@
 """A trained recogniser as a folder: `model.safetensors`, `config.json`, `tokenizer.json` and a model card, `README.md`.
 
-A language model, `lm.safetensors`, what the network has learnt of spelling, `internal_lm.safetensors`, and its head for
-phones, `phones.safetensors` and `pronunciations.json`, may stand beside them. Tensors and JSON only, nothing is
-unpickled. Weights are kept in half precision and computed with in single: that halves the size and moves
-log-probabilities by less than a thousandth.
+Language models, `lm.safetensors` and `recurrent_lm.safetensors`, what the network has learnt of spelling,
+`internal_lm.safetensors`, and its head for phones, `phones.safetensors` and `pronunciations.json`, may stand beside
+them. Tensors and JSON only, nothing is unpickled. Weights of the acoustic model are kept in half precision and computed
+with in single: that halves the size and moves log-probabilities by less than a thousandth.
 """
 
 import json
@@ -22,6 +22,7 @@ from torch import nn
 from asr.alignment import WordTiming
 from asr.confidence import ConfidenceCalibration
 from asr.decoding import DecodingConfig, InternalLM
+from asr.decoding.recurrent_lm import RecurrentLM
 from asr.errors import BundleError, LanguageModelError, VocabularyError
 from asr.features import MFCCConfig
 from asr.lm.ngram import NGramLM
@@ -32,12 +33,13 @@ from asr.tokenizer import CharTokenizer
 
 FORMAT_VERSION = 1
 LM_FILE = "lm.safetensors"
+RECURRENT_LM_FILE = "recurrent_lm.safetensors"
 INTERNAL_LM_FILE = "internal_lm.safetensors"
 PHONES_FILE = "phones.safetensors"
 PRONUNCIATIONS_FILE = "pronunciations.json"
 ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
 
-_LM = TypeVar("_LM", NGramLM, InternalLM)
+_LM = TypeVar("_LM", NGramLM, InternalLM, RecurrentLM)
 _Settings = TypeVar("_Settings", DecodingConfig, WordTiming, ConfidenceCalibration)
 
 
@@ -55,6 +57,7 @@ class Bundle:
         lm: The language model that helps the decoder; `None` if there is none.
         internal_lm: The spelling that the network has learnt from its texts; `None` if that is not known.
         phones: The head that names phones; `None` if there is none.
+        recurrent_lm: Compares the best readings by `lm` again; `None` if there is none.
     """
 
     model: AcousticModel
@@ -66,6 +69,7 @@ class Bundle:
     lm: NGramLM | None = None
     internal_lm: InternalLM | None = None
     phones: PhoneHead | None = None
+    recurrent_lm: RecurrentLM | None = None
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
@@ -104,6 +108,8 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     }
     if bundle.lm is not None:
         bundle.lm.save(folder / LM_FILE)
+    if bundle.recurrent_lm is not None:
+        bundle.recurrent_lm.save(folder / RECURRENT_LM_FILE)
     if bundle.internal_lm is not None:
         bundle.internal_lm.save(folder / INTERNAL_LM_FILE)
     if bundle.phones is not None:
@@ -151,6 +157,7 @@ def load_bundle(folder: Path) -> Bundle:
         _load_lm(folder / LM_FILE, NGramLM.load),
         _load_lm(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, tokenizer.vocabulary_size)),
         _load_phones(folder, config, model),
+        _load_lm(folder / RECURRENT_LM_FILE, RecurrentLM.load),
     )
 
 

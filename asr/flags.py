@@ -22,6 +22,7 @@ _DECODING_SETTINGS = (
     "lm_weight",
     "internal_lm_weight",
     "phone_weight",
+    "recurrent_lm_weight",
     "word_score",
     "unknown_score",
     "nbest",
@@ -110,8 +111,9 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
 
     Args:
         parser: Gains `--decoder`, `--beam-size`, `--beam-threshold`, `--nbest`, `--lm-weight`,
-            `--internal-lm-weight`, `--phone-weight`, `--word-score`, `--unknown-score`, `--closed`, `--lm`, `--no-lm`,
-            `--hot-words`, `--hot-words-file`, `--vad` and `--max-segment`.
+            `--internal-lm-weight`, `--phone-weight`, `--recurrent-lm-weight`, `--word-score`, `--unknown-score`,
+            `--closed`, `--lm`, `--recurrent-lm`, `--no-lm`, `--hot-words`, `--hot-words-file`, `--vad` and
+            `--max-segment`.
     """
     group = parser.add_argument_group(
         "decoding", "What is not given is as the model says. Every flag of the beam search implies --decoder beam."
@@ -122,6 +124,19 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         "--beam-threshold", type=_number, metavar="X", help="A reading this far below the best is dropped."
     )
     group.add_argument("--nbest", type=positive_count, metavar="N", help="Readings of each segment to give in json.")
+    _add_scoring_arguments(group)
+    group.add_argument(
+        "--hot-words", metavar="WORDS", help='Words and phrases to listen for, as in "anna:5,ice cream:3" or "anna".'
+    )
+    group.add_argument("--hot-words-file", type=Path, metavar="FILE", help="The same from a file, one a line.")
+    group.add_argument("--vad", choices=("energy", "silero"), help="How speech is found in long recordings.")
+    group.add_argument(
+        "--max-segment", type=_positive_seconds, metavar="SECONDS", help="Longest stretch to recognise at once."
+    )
+
+
+def _add_scoring_arguments(group: "argparse._ArgumentGroup") -> None:
+    """Add the flags that say what a reading is worth."""
     group.add_argument("--lm-weight", type=_number, metavar="X", help="How much the language model counts.")
     group.add_argument(
         "--internal-lm-weight",
@@ -130,6 +145,9 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         help="How much of what the network itself knows of spelling the language model replaces.",
     )
     group.add_argument("--phone-weight", type=_number, metavar="X", help="How much the phones count; 0 is off.")
+    group.add_argument(
+        "--recurrent-lm-weight", type=_number, metavar="X", help="How much the recurrent one counts besides; 0 is off."
+    )
     group.add_argument("--word-score", type=_number, metavar="X", help="What each word adds to the score of a reading.")
     outside = group.add_mutually_exclusive_group()
     outside.add_argument(
@@ -145,12 +163,10 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-lm", action="store_true", help="Use no language model, and a word score of 0 unless given."
     )
     group.add_argument(
-        "--hot-words", metavar="WORDS", help='Words and phrases to listen for, as in "anna:5,ice cream:3" or "anna".'
-    )
-    group.add_argument("--hot-words-file", type=Path, metavar="FILE", help="The same from a file, one a line.")
-    group.add_argument("--vad", choices=("energy", "silero"), help="How speech is found in long recordings.")
-    group.add_argument(
-        "--max-segment", type=_positive_seconds, metavar="SECONDS", help="Longest stretch to recognise at once."
+        "--recurrent-lm",
+        type=Path,
+        metavar="FILE",
+        help="A recurrent language model besides; with --lm, that of the model is not used.",
     )
 
 
@@ -167,6 +183,7 @@ def open_bundle(arguments: argparse.Namespace) -> "Bundle":
         ASRError: If a file cannot be read, or settings do not fit each other.
     """
     from asr.bundle import ENGLISH_MODEL, load_bundle
+    from asr.decoding.recurrent_lm import RecurrentLM
     from asr.lm.arpa import open_model
 
     bundle = load_bundle(arguments.model or ENGLISH_MODEL)
@@ -174,13 +191,17 @@ def open_bundle(arguments: argparse.Namespace) -> "Bundle":
     given = {name: value for name, value in flags.items() if value is not None}
     if arguments.closed:
         given["unknown_score"] = None
-    if given or arguments.lm or arguments.hot_words or arguments.hot_words_file:
+    if given or arguments.lm or arguments.recurrent_lm or arguments.hot_words or arguments.hot_words_file:
         given.setdefault("decoder", "beam")
     if arguments.no_lm:
         given.setdefault("word_score", 0.0)  # the model's own was tuned together with its language model
     lm = open_model(arguments.lm) if arguments.lm else None if arguments.no_lm else bundle.lm
+    # That of the model goes with its own n-grams: another language model is of other texts.
+    recurrent_lm = None if arguments.lm or arguments.no_lm else bundle.recurrent_lm
+    if arguments.recurrent_lm:
+        recurrent_lm = RecurrentLM.load(arguments.recurrent_lm)
     try:
-        return replace(bundle, decoding=replace(bundle.decoding, **given), lm=lm)
+        return replace(bundle, decoding=replace(bundle.decoding, **given), lm=lm, recurrent_lm=recurrent_lm)
     except ValueError as error:
         raise ASRError(f"the flags do not fit each other or the model: {error}") from error
 

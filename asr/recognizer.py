@@ -96,14 +96,15 @@ class Recognizer:
         self.model = bundle.model.to(self.device).eval()
         self.tokenizer = bundle.tokenizer
         self._nbest = bundle.decoding.nbest
-        self._phones, self._rescorer = None, None
-        decoding = bundle.decoding
-        if decoder is None and bundle.phones and bundle.lm and decoding.decoder == "beam" and decoding.phone_weight > 0:
-            from asr.decoding.rescoring import PhoneRescorer  # here, as the beam search: numba takes long to import
+        decoding, self._rescoring = bundle.decoding, None
+        self._phones = bundle.phones.to(self.device).eval() if bundle.phones else None
+        if decoder is None and decoding.decoder == "beam" and (bundle.lm or bundle.recurrent_lm):
+            from asr.decoding.rescoring import build_rescoring  # here, as the beam search: numba takes long to import
 
-            self._phones = bundle.phones.to(self.device).eval()
-            self._rescorer = PhoneRescorer(bundle.phones.pronunciations, bundle.tokenizer, decoding.phone_weight)
-            decoding = replace(decoding, nbest=min(max(self._nbest, decoding.phone_nbest), decoding.beam_size))
+            pronunciations = bundle.phones.pronunciations if bundle.phones else None
+            self._rescoring = build_rescoring(decoding, bundle.tokenizer, pronunciations, bundle.recurrent_lm)
+        if self._rescoring:
+            decoding = replace(decoding, nbest=self._rescoring.nbest)
         self.decoder = decoder or build_decoder(decoding, bundle.tokenizer, bundle.lm, hot_words, bundle.internal_lm)
         self._timing = bundle.timing
         self._confidence = bundle.confidence
@@ -205,7 +206,7 @@ class Recognizer:
         padded, waveform_lengths = pad_waveforms(waveforms)
         hidden, lengths = self.model.hear(padded.to(self.device), waveform_lengths.to(self.device))
         log_probs = self.model.classify(hidden[-1]).cpu()  # (batch, frames, vocabulary_size)
-        if self._phones is None:
+        if self._phones is None or self._rescoring is None or self._rescoring.phones is None:
             return [(matrix[:length], None) for matrix, length in zip(log_probs, lengths.tolist(), strict=True)]
         phone_log_probs = self._phones(hidden[self._phones.layer - 1]).transpose(0, 1).cpu()
         return [
@@ -231,29 +232,39 @@ class Recognizer:
         matrices: dict[int, tuple[Tensor, Tensor | None]] = {}
         for indices in _group_by_length([len(piece) for piece in pieces], limit, self.model.min_num_samples):
             matrices.update(zip(indices, self._listen([pieces[index] for index in indices]), strict=True))
-        yield from pool.map(self._recognize, readings, (matrices.get(index) for index in range(len(readings))))
+        heard = [matrices.get(index) for index in range(len(readings))]
+        hypotheses = list(pool.map(self._read, heard))
+        if self._rescoring and self._rescoring.words:
+            hypotheses = self._rescoring.words.rescore(hypotheses)
+        yield from pool.map(self._recognize, readings, heard, hypotheses)
 
-    def _recognize(self, reading: Reading, matrices: tuple[Tensor, Tensor | None] | None) -> _Heard:
-        """Read what the model says of a piece; endings and scraps have nothing to read."""
+    def _read(self, matrices: tuple[Tensor, Tensor | None] | None) -> list[Hypothesis]:
+        """Decode a piece, and compare the readings by their phones too if that is asked for."""
+        if matrices is None:  # endings and scraps have nothing to read
+            return []
+        log_probs, phone_log_probs = matrices
+        hypotheses = self.decoder.decode(log_probs)
+        if self._rescoring and self._rescoring.phones and phone_log_probs is not None:
+            hypotheses = self._rescoring.phones.rescore(hypotheses, phone_log_probs)
+        return hypotheses
+
+    def _recognize(
+        self, reading: Reading, matrices: tuple[Tensor, Tensor | None] | None, hypotheses: list[Hypothesis]
+    ) -> _Heard:
+        """Make a segment of what was read in a piece."""
         heard = _Heard(reading.index, reading.source, level=reading.level, error=reading.error)
         if reading.piece is None or matrices is None:
             return heard
         log_probs, _ = matrices
-        hypotheses = self._read(*matrices)
         duration = samples_to_seconds(len(reading.piece.waveform), self.model.sample_rate)
         words = self._words(log_probs, hypotheses[0].tokens, duration)
-        texts = [" ".join(self.tokenizer.join(each.tokens).split()) for each in hypotheses] if self._nbest > 1 else []
-        alternatives = tuple(Alternative(text, each.score) for text, each in zip(texts, hypotheses, strict=False))
+        best = hypotheses[: self._nbest] if self._nbest > 1 else []
+        alternatives = tuple(
+            Alternative(" ".join(self.tokenizer.join(each.tokens).split()), each.score) for each in best
+        )
         segment = Segment(0.0, duration, words, alternatives).shift(reading.piece.start)
         blank_posterior = float(log_probs[:, BLANK].exp().mean())
         return replace(heard, overlap=reading.piece.overlap, segment=segment, blank_posterior=blank_posterior)
-
-    def _read(self, log_probs: Tensor, phone_log_probs: Tensor | None) -> list[Hypothesis]:
-        """Decode a piece, and compare the readings by their phones too if the model names phones."""
-        hypotheses = self.decoder.decode(log_probs)
-        if self._rescorer and phone_log_probs is not None:
-            hypotheses = self._rescorer.rescore(hypotheses, phone_log_probs)
-        return hypotheses[: self._nbest]
 
     def _words(self, log_probs: Tensor, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
         """Find where the words that tokens spell were spoken, and how sure they are."""

@@ -8,7 +8,7 @@ package, and gets the ending .safetensors.
 import argparse
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from asr.cli import configure_logging, positive_count, run_verb
-from asr.errors import LanguageModelError
 from asr.lm.arpa import open_model, write_arpa
-from asr.lm.corpus import encode_corpus, read_lines
+from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
 from asr.lm.counts import count_ngrams
 from asr.lm.kneser_ney import estimate, measure_frequencies
 from asr.lm.ngram import NGramLM
 from asr.lm.perplexity import measure_perplexity
 from asr.lm.pruning import find_threshold, measure_costs, prune
-from asr.text import normalize_text
 
 _log = logging.getLogger("asr.train_lm")
 _BINARY = ".safetensors"
@@ -116,7 +114,7 @@ def _train(arguments: argparse.Namespace) -> int:
     for path in (output, arguments.arpa):
         if path:  # a folder that cannot be made is better known before the work than after it
             path.parent.mkdir(parents=True, exist_ok=True)
-    held_out = _read_held_out(arguments) if arguments.held_out else []
+    held_out = read_held_out(arguments.held_out, normalize=not arguments.raw) if arguments.held_out else []
     model, history_probs = (open_model(arguments.convert), None) if arguments.convert else _estimate(arguments)
     model = _shrink(model, history_probs, arguments)
     if arguments.arpa:
@@ -129,35 +127,25 @@ def _train(arguments: argparse.Namespace) -> int:
     ngrams = " + ".join(f"{count:,}" for count in model.counts)
     print(f"{output}: {output.stat().st_size / _BYTES_PER_MEGABYTE:.2f} MB, order {model.order}, {ngrams} n-grams")
     if held_out:
-        print(_describe_fit(model, held_out))
+        print(f"held out: {measure_perplexity(model, held_out)}")
     return 0
 
 
 def _estimate(arguments: argparse.Namespace) -> tuple[NGramLM, NDArray[np.float64]]:
     """Estimate the whole model from text, and how often each of its n-grams occurs."""
     corpus = encode_corpus(
-        tqdm(_read_sentences(arguments.text, arguments), "reading", unit=" sentences", **_bar(arguments)),
+        tqdm(
+            read_sentences(arguments.text, normalize=not arguments.raw),
+            "reading",
+            unit=" sentences",
+            **_bar(arguments),
+        ),
         vocabulary_size=arguments.vocabulary_size,
         min_count=arguments.min_count,
     )
     with tqdm(desc="counting", total=arguments.order, unit=" orders", **_bar(arguments)) as bar:
         levels = count_ngrams(corpus, arguments.order, bar.update)
     return estimate(corpus.words, levels, arguments.cutoffs), measure_frequencies(levels, arguments.cutoffs)
-
-
-def _read_sentences(paths: Iterable[Path], arguments: argparse.Namespace) -> Iterator[list[str]]:
-    """Read the words of each line."""
-    for path in paths:
-        for line in read_lines(path):
-            yield (line if arguments.raw else normalize_text(line)).split()
-
-
-def _read_held_out(arguments: argparse.Namespace) -> list[list[str]]:
-    """Read the text to measure on, before the work, so that a mistake in it is told at once."""
-    sentences = [words for words in _read_sentences([arguments.held_out], arguments) if words]
-    if not sentences:
-        raise LanguageModelError(f"{arguments.held_out}: holds no words; expected one sentence a line")
-    return sentences
 
 
 def _shrink(model: NGramLM, history_probs: NDArray[np.float64] | None, arguments: argparse.Namespace) -> NGramLM:
@@ -170,15 +158,6 @@ def _shrink(model: NGramLM, history_probs: NDArray[np.float64] | None, arguments
     if arguments.max_size:
         threshold = max(threshold, find_threshold(model, costs, int(arguments.max_size * _BYTES_PER_MEGABYTE)))
     return prune(model, costs, threshold)
-
-
-def _describe_fit(model: NGramLM, held_out: Sequence[Sequence[str]]) -> str:
-    """Say how well the model predicts text."""
-    fit = measure_perplexity(model, held_out)
-    return (
-        f"held out: perplexity {fit.including_unknown:.2f}, {fit.excluding_unknown:.2f} without unknown words, "
-        f"which are {fit.unknown_rate:.2%} of {fit.num_words:,}"
-    )
 
 
 def _bar(arguments: argparse.Namespace) -> dict[str, Any]:  # the keywords of tqdm are of many types

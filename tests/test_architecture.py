@@ -30,7 +30,7 @@ RANKS = {
     **dict.fromkeys(["recognizer", "onnx_model", "report", "plots", "doctor", "training"], 5),
     **dict.fromkeys(["streaming", "distributed", "cli"], 6),
     **dict.fromkeys(["server", "flags", "inputs", "batch"], 7),
-    **dict.fromkeys(["transcribe", "align", "train", "train_lm", "evaluate"], VERB_RANK),
+    **dict.fromkeys(["transcribe", "align", "train", "train_lm", "train_recurrent_lm", "evaluate"], VERB_RANK),
     **dict.fromkeys(["check", "plot", "export", "serve", "transcribe_batch", "__main__"], VERB_RANK),
     "__init__": VERB_RANK + 1,  # the public names: from anywhere, and used by nobody inside
 }
@@ -45,7 +45,7 @@ DOORS = {
     "silero_vad": {"segmentation"},
     "tqdm": {"cli", "train_lm"},
     "librosa": {"augment"},
-    "safetensors": {"bundle", "decoding.internal_lm", "lm.ngram"},
+    "safetensors": {"bundle", "decoding.internal_lm", "decoding.recurrent_lm", "lm.ngram"},
     "lightning": {"data.datamodule", "training", "train"},
     "pytorch_lightning": {"data.datamodule", "training", "train"},
     "matplotlib": {"plots"},

@@ -393,6 +393,8 @@ def test_greedy_decoding_does_not_wait_for_numba() -> None:
         ({"internal_lm_weight": -0.1}, "internal_lm_weight is -0.1"),
         ({"phone_weight": -0.1}, "phone_weight is -0.1"),
         ({"phone_nbest": 0}, "phone_nbest is 0"),
+        ({"recurrent_lm_weight": math.inf}, "recurrent_lm_weight is inf"),
+        ({"recurrent_lm_nbest": 0}, "recurrent_lm_nbest is 0"),
         ({"unknown_score": 0.1}, "unknown_score is 0.1"),
         ({"unknown_score": -math.inf}, "unknown_score is -inf"),
     ],

@@ -11,6 +11,7 @@ import torch
 from asr.bundle import Bundle
 from asr.decoding.config import DecodingConfig
 from asr.decoding.hotwords import parse_hot_words
+from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
 from asr.errors import ASRError, LanguageModelError
 from asr.flags import (
     add_decoding_arguments,
@@ -20,8 +21,11 @@ from asr.flags import (
     writer_options,
 )
 from asr.lm.arpa import read_arpa
+from asr.lm.ngram import SPECIAL_WORDS
 from asr.segmentation import SegmenterConfig
 from asr.writers import WriterOptions
+
+ARPA = "\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-99 <s>\n-1 </s>\n-0.5 abba\n\n\\end\\\n"
 
 
 def parse(*flags: str) -> argparse.Namespace:
@@ -123,13 +127,28 @@ def test_segments_can_be_shorter_than_two_overlaps(asked: Callable[..., dict[str
 def test_language_model_of_either_form_takes_the_place_of_the_models_own(
     name: str, asked: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    unigrams = "-1 <unk>\n-99 <s>\n-1 </s>\n-0.5 abba\n"
     path = tmp_path / "lm.arpa"
-    path.write_text(f"\\data\\\nngram 1=4\n\n\\1-grams:\n{unigrams}\n\\end\\\n", encoding="utf-8")
+    path.write_text(ARPA, encoding="utf-8")
     read_arpa(path).save(tmp_path / "lm.safetensors")
     bundle = asked("--lm", tmp_path / name)["bundle"]
     assert bundle.lm.words == ("<unk>", "<s>", "</s>", "abba")
     assert bundle.decoding.decoder == "beam"
+
+
+def test_recurrent_language_model_of_the_model_stays_with_its_n_grams(
+    asked: Callable[..., dict[str, Any]], bundle_folder: Path, tmp_path: Path
+) -> None:
+    own, other = (RecurrentLM(RecurrentLMConfig(16, 4, (4,)), (*SPECIAL_WORDS, word, "b")) for word in ("ab", "ba"))
+    own.save(bundle_folder / "recurrent_lm.safetensors")
+    other.save(tmp_path / "other.safetensors")
+    (tmp_path / "lm.arpa").write_text(ARPA, encoding="utf-8")
+    assert asked()["bundle"].recurrent_lm.words == own.words
+    assert asked("--recurrent-lm-weight", 0.1)["bundle"].recurrent_lm.words == own.words
+    assert asked("--no-lm")["bundle"].recurrent_lm is None
+    assert asked("--lm", tmp_path / "lm.arpa")["bundle"].recurrent_lm is None
+    made = asked("--lm", tmp_path / "lm.arpa", "--recurrent-lm", tmp_path / "other.safetensors")
+    assert made["bundle"].recurrent_lm.words == other.words
+    assert made["bundle"].decoding.decoder == "beam"
 
 
 def test_a_word_score_tuned_with_a_language_model_does_not_outlive_it(asked: Callable[..., dict[str, Any]]) -> None:

@@ -15,8 +15,10 @@ from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.decoding import DecodingConfig, Hypothesis, build_decoder
 from asr.decoding.greedy import GreedyDecoder
-from asr.decoding.rescoring import PhoneRescorer
+from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
+from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer
 from asr.errors import AudioError, DeviceError
+from asr.lm.ngram import SPECIAL_WORDS
 from asr.phones import PhoneHead
 from asr.pronunciation import PronunciationDictionary
 from asr.recognizer import Recognizer
@@ -270,6 +272,25 @@ def test_readings_are_compared_by_their_phones_where_the_model_names_them(
         [each.score for each in rescored[:4]], abs=1e-3
     )
     assert rescored[:4] != readings[:4]  # the phones had a say
+
+
+def test_readings_are_compared_by_a_recurrent_language_model_where_there_is_one(
+    tiny_bundle: Bundle, write_tone: WriteTone
+) -> None:
+    torch.manual_seed(0)
+    words = ("a", "b", "cab", "bed")
+    recurrent_lm = RecurrentLM(RecurrentLMConfig(16, 8, (5,)), (*SPECIAL_WORDS, *words)).eval()
+    decoding = DecodingConfig("beam", nbest=3, lm_weight=0.1, recurrent_lm_weight=8.0, recurrent_lm_nbest=12)
+    bundle = replace(tiny_bundle, lm=unigrams(*words), recurrent_lm=recurrent_lm, decoding=decoding)
+    waveform = load_audio(write_tone("tone.wav", 200.0, 1.3), RATE)
+    [segment] = Recognizer(bundle, device="cpu").transcribe(waveform, source_rate=RATE).segments
+
+    [log_probs] = Recognizer(tiny_bundle, device="cpu").log_probs([waveform])
+    readings = build_decoder(replace(decoding, nbest=12), bundle.tokenizer, bundle.lm).decode(log_probs)
+    [rescored] = RecurrentRescorer(recurrent_lm, bundle.tokenizer, 8.0, 12).rescore([readings])
+    texts = [" ".join(bundle.tokenizer.join(each.tokens).split()) for each in rescored[:3]]
+    assert [each.text for each in segment.alternatives] == texts
+    assert rescored[:3] != readings[:3]  # it had a say
 
 
 @pytest.mark.parametrize("change", [{"phone_weight": 0.0}, {"decoder": "greedy"}])

@@ -36,6 +36,9 @@ class DecodingConfig:
         phone_weight: Weight of the phones, at least 0: where the acoustic model names phones and there is a language
             model, the best readings are compared again with the log-likelihood of theirs.
         phone_nbest: Readings that are compared so, at least 1; `beam_size` at most.
+        recurrent_lm_weight: Weight of the recurrent language model, at least 0: where there is one beside the other,
+            the best readings, by their phones too, are compared again with the log-probability of their words.
+        recurrent_lm_nbest: Readings that are compared so, at least 1; `beam_size` at most.
         word_score: Added for each word; above 0 it makes for more and shorter words.
         unknown_score: Added for each word outside the language model, at most 0; none allows no such word at all.
     """
@@ -48,6 +51,8 @@ class DecodingConfig:
     internal_lm_weight: float = 0.3
     phone_weight: float = 0.5
     phone_nbest: int = 100
+    recurrent_lm_weight: float = 0.5
+    recurrent_lm_nbest: int = 20
     word_score: float = 1.0
     # One price, however long the word: at -10, what the network heard badly ran together into words of forty letters
     # (35.8 % of words wrong on two development corpora, 35.4 % at -16 and where no unknown word is allowed).
@@ -57,15 +62,14 @@ class DecodingConfig:
         """Check the ranges."""
         if self.decoder not in get_args(DecoderName):
             raise ValueError(f"decoder is {self.decoder!r}, but must be one of {', '.join(get_args(DecoderName))}")
-        if self.beam_size < 1:
-            raise ValueError(f"beam_size is {self.beam_size}, but must be at least 1")
+        for name in ("beam_size", "phone_nbest", "recurrent_lm_nbest"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1")
         if not self.beam_threshold > 0:
             raise ValueError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
-        if self.phone_nbest < 1:
-            raise ValueError(f"phone_nbest is {self.phone_nbest}, but must be at least 1")
-        for name in ("lm_weight", "internal_lm_weight", "phone_weight"):
+        for name in ("lm_weight", "internal_lm_weight", "phone_weight", "recurrent_lm_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be finite and at least 0")
         if not math.isfinite(self.word_score):

@@ -1,7 +1,8 @@
-"""Readings are compared again by how they sound: the likelihood of their phones is added to their scores.
+"""Readings are compared again, by how they sound and by their words.
 
-The beam search gives its best readings by letters and a language model; where the acoustic model has a head for phones,
-each reading is turned into phones by a pronunciation dictionary and scored by the sum over all CTC paths of those.
+The beam search gives its best readings by letters and n-grams. Where the acoustic model has a head for phones, each is
+turned into phones by a pronunciation dictionary and scored by the sum over all CTC paths of those. Where there is a
+recurrent language model, the best of them are scored by it too, for it is too slow to search with.
 
 Source: Graves et al. (2006), doi:10.1145/1143844.1143891, for the sum over paths.
 """
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
+from asr.decoding.recurrent_lm import RecurrentLM
 from asr.decoding.search import compiled
 from asr.pronunciation import PronunciationDictionary
 from asr.tokenizer import BLANK, CharTokenizer
@@ -21,6 +24,49 @@ from asr.tokenizer import BLANK, CharTokenizer
 # Of each phone, in nats, lest readings of few phones gain by that: on two development corpora the first English model
 # with a head on its third layer had 30.7 % of words wrong without, 30.5 with 0.5 and with 1 (weight 0.5, 60 readings).
 _PHONE_SCORE = 0.5
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """What readings are compared again by: first by their phones, then by their words.
+
+    Attributes:
+        phones: Compares them by how they sound; `None` if the acoustic model names no phones.
+        words: Compares them by their words; `None` if there is no recurrent language model.
+        nbest: Readings to ask the search for.
+    """
+
+    phones: "PhoneRescorer | None"
+    words: "RecurrentRescorer | None"
+    nbest: int
+
+
+def build_rescoring(
+    config: DecodingConfig,
+    tokenizer: CharTokenizer,
+    pronunciations: PronunciationDictionary | None = None,
+    recurrent_lm: RecurrentLM | None = None,
+) -> Rescoring | None:
+    """Build what the settings ask for.
+
+    Args:
+        config: The settings.
+        tokenizer: Spells the readings.
+        pronunciations: Of the head for phones; `None` if there is none.
+        recurrent_lm: The recurrent language model; `None` if there is none.
+
+    Returns:
+        The comparison; `None` if there is nothing to compare by.
+    """
+    phones, words, nbest = None, None, config.nbest
+    if pronunciations is not None and config.phone_weight > 0:
+        phones = PhoneRescorer(pronunciations, tokenizer, config.phone_weight)
+        nbest = max(nbest, config.phone_nbest)
+    if recurrent_lm is not None and config.recurrent_lm_weight > 0:
+        scored = max(config.nbest, config.recurrent_lm_nbest)
+        words = RecurrentRescorer(recurrent_lm, tokenizer, config.recurrent_lm_weight, scored)
+        nbest = max(nbest, scored)
+    return Rescoring(phones, words, min(nbest, config.beam_size)) if phones or words else None
 
 
 @dataclass(frozen=True)
@@ -57,6 +103,40 @@ class PhoneRescorer:
             for each, log_likelihood, spoken in zip(hypotheses, log_likelihoods, phones, strict=True)
         ]
         return sorted(rescored, key=lambda each: each.score, reverse=True)
+
+
+@dataclass(frozen=True)
+class RecurrentRescorer:
+    """Adds to the score of each reading what a recurrent language model says of its words.
+
+    Attributes:
+        lm: The language model.
+        tokenizer: Spells the readings.
+        weight: Factor of the log-probability of the words, at least 0.
+        nbest: Readings to score.
+    """
+
+    lm: RecurrentLM
+    tokenizer: CharTokenizer
+    weight: float
+    nbest: int
+
+    def rescore(self, utterances: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+        """Put the best readings into a new order.
+
+        Args:
+            utterances: Readings of each, the best first; many utterances at once take less time than one by one.
+
+        Returns:
+            The first `nbest` of each with their new scores, the best first; without the others, whose scores mean other
+            things.
+        """
+        best = [hypotheses[: self.nbest] for hypotheses in utterances]
+        log_probs = iter(self.lm.score([self.tokenizer.join(each.tokens).split() for group in best for each in group]))
+        rescored = [
+            [Hypothesis(each.tokens, each.score + self.weight * next(log_probs)) for each in group] for group in best
+        ]
+        return [sorted(group, key=lambda each: each.score, reverse=True) for group in rescored]
 
 
 def phone_log_likelihoods(probabilities: NDArray[np.float64], phones: Sequence[Sequence[int]]) -> NDArray[np.float64]:

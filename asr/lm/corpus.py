@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
 from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS
+from asr.text import normalize_text
 
 _OPENERS: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
@@ -61,6 +62,43 @@ def read_lines(path: Path) -> Iterator[str]:
         raise LanguageModelError(f"{path}: no such file; expected text, plain or .gz, .xz, .bz2") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise LanguageModelError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from error
+
+
+def read_sentences(paths: Iterable[Path], *, normalize: bool = True) -> Iterator[list[str]]:
+    """Read the words of each line of text files.
+
+    Args:
+        paths: As `read_lines` takes them.
+        normalize: Spell the text as `asr.text.normalize_text` does.
+
+    Yields:
+        The words of a line; none of an empty one.
+
+    Raises:
+        LanguageModelError: As `read_lines`.
+    """
+    for path in paths:
+        for line in read_lines(path):
+            yield (normalize_text(line) if normalize else line).split()
+
+
+def read_held_out(path: Path, *, normalize: bool = True) -> list[list[str]]:
+    """Read the text to measure a model on.
+
+    Args:
+        path: As `read_lines` takes it.
+        normalize: Spell the text as `asr.text.normalize_text` does.
+
+    Returns:
+        The words of each line that has any.
+
+    Raises:
+        LanguageModelError: As `read_lines`, and if there is not one word.
+    """
+    sentences = [words for words in read_sentences([path], normalize=normalize) if words]
+    if not sentences:
+        raise LanguageModelError(f"{path}: holds no words; expected one sentence a line")
+    return sentences
 
 
 def encode_corpus(

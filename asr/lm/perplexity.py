@@ -49,6 +49,13 @@ class Perplexity:
         """The share of words outside the vocabulary, in [0, 1]."""
         return self.num_unknown / self.num_words
 
+    def __str__(self) -> str:
+        """Say how well the text is predicted."""
+        return (
+            f"perplexity {self.including_unknown:.2f}, {self.excluding_unknown:.2f} without unknown words, "
+            f"which are {self.unknown_rate:.2%} of {self.num_words:,}"
+        )
+
 
 def measure_perplexity(model: NGramLM, sentences: Iterable[Sequence[str]]) -> Perplexity:
     """Measure the perplexity of a text.

@@ -1,0 +1,112 @@
+"""Train a recurrent language model on text, and measure it.
+
+TEXT holds one sentence a line, plain or compressed (.gz, .xz, .bz2). The model goes to the file that OUTPUT names, with
+the ending .safetensors. A run that was stopped goes on with the same command.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from asr.cli import configure_logging, positive_count, run_verb
+
+_SUFFIX = ".safetensors"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line.
+
+    Returns:
+        The parser behind `python -m asr.train_recurrent_lm`.
+    """
+    parser = argparse.ArgumentParser(prog="asr train_recurrent_lm", description=__doc__)
+    parser.add_argument("text", type=Path, nargs="+", metavar="TEXT", help="Files of sentences.")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="File to write the model to.")
+    sizes = {
+        "vocabulary-size": (65533, "Keep the N most frequent words."),
+        "min-count": (2, "Keep words that occur at least N times."),
+        "embedding-size": (256, "Values in the vector of a frequent word."),
+        "hidden-size": (512, "Values in the state of the LSTM."),
+        "batch-words": (2048, "Words in an update."),
+    }
+    for name, (default, text) in sizes.items():
+        text = f"{text} Default: %(default)s."
+        parser.add_argument(f"--{name}", type=positive_count, default=default, metavar="N", help=text)
+    parser.add_argument(
+        "--epochs", type=float, default=1.0, metavar="X", help="How often to read the text. Default: 1."
+    )
+    parser.add_argument("--learning-rate", type=float, default=2e-3, metavar="X", help="Of Adam. Default: %(default)s.")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Of all that is random. Default: 0.")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Where. Default: %(default)s."
+    )
+    parser.add_argument("--threads", type=positive_count, metavar="N", help="Processor threads to compute with.")
+    parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
+    parser.add_argument("--raw", action="store_true", help="Take the words as they are, and normalise no text.")
+    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train a language model and print its figures.
+
+    Args:
+        argv: The flags; those of the process if None.
+
+    Returns:
+        The exit status (see `asr.cli`).
+    """
+    arguments = build_parser().parse_args(argv)
+    configure_logging(quiet=arguments.quiet)
+    return run_verb(lambda: _train(arguments))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Train the model, write it, and report on what was written."""
+    import torch
+
+    from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
+    from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
+    from asr.training.recurrent_lm import (
+        RecurrentLMTraining,
+        measure_recurrent_perplexity,
+        sort_by_frequency,
+        train_recurrent_lm,
+    )
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    output = arguments.output
+    output = output if output.suffix == _SUFFIX else output.with_name(output.name + _SUFFIX)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    held_out = read_held_out(arguments.held_out, normalize=not arguments.raw) if arguments.held_out else []
+    settings = RecurrentLMTraining(**{
+        field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
+    })
+    sentences = read_sentences(arguments.text, normalize=not arguments.raw)
+    corpus = encode_corpus(sentences, vocabulary_size=arguments.vocabulary_size, min_count=arguments.min_count)
+    model = train_recurrent_lm(
+        sort_by_frequency(corpus),
+        RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size),
+        settings,
+        checkpoint=output.with_suffix(".checkpoint"),
+        device=_choose_device(arguments.device),
+    )
+    model.save(output)
+    model = RecurrentLM.load(output)  # what is measured is what others will open
+    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(model.words):,} words")
+    if held_out:
+        print(f"held out: {measure_recurrent_perplexity(model, held_out)}")
+    return 0
+
+
+def _choose_device(name: str) -> str:
+    """Return the device that a name means here."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,244 @@
+"""Training of a recurrent language model: sentences of like length in batches, the next word at every place.
+
+Sentences do not know of each other. The batches of an update follow from the seed and its number alone, so a continued
+run sees those of an uninterrupted one.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
+from asr.errors import TrainingError
+from asr.lm.corpus import Corpus
+from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN
+from asr.lm.perplexity import Perplexity
+from asr.training.schedules import rate_factor
+
+_log = logging.getLogger(__name__)
+_PADDING = -1
+_MAX_GRADIENT = 1.0
+_FINAL_RATE = 0.02
+_CHECKPOINT_SECONDS = 300.0
+_REPORT_UPDATES = 100
+
+
+@dataclass(frozen=True)
+class RecurrentLMTraining:
+    """How a recurrent language model is learnt.
+
+    Attributes:
+        epochs: How often the text is read; may be a fraction.
+        batch_words: Words in an update, padding among them.
+        learning_rate: The highest rate of Adam, which falls to a fiftieth along a cosine.
+        warmup_steps: Updates over which the rate rises.
+        seed: Decides the first weights and the order of the sentences.
+    """
+
+    epochs: float = 1.0
+    batch_words: int = 2048
+    learning_rate: float = 2e-3
+    warmup_steps: int = 300
+    seed: int = 0
+
+
+def sort_by_frequency(corpus: Corpus) -> Corpus:
+    """Number words anew, the most frequent first.
+
+    Args:
+        corpus: From `encode_corpus`.
+
+    Returns:
+        The same sentences; the special words keep their ids.
+    """
+    first = len(SPECIAL_WORDS)
+    counts = np.bincount(corpus.word_ids, minlength=len(corpus.words))
+    order = np.concatenate([np.arange(first), first + np.argsort(-counts[first:], kind="stable")])
+    ranks = np.empty(len(order), np.uint32)
+    ranks[order] = np.arange(len(order))
+    return Corpus(tuple(corpus.words[index] for index in order), ranks[corpus.word_ids])
+
+
+class SentenceBatches:
+    """Sentences of like length, in batches."""
+
+    def __init__(self, corpus: Corpus, batch_words: int, seed: int) -> None:
+        """Deal the sentences out.
+
+        Args:
+            corpus: The sentences.
+            batch_words: Words in a batch at most, padding among them; a longer sentence is a batch of its own.
+            seed: Decides which sentences of one length go together, and the order of the batches.
+        """
+        self._word_ids = corpus.word_ids
+        self._ends = np.flatnonzero(corpus.word_ids == END) + 1
+        self._lengths = np.diff(self._ends, prepend=0)
+        self._seed = seed
+        shuffled = np.random.default_rng(seed).random(len(self._lengths))
+        order = np.lexsort((shuffled, self._lengths))[::-1]  # the longest of a batch comes first
+        self._batches = []
+        while len(order):
+            count = max(1, batch_words // int(self._lengths[order[0]]))
+            self._batches.append(order[:count])
+            order = order[count:]
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return len(self._batches)
+
+    def read(self, first: int = 0) -> Iterator[Tensor]:
+        """Go through the sentences again and again, in another order each time.
+
+        Args:
+            first: The batch to begin with, counted from the first epoch on.
+
+        Yields:
+            Word ids of shape `(steps, batch)`; below zero behind the end of a sentence.
+        """
+        epoch, skipped = divmod(first, len(self))
+        while True:
+            order = np.random.default_rng((self._seed, epoch)).permutation(len(self))
+            for index in order[skipped:]:
+                yield self._collate(self._batches[index])
+            epoch, skipped = epoch + 1, 0
+
+    def _collate(self, sentences: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
+        """Put sentences side by side."""
+        matrix = np.full((int(self._lengths[sentences].max()), len(sentences)), _PADDING, np.int64)
+        for column, (end, length) in enumerate(zip(self._ends[sentences], self._lengths[sentences], strict=True)):
+            matrix[:length, column] = self._word_ids[end - length : end]
+        return torch.from_numpy(matrix)
+
+
+def train_recurrent_lm(
+    corpus: Corpus,
+    config: RecurrentLMConfig,
+    settings: RecurrentLMTraining,
+    *,
+    checkpoint: Path,
+    device: str = "cpu",
+    on_progress: Callable[[int, int], None] = lambda update, updates: None,
+) -> RecurrentLM:
+    """Train a model, and keep a checkpoint to go on from.
+
+    Args:
+        corpus: What `sort_by_frequency` returned.
+        config: The shape of the model.
+        settings: How it is learnt.
+        checkpoint: Written every five minutes, gone on from if it is there, and removed when all is done.
+        device: Where to compute, as PyTorch names it.
+        on_progress: Called after each update with its number and that of the last.
+
+    Returns:
+        The model, on the CPU, in evaluation mode.
+
+    Raises:
+        TrainingError: If the checkpoint is of another run.
+    """
+    torch.manual_seed(settings.seed)
+    model = RecurrentLM(config, corpus.words).to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
+    batches = SentenceBatches(corpus, settings.batch_words, settings.seed)
+    updates = max(1, round(settings.epochs * len(batches)))
+    run = {**asdict(config), **asdict(settings), "words": len(corpus.words), "text": len(corpus.word_ids)}
+    done = _restore(checkpoint, run, model, optimizer)
+    saved = time.monotonic()
+    losses: list[float] = []
+    for update, sentences in enumerate(batches.read(done), start=done + 1):
+        if update > updates:
+            break
+        rate = rate_factor(
+            update - 1, schedule="cosine", warmup_steps=settings.warmup_steps, total_steps=updates, floor=_FINAL_RATE
+        )
+        losses.append(_update(model, optimizer, sentences.to(device), settings.learning_rate * rate))
+        on_progress(update, updates)
+        if update % _REPORT_UPDATES == 0:
+            _log.info("update %d of %d: perplexity %.1f", update, updates, math.exp(sum(losses) / len(losses)))
+            losses.clear()
+        if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            _save(checkpoint, run, model, optimizer, update)
+            saved = time.monotonic()
+    checkpoint.unlink(missing_ok=True)
+    return model.cpu().eval()
+
+
+def measure_recurrent_perplexity(model: RecurrentLM, sentences: Sequence[Sequence[str]]) -> Perplexity:
+    """Measure the perplexity of a text, by the conventions of `asr.lm.perplexity`.
+
+    Args:
+        model: What predicts.
+        sentences: The words of each; a sentence without words is left out.
+
+    Returns:
+        The perplexity and its parts.
+    """
+    ids = [[BEGIN, *(model.ids.get(word, UNKNOWN) for word in words), END] for words in sentences if words]
+    corpus = Corpus(model.words, np.array([word_id for sentence in ids for word_id in sentence], np.uint32))
+    batches = SentenceBatches(corpus, batch_words=4096, seed=0)
+    log_prob = unknown_log_prob = 0.0
+    for _, batch in zip(range(len(batches)), batches.read(), strict=False):
+        with torch.inference_mode():
+            scores, targets = _score_next(model, batch)
+        log_prob += float(scores.sum())
+        unknown_log_prob += float(scores[targets == UNKNOWN].sum())
+    num_words = len(corpus.word_ids) - 2 * len(ids)
+    return Perplexity(len(ids), num_words, int((corpus.word_ids == UNKNOWN).sum()), log_prob, unknown_log_prob)
+
+
+def _score_next(model: RecurrentLM, sentences: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the log-probability of each word after those before it in its sentence, and the words."""
+    known, _ = model(sentences[:-1].clamp(min=0))
+    targets = sentences[1:]
+    spoken = targets != _PADDING
+    return model.log_probs(known[spoken], targets[spoken]), targets[spoken]
+
+
+def _update(model: RecurrentLM, optimizer: torch.optim.Optimizer, sentences: Tensor, rate: float) -> float:
+    """Learn from a batch, and return its loss in nats a word."""
+    with torch.autocast(sentences.device.type, torch.bfloat16):
+        scores, _ = _score_next(model, sentences)
+    loss = -scores.float().mean()
+    loss.backward()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
+    torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(loss.detach())
+
+
+def _save(path: Path, run: dict[str, Any], model: RecurrentLM, optimizer: torch.optim.Optimizer, update: int) -> None:
+    """Write down where a run stands, whole or not at all."""
+    state = {"run": run, "update": update, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    partial = path.with_name(f".{path.name}.partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _restore(path: Path, run: dict[str, Any], model: RecurrentLM, optimizer: torch.optim.Optimizer) -> int:
+    """Take up a run where it was stopped, and return the updates that it has done."""
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, weights_only=True)
+        before = dict(state["run"])
+    except (OSError, RuntimeError, UnpicklingError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: cannot be read as a checkpoint; remove it to begin anew") from error
+    for name, value in run.items():
+        if before.get(name) != value:
+            raise TrainingError(
+                f"{path}: is of a run with {name} {before.get(name)}, and this one has {value}; remove it to begin anew"
+            )
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    _log.info("going on after update %d", state["update"])
+    return int(state["update"])
