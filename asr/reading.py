@@ -3,7 +3,7 @@
 Every recording gives its pieces, in order, and then one ending that carries its level, or the error that stopped it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -88,3 +88,26 @@ class PieceReader:
             yield Reading(index, source, level=level, error=error)
         else:
             yield Reading(index, source, level=level)
+
+
+def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
+    """Put waveforms of like length together, so that little of a batch is padding.
+
+    Args:
+        lengths: Samples in each.
+        limit: Padded samples in a batch at most; a longer waveform is a batch of its own.
+        shortest: Fewer samples than this are left out.
+
+    Yields:
+        The places of the waveforms of a batch, the shortest first.
+    """
+    group: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if lengths[index] < shortest:
+            continue
+        if group and lengths[index] * (len(group) + 1) > limit:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group

@@ -26,7 +26,7 @@ from asr.decoding import Decoder, HotWord, Hypothesis, build_decoder
 from asr.errors import ASRError, DeviceError
 from asr.explanation import SignalLevel, explain_no_words
 from asr.joining import join_segments
-from asr.reading import PieceReader, Reading
+from asr.reading import PieceReader, Reading, group_by_length
 from asr.segmentation import Segmenter, SegmenterConfig
 from asr.tokenizer import BLANK
 from asr.transcript import Alternative, Segment, Transcript, Word
@@ -52,7 +52,20 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
+    """What the acoustic model says of a recording; natural log-probabilities, on the CPU.
+
+    Attributes:
+        log_probs: Of characters, shape `(frames, vocabulary_size)`.
+        phone_log_probs: Of phones, shape `(frames, pronunciations.vocabulary_size)`; `None` if it names none.
+    """
+
+    log_probs: Tensor
+    phone_log_probs: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Recognized:
     """A piece that has been recognised, or the ending of a recording, which has a level and perhaps an error."""
 
     index: int
@@ -190,81 +203,93 @@ class Recognizer:
             yield self._collect(self._watch(heard, on_progress), partial(on_segment, index))
 
     def log_probs(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Run the acoustic model and give its characters alone.
+
+        Args:
+            waveforms: As `listen` takes them.
+
+        Returns:
+            Natural log-probabilities of shape `(frames, vocabulary_size)` for each, on the CPU.
+        """
+        return [heard.log_probs for heard in self.listen(waveforms)]
+
+    @torch.inference_mode()
+    def listen(self, waveforms: Sequence[Tensor]) -> list[Heard]:
         """Run the acoustic model alone.
 
         Args:
             waveforms: Each of shape `(num_samples,)`, at the model's rate, one frame long at least.
 
         Returns:
-            Natural log-probabilities of shape `(frames, vocabulary_size)` for each, on the CPU.
+            What it says of each.
         """
-        return [log_probs for log_probs, _ in self._listen(waveforms)]
-
-    @torch.inference_mode()
-    def _listen(self, waveforms: Sequence[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
-        """Run the acoustic model: log-probabilities of characters and, where they are needed, of phones."""
         padded, waveform_lengths = pad_waveforms(waveforms)
         hidden, lengths = self.model.hear(padded.to(self.device), waveform_lengths.to(self.device))
         log_probs = self.model.classify(hidden[-1]).cpu()  # (batch, frames, vocabulary_size)
-        if self._phones is None or self._rescoring is None or self._rescoring.phones is None:
-            return [(matrix[:length], None) for matrix, length in zip(log_probs, lengths.tolist(), strict=True)]
-        phone_log_probs = self._phones(hidden[self._phones.layer - 1]).transpose(0, 1).cpu()
+        phones = self._phones(hidden[self._phones.layer - 1]).transpose(0, 1).cpu() if self._phones else None
         return [
-            (matrix[:length], phones[:length])
-            for matrix, phones, length in zip(log_probs, phone_log_probs, lengths.tolist(), strict=True)
+            Heard(log_probs[index, :length], None if phones is None else phones[index, :length])
+            for index, length in enumerate(lengths.tolist())
         ]
 
-    def _hear(self, readings: Iterable[Reading], batch_duration: Seconds) -> Iterator[_Heard]:
+    def read(self, heard: Sequence[Heard]) -> list[list[Hypothesis]]:
+        """Decode what the acoustic model said, and compare the readings again by all that is there.
+
+        Args:
+            heard: From `listen`; many at once take less time than one by one.
+
+        Returns:
+            The readings of each, the best first: as many as were asked for, or more.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # the beam search lets go of the interpreter
+            hypotheses = list(pool.map(self._decode, heard))
+        if self._rescoring and self._rescoring.words:
+            hypotheses = self._rescoring.words.rescore(hypotheses)
+        return hypotheses
+
+    def _decode(self, heard: Heard) -> list[Hypothesis]:
+        """Decode, and compare the readings by their phones too if that is asked for."""
+        hypotheses = self.decoder.decode(heard.log_probs)
+        if self._rescoring and self._rescoring.phones and heard.phone_log_probs is not None:
+            hypotheses = self._rescoring.phones.rescore(hypotheses, heard.phone_log_probs)
+        return hypotheses
+
+    def _hear(self, readings: Iterable[Reading], batch_duration: Seconds) -> Iterator[_Recognized]:
         """Recognise what is read, some batches at a time, and give it in order."""
         limit = seconds_to_samples(batch_duration, self.model.sample_rate)
         ahead: list[Reading] = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # the beam search lets go of the interpreter
-            for reading in readings:
-                ahead.append(reading)
-                if sum(len(each.piece.waveform) for each in ahead if each.piece) >= _BATCHES_AHEAD * limit:
-                    yield from self._hear_some(ahead, limit, pool)
-                    ahead = []
-            yield from self._hear_some(ahead, limit, pool)
+        for reading in readings:
+            ahead.append(reading)
+            if sum(len(each.piece.waveform) for each in ahead if each.piece) >= _BATCHES_AHEAD * limit:
+                yield from self._hear_some(ahead, limit)
+                ahead = []
+        yield from self._hear_some(ahead, limit)
 
-    def _hear_some(self, readings: list[Reading], limit: int, pool: ThreadPoolExecutor) -> Iterator[_Heard]:
-        """Recognise pieces in batches of like length."""
+    def _hear_some(self, readings: list[Reading], limit: int) -> Iterator[_Recognized]:
+        """Recognise pieces in batches of like length; endings and scraps have nothing to hear."""
         pieces = [reading.piece.waveform if reading.piece else torch.empty(0) for reading in readings]
-        matrices: dict[int, tuple[Tensor, Tensor | None]] = {}
-        for indices in _group_by_length([len(piece) for piece in pieces], limit, self.model.min_num_samples):
-            matrices.update(zip(indices, self._listen([pieces[index] for index in indices]), strict=True))
-        heard = [matrices.get(index) for index in range(len(readings))]
-        hypotheses = list(pool.map(self._read, heard))
-        if self._rescoring and self._rescoring.words:
-            hypotheses = self._rescoring.words.rescore(hypotheses)
-        yield from pool.map(self._recognize, readings, heard, hypotheses)
+        heard: dict[int, Heard] = {}
+        for indices in group_by_length([len(piece) for piece in pieces], limit, self.model.min_num_samples):
+            heard.update(zip(indices, self.listen([pieces[index] for index in indices]), strict=True))
+        hypotheses = dict(zip(heard, self.read(list(heard.values())), strict=True))
+        places = range(len(readings))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(self._recognize, readings, map(heard.get, places), map(hypotheses.get, places))
 
-    def _read(self, matrices: tuple[Tensor, Tensor | None] | None) -> list[Hypothesis]:
-        """Decode a piece, and compare the readings by their phones too if that is asked for."""
-        if matrices is None:  # endings and scraps have nothing to read
-            return []
-        log_probs, phone_log_probs = matrices
-        hypotheses = self.decoder.decode(log_probs)
-        if self._rescoring and self._rescoring.phones and phone_log_probs is not None:
-            hypotheses = self._rescoring.phones.rescore(hypotheses, phone_log_probs)
-        return hypotheses
-
-    def _recognize(
-        self, reading: Reading, matrices: tuple[Tensor, Tensor | None] | None, hypotheses: list[Hypothesis]
-    ) -> _Heard:
+    def _recognize(self, reading: Reading, heard: Heard | None, hypotheses: list[Hypothesis] | None) -> _Recognized:
         """Make a segment of what was read in a piece."""
-        heard = _Heard(reading.index, reading.source, level=reading.level, error=reading.error)
-        if reading.piece is None or matrices is None:
-            return heard
-        log_probs, _ = matrices
+        recognized = _Recognized(reading.index, reading.source, level=reading.level, error=reading.error)
+        if reading.piece is None or heard is None or hypotheses is None:
+            return recognized
         duration = samples_to_seconds(len(reading.piece.waveform), self.model.sample_rate)
-        words = self._words(log_probs, hypotheses[0].tokens, duration)
+        words = self._words(heard.log_probs, hypotheses[0].tokens, duration)
         best = hypotheses[: self._nbest] if self._nbest > 1 else []
         alternatives = tuple(
             Alternative(" ".join(self.tokenizer.join(each.tokens).split()), each.score) for each in best
         )
         segment = Segment(0.0, duration, words, alternatives).shift(reading.piece.start)
-        blank_posterior = float(log_probs[:, BLANK].exp().mean())
-        return replace(heard, overlap=reading.piece.overlap, segment=segment, blank_posterior=blank_posterior)
+        blank_posterior = float(heard.log_probs[:, BLANK].exp().mean())
+        return replace(recognized, overlap=reading.piece.overlap, segment=segment, blank_posterior=blank_posterior)
 
     def _words(self, log_probs: Tensor, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
         """Find where the words that tokens spell were spoken, and how sure they are."""
@@ -272,9 +297,9 @@ class Recognizer:
         words = group_words(spans, self.tokenizer, self.model.frame_shift, self._timing, duration)
         return calibrate(words, self._confidence)
 
-    def _collect(self, heard: Iterable[_Heard], on_segment: Callable[[Segment], None]) -> Result:
+    def _collect(self, heard: Iterable[_Recognized], on_segment: Callable[[Segment], None]) -> Result:
         """Put together what was heard of one recording."""
-        kept: list[_Heard] = []
+        kept: list[_Recognized] = []
         segments: list[Segment] = []
         try:
             for segment in _join(_keep(heard, kept)):
@@ -292,7 +317,7 @@ class Recognizer:
         duration = samples_to_seconds(level.num_samples, self.model.sample_rate)
         return Result(kept[-1].source, Transcript(tuple(segments), duration, explanation))
 
-    def _watch(self, heard: Iterable[_Heard], on_progress: Callable[[Seconds], None]) -> Iterator[_Heard]:
+    def _watch(self, heard: Iterable[_Recognized], on_progress: Callable[[Seconds], None]) -> Iterator[_Recognized]:
         """Tell how far one recording is done."""
         position = 0.0
         for each in heard:
@@ -303,14 +328,14 @@ class Recognizer:
             position = max(position, end)
 
 
-def _keep(heard: Iterable[_Heard], kept: list[_Heard]) -> Iterator[_Heard]:
+def _keep(heard: Iterable[_Recognized], kept: list[_Recognized]) -> Iterator[_Recognized]:
     """Pass on what was heard, and keep it."""
     for each in heard:
         kept.append(each)
         yield each
 
 
-def _join(heard: Iterable[_Heard]) -> Iterator[Segment]:
+def _join(heard: Iterable[_Recognized]) -> Iterator[Segment]:
     """Join the segments of one recording where pieces overlap, leave out those without words, raise what stopped it."""
 
     def pairs() -> Iterator[tuple[Seconds, Segment]]:
@@ -321,17 +346,3 @@ def _join(heard: Iterable[_Heard]) -> Iterator[Segment]:
                 yield each.overlap, each.segment
 
     yield from (segment for segment in join_segments(pairs()) if segment.words)
-
-
-def _group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
-    """Put waveforms of like length together, `limit` padded samples at most, and yield their places."""
-    group: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if lengths[index] < shortest:
-            continue
-        if group and lengths[index] * (len(group) + 1) > limit:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group

@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> int:
     """Train the model, write it, and report on what was written."""
     import torch
+    from tqdm import tqdm
 
     from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
     from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
@@ -86,13 +87,20 @@ def _train(arguments: argparse.Namespace) -> int:
     })
     sentences = read_sentences(arguments.text, normalize=not arguments.raw)
     corpus = encode_corpus(sentences, vocabulary_size=arguments.vocabulary_size, min_count=arguments.min_count)
-    model = train_recurrent_lm(
-        sort_by_frequency(corpus),
-        RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size),
-        settings,
-        checkpoint=output.with_suffix(".checkpoint"),
-        device=_choose_device(arguments.device),
-    )
+    with tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar:
+
+        def show(update: int, updates: int) -> None:
+            bar.total = updates
+            bar.update(update - bar.n)
+
+        model = train_recurrent_lm(
+            sort_by_frequency(corpus),
+            RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size),
+            settings,
+            checkpoint=output.with_suffix(".checkpoint"),
+            device=_choose_device(arguments.device),
+            on_progress=show,
+        )
     model.save(output)
     model = RecurrentLM.load(output)  # what is measured is what others will open
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(model.words):,} words")

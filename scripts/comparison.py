@@ -41,12 +41,12 @@ def decoding_modes(bundle: Bundle) -> dict[str, Bundle]:
         bundle: The recogniser, with the settings for its language model.
 
     Returns:
-        By name: greedy, beam search alone, and beam search with the language model if there is one.
+        By name: greedy, beam search alone, and beam search with the language models if there are any.
     """
     beam = replace(bundle.decoding, decoder="beam")
     modes = {
-        "greedy": replace(bundle, decoding=replace(beam, decoder="greedy"), lm=None),
-        "beam": replace(bundle, decoding=replace(beam, word_score=0.0), lm=None),
+        "greedy": replace(bundle, decoding=replace(beam, decoder="greedy"), lm=None, recurrent_lm=None),
+        "beam": replace(bundle, decoding=replace(beam, word_score=0.0), lm=None, recurrent_lm=None),
     }
     return modes if bundle.lm is None else {**modes, "beam with LM": replace(bundle, decoding=beam)}
 

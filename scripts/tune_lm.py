@@ -13,15 +13,12 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
-from os import cpu_count
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from torch import Tensor
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
@@ -31,12 +28,12 @@ from asr.bundle import Bundle, load_bundle, update_settings
 from asr.cli import configure_logging, positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.sampler import DurationBatchSampler
-from asr.decoding import DecodingConfig, GreedyDecoder, build_decoder
+from asr.decoding import DecodingConfig
 from asr.errors import LanguageModelError
 from asr.lm.arpa import open_model
 from asr.metrics import ErrorCounts, error_rate, word_errors
 from asr.plots import plot_error_grid, require_matplotlib
-from asr.recognizer import Recognizer
+from asr.recognizer import Heard, Recognizer
 from asr.report import require_references
 from asr.text import normalize_text
 from asr.units import Seconds
@@ -59,11 +56,11 @@ class HeldOutSpeech:
 
     Attributes:
         utterances: What is said in it.
-        log_probs: What the acoustic model says of each utterance, shape `(frames, vocabulary_size)`.
+        heard: What the acoustic model says of each utterance.
     """
 
     utterances: tuple[Utterance, ...]
-    log_probs: tuple[Tensor, ...]
+    heard: tuple[Heard, ...]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -98,13 +95,6 @@ def build_parser() -> argparse.ArgumentParser:
         type=positive_count,
         metavar="SECONDS",
         help="Use no more than this much, an equal share of each corpus, drawn at random. Default: all.",
-    )
-    add(
-        "--jobs",
-        type=positive_count,
-        default=cpu_count(),
-        metavar="N",
-        help="Utterances decoded at once. Default: as many as there are processors (%(default)s).",
     )
     add("--dry-run", action="store_true", help="Leave the bundle as it is.")
     return parser
@@ -159,33 +149,29 @@ def listen(bundle: Bundle, utterances: Sequence[Utterance]) -> HeldOutSpeech:
     Raises:
         AudioError: If a recording cannot be read.
     """
-    recognizer = Recognizer(bundle, decoder=GreedyDecoder())
+    recognizer = Recognizer(bundle)
     durations = [utterance.duration for utterance in utterances]
     batches = DurationBatchSampler(durations, max(_BATCH_DURATION, *durations))
-    log_probs: dict[int, Tensor] = {}
+    heard: dict[int, Heard] = {}
     for batch in tqdm(batches, desc="listening", unit="batch", disable=None):
         indices = [draw.index for draw in batch]
         waveforms = [load_audio(utterances[index].audio_filepath, recognizer.model.sample_rate) for index in indices]
-        log_probs.update(zip(indices, recognizer.log_probs(waveforms), strict=True))
-    return HeldOutSpeech(tuple(utterances), tuple(log_probs[index] for index in range(len(utterances))))
+        heard.update(zip(indices, recognizer.listen(waveforms), strict=True))
+    return HeldOutSpeech(tuple(utterances), tuple(heard[index] for index in range(len(utterances))))
 
 
-def measure(bundle: Bundle, speech: HeldOutSpeech, pool: ThreadPoolExecutor) -> dict[str, float]:
-    """Decode speech as a bundle says and count the errors.
+def measure(bundle: Bundle, speech: HeldOutSpeech) -> dict[str, float]:
+    """Read speech as a bundle says and count the errors.
 
     Args:
-        bundle: The settings, alphabet and language model.
-        speech: What to decode.
-        pool: Where to decode; the search lets go of the interpreter.
+        bundle: The settings, alphabet and language models.
+        speech: What to read.
 
     Returns:
         The word error rate of each corpus, as a fraction.
     """
-    decoder = build_decoder(bundle.decoding, bundle.tokenizer, bundle.lm, internal_lm=bundle.internal_lm)
-    readings = pool.map(decoder.decode, speech.log_probs)
-    bar = tqdm(readings, "decoding", total=len(speech.utterances), leave=False, disable=None)
     errors: dict[str, list[ErrorCounts]] = {}
-    for utterance, hypotheses in zip(speech.utterances, bar, strict=True):
+    for utterance, hypotheses in zip(speech.utterances, Recognizer(bundle).read(speech.heard), strict=True):
         text = bundle.tokenizer.join(hypotheses[0].tokens)
         counts = word_errors(normalize_text(utterance.text), normalize_text(text))
         errors.setdefault(corpus_name(utterance), []).append(counts)
@@ -267,16 +253,15 @@ def _tune(arguments: argparse.Namespace) -> int:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
     bundle = _open(arguments)
     speech = listen(bundle, _choose(arguments))
-    with ThreadPoolExecutor(arguments.jobs) as pool:
 
-        def try_pair(pair: Pair) -> float:
-            rate = fmean(measure(_with_pair(bundle, pair), speech, pool).values())
-            _LOGGER.info("lm_weight %g, word_score %g: mean WER %.2f %%", *pair, 100 * rate)
-            return rate
+    def try_pair(pair: Pair) -> float:
+        rate = fmean(measure(_with_pair(bundle, pair), speech).values())
+        _LOGGER.info("lm_weight %g, word_score %g: mean WER %.2f %%", *pair, 100 * rate)
+        return rate
 
-        rates = search(try_pair, arguments.lm_weights, arguments.word_scores)
-        best = _with_pair(bundle, best_pair(rates))
-        modes = {name: measure(mode, speech, pool) for name, mode in decoding_modes(best).items()}
+    rates = search(try_pair, arguments.lm_weights, arguments.word_scores)
+    best = _with_pair(bundle, best_pair(rates))
+    modes = {name: measure(mode, speech) for name, mode in decoding_modes(best).items()}
     print(render_grid(rates), render_modes(modes), sep="\n\n")
     print(f"\nbest: lm_weight {best.decoding.lm_weight:g}, word_score {best.decoding.word_score:g}")
     if arguments.output:
@@ -302,7 +287,7 @@ def _open(arguments: argparse.Namespace) -> Bundle:
     """Load the bundle, with the language model that the command line names if it names one."""
     bundle = load_bundle(arguments.model)
     if arguments.lm:
-        bundle = replace(bundle, lm=open_model(arguments.lm))
+        bundle = replace(bundle, lm=open_model(arguments.lm), recurrent_lm=None)  # that of the bundle is of other texts
     if arguments.internal_lm_weight is not None:
         bundle = replace(bundle, decoding=replace(bundle.decoding, internal_lm_weight=arguments.internal_lm_weight))
     if bundle.lm is None:

@@ -43,7 +43,7 @@ DOORS = {
     "torchaudio": {"features", "augment"},
     "numba": {"decoding.search"},
     "silero_vad": {"segmentation"},
-    "tqdm": {"cli", "train_lm"},
+    "tqdm": {"cli", "train_lm", "train_recurrent_lm"},
     "librosa": {"augment"},
     "safetensors": {"bundle", "decoding.internal_lm", "decoding.recurrent_lm", "lm.ngram"},
     "lightning": {"data.datamodule", "training", "train"},

@@ -1,8 +1,7 @@
 """Tuning the language model: the search, what it is measured on, and what is left in the bundle."""
 
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.data.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, GreedyDecoder
 from asr.lm.ngram import SPECIAL_WORDS, NGramLM
+from asr.recognizer import Heard
 from asr.tokenizer import CharTokenizer
 from scripts.tune_lm import HeldOutSpeech, choose_part, listen, main, measure, render_grid, render_modes, search
 
@@ -46,13 +46,6 @@ def make_log_probs(*letters: tuple[float, float]) -> Tensor:
 def utterance(name: str, text: str = "a", corpus: str | None = None, duration: float = 1.0) -> Utterance:
     """An utterance whose recording does not exist."""
     return Utterance(Path(f"{name}.wav"), duration, text, name, corpus=corpus)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Two threads."""
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 @pytest.fixture
@@ -137,18 +130,18 @@ def test_listening_in_batches_equals_listening_one_by_one_in_the_order_of_the_ma
     utterances = [Utterance(path, duration, "a", path.stem) for path, duration in zip(paths, durations, strict=True)]
     speech = listen(tiny_bundle, utterances)
     assert list(speech.utterances) == utterances
-    for path, log_probs in zip(paths, speech.log_probs, strict=True):
+    for path, heard in zip(paths, speech.heard, strict=True):
         waveform = load_audio(path, tiny_bundle.model.sample_rate)
         with torch.inference_mode():
             alone = tiny_bundle.model(waveform[None], torch.tensor([len(waveform)]))[0][0]
-        torch.testing.assert_close(log_probs, alone, atol=1e-5, rtol=0)  # sums of floats in another order
+        torch.testing.assert_close(heard.log_probs, alone, atol=1e-5, rtol=0)  # sums of floats in another order
 
 
-def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle, pool: ThreadPoolExecutor) -> None:
+def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle) -> None:
     generator = torch.Generator().manual_seed(0)
     matrices = [torch.randn(30, 8, generator=generator).mul(3).log_softmax(-1) for _ in range(6)]
     utterances = [utterance(f"{n}", "ab c a", corpus=("left", None)[n % 2]) for n in range(6)]
-    rates = measure(tiny_bundle, HeldOutSpeech(tuple(utterances), tuple(matrices)), pool)
+    rates = measure(tiny_bundle, HeldOutSpeech(tuple(utterances), tuple(map(Heard, matrices))))
     texts = [tiny_bundle.tokenizer.join(GreedyDecoder().decode(matrix)[0].tokens) for matrix in matrices]
     assert rates == {
         "left": pytest.approx(jiwer.wer(["ab c a"] * 3, [" ".join(text.split()) for text in texts[0::2]])),
@@ -156,17 +149,15 @@ def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle, 
     }
 
 
-def test_the_right_weight_lets_the_language_model_correct_what_was_misheard(
-    tiny_bundle: Bundle, pool: ThreadPoolExecutor
-) -> None:
+def test_the_right_weight_lets_the_language_model_correct_what_was_misheard(tiny_bundle: Bundle) -> None:
     # The model misheard "a" by little and heard "b" clearly; the language model prefers "a" by log 6 = 1.8.
     misheard, clear = make_log_probs((0.4, 0.598)), make_log_probs((0.6, 0.398), (0.03, 0.968))
     bundle = replace(tiny_bundle, tokenizer=CharTokenizer((" ", "a", "b")), lm=make_lm())
-    speech = HeldOutSpeech((utterance("1", "a"), utterance("2", "a b", "other")), (misheard, clear))
+    speech = HeldOutSpeech((utterance("1", "a"), utterance("2", "a b", "other")), (Heard(misheard), Heard(clear)))
 
     def try_pair(pair: tuple[float, float]) -> float:
         decoding = DecodingConfig("beam", lm_weight=pair[0], word_score=pair[1])
-        return max(measure(replace(bundle, decoding=decoding), speech, pool).values())
+        return max(measure(replace(bundle, decoding=decoding), speech).values())
 
     rates = search(try_pair, (0.1, 1.0, 4.0), (0.0,))
     assert [rates[weight, 0.0] for weight in (0.1, 1.0, 4.0)] == [1.0, 0.0, 0.5]
@@ -193,7 +184,7 @@ def test_best_pair_is_printed_drawn_and_written_into_the_bundle(
 ) -> None:
     before = (folder / "model.safetensors").read_bytes()
     grid = ["--lm-weights", "0.5", "1", "--word-scores", "-1", "1", "--output", str(tmp_path / "new" / "grid.png")]
-    assert main(["--manifest", str(manifest), "--model", str(folder), "--jobs", "1", *grid]) == 0
+    assert main(["--manifest", str(manifest), "--model", str(folder), *grid]) == 0
     printed = capsys.readouterr().out
     decoding = load_bundle(folder).decoding
     assert decoding.decoder == "beam"
