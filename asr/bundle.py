@@ -167,7 +167,6 @@ def update_settings(
     decoding: DecodingConfig | None = None,
     timing: WordTiming | None = None,
     confidence: ConfidenceCalibration | None = None,
-    lm: NGramLM | None = None,
 ) -> None:
     """Change how a bundle on disk is used, and nothing else in it; what is not given stays.
 
@@ -176,7 +175,6 @@ def update_settings(
         decoding: How its log-probabilities are read.
         timing: How far its tokens stand from the borders of words.
         confidence: What its posteriors say about being right.
-        lm: The language model.
 
     Raises:
         BundleError: If the folder holds no bundle of this version.
@@ -184,9 +182,22 @@ def update_settings(
     config = _read_json(folder / "config.json")
     given = {"decoding": decoding, "timing": timing, "confidence": confidence}
     config.update({name: asdict(settings) for name, settings in given.items() if settings is not None})
-    if lm is not None:
-        lm.save(folder / LM_FILE)
     _write_json(folder / "config.json", config)
+
+
+def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: RecurrentLM | None) -> None:
+    """Give a bundle on disk other language models, in place of its own.
+
+    Args:
+        folder: The bundle.
+        lm: The new one; `None` leaves it without.
+        recurrent_lm: Likewise.
+    """
+    for name, model in ((LM_FILE, lm), (RECURRENT_LM_FILE, recurrent_lm)):
+        if model is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            model.save(folder / name)
 
 
 def _build_settings(folder: Path, config: Mapping[str, Any], name: str, settings_type: type[_Settings]) -> _Settings:

@@ -24,11 +24,12 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import load_audio
-from asr.bundle import Bundle, load_bundle, update_settings
+from asr.bundle import Bundle, load_bundle, update_language_models, update_settings
 from asr.cli import configure_logging, positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.sampler import DurationBatchSampler
 from asr.decoding import DecodingConfig
+from asr.decoding.recurrent_lm import RecurrentLM
 from asr.errors import LanguageModelError
 from asr.lm.arpa import open_model
 from asr.metrics import ErrorCounts, error_rate, word_errors
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest of held-out speech (see below).")
     add("--model", type=Path, required=True, metavar="DIR", help="Bundle to tune; the best settings are written there.")
     add("--lm", type=Path, metavar="FILE", help="Language model to put into the bundle. Default: the bundle's own.")
+    add("--recurrent-lm", type=Path, metavar="FILE", help="Recurrent one to put into it too. Default: as with --lm.")
     add("--output", type=Path, metavar="FILE", help="Picture of the error rates to write, such as grid.png.")
     for name, values, kind in (("lm_weight", _LM_WEIGHTS, "at least 0"), ("word_score", _WORD_SCORES, "a natural log")):
         add(
@@ -267,7 +269,9 @@ def _tune(arguments: argparse.Namespace) -> int:
     if arguments.output:
         plot_error_grid(rates).savefig(arguments.output, format="png")
     if not arguments.dry_run:
-        update_settings(arguments.model, decoding=best.decoding, lm=best.lm if arguments.lm else None)
+        update_settings(arguments.model, decoding=best.decoding)
+        if arguments.lm or arguments.recurrent_lm:
+            update_language_models(arguments.model, best.lm, best.recurrent_lm)
         _LOGGER.info("%s: the best settings are written", arguments.model)
     return 0
 
@@ -284,10 +288,12 @@ def _choose(arguments: argparse.Namespace) -> list[Utterance]:
 
 
 def _open(arguments: argparse.Namespace) -> Bundle:
-    """Load the bundle, with the language model that the command line names if it names one."""
+    """Load the bundle, with the language models that the command line names if it names any."""
     bundle = load_bundle(arguments.model)
     if arguments.lm:
         bundle = replace(bundle, lm=open_model(arguments.lm), recurrent_lm=None)  # that of the bundle is of other texts
+    if arguments.recurrent_lm:
+        bundle = replace(bundle, recurrent_lm=RecurrentLM.load(arguments.recurrent_lm))
     if arguments.internal_lm_weight is not None:
         bundle = replace(bundle, decoding=replace(bundle.decoding, internal_lm_weight=arguments.internal_lm_weight))
     if bundle.lm is None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from asr.alignment import WordTiming
 from asr.audio import pad_waveforms
-from asr.bundle import Bundle, load_bundle, save_bundle, update_settings
+from asr.bundle import Bundle, load_bundle, save_bundle, update_language_models, update_settings
 from asr.confidence import ConfidenceCalibration
 from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError
@@ -122,7 +122,7 @@ def test_bundle_without_settings_has_the_defaults_and_no_language_model(bundle_f
 def test_language_model_travels_with_the_bundle(bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a.arpa").write_text(ARPA, encoding="utf-8")
     lm = read_arpa(tmp_path / "a.arpa")
-    update_settings(bundle_folder, lm=lm)
+    update_language_models(bundle_folder, lm, None)
     opened = load_bundle(bundle_folder)
     save_bundle(tmp_path / "copy", opened, "# Card\n")
     for folder in (bundle_folder, tmp_path / "copy"):

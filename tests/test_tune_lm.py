@@ -15,6 +15,7 @@ from asr.audio import load_audio, save_audio
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.data.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, GreedyDecoder
+from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
 from asr.lm.ngram import SPECIAL_WORDS, NGramLM
 from asr.recognizer import Heard
 from asr.tokenizer import CharTokenizer
@@ -216,6 +217,28 @@ def test_a_language_model_that_is_named_comes_into_the_bundle(
     assert written.lm is not None
     assert written.lm.score(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
     assert written.decoding == DecodingConfig("beam", lm_weight=0.5, internal_lm_weight=0.4, word_score=0.0)
+
+
+def test_language_models_take_the_place_of_both_of_the_bundle(
+    bundle_folder: Path, manifest: Path, tmp_path: Path
+) -> None:
+    make_lm().save(tmp_path / "words.safetensors")
+    for name, word in (("own", "c"), ("new", "b")):
+        words = (*SPECIAL_WORDS, "a", word)
+        RecurrentLM(RecurrentLMConfig(16, 4, (4,)), words).save(tmp_path / f"{name}.safetensors")
+    (tmp_path / "own.safetensors").rename(bundle_folder / "recurrent_lm.safetensors")
+    flags = ["--manifest", str(manifest), "--model", str(bundle_folder), "--lm", str(tmp_path / "words.safetensors")]
+    flags += ["--lm-weights", "0.5", "--word-scores", "0"]
+    assert main([*flags, "--recurrent-lm", str(tmp_path / "new.safetensors"), "--dry-run"]) == 0
+    recurrent_lm = load_bundle(bundle_folder).recurrent_lm
+    assert recurrent_lm is not None
+    assert recurrent_lm.words[-1] == "c"
+    assert main([*flags, "--recurrent-lm", str(tmp_path / "new.safetensors")]) == 0
+    recurrent_lm = load_bundle(bundle_folder).recurrent_lm
+    assert recurrent_lm is not None
+    assert recurrent_lm.words[-1] == "b"
+    assert main(flags) == 0
+    assert load_bundle(bundle_folder).recurrent_lm is None  # it was of the texts of another model
 
 
 def test_a_bundle_without_a_language_model_is_refused_with_the_remedy(
