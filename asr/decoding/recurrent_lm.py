@@ -233,9 +233,8 @@ def _from_tensors(tensors: dict[str, Tensor], fields: dict[str, Any]) -> Recurre
     if tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
         raise ValueError(f"its words do not begin with {' '.join(SPECIAL_WORDS)}")
     config = RecurrentLMConfig(**{**fields, "class_sizes": tuple(fields["class_sizes"])})
-    with torch.device("meta"):  # weights that are replaced at once need no values
-        model = RecurrentLM(config, words)
-    model.load_state_dict(_decode(tensors), assign=True)
+    model = RecurrentLM(config, words)
+    model.load_state_dict(_decode(tensors))
     return model
 
 
