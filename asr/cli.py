@@ -6,6 +6,7 @@ Statuses: 0 done, 1 done except for the recordings named on stderr, 2 stopped by
 
 import argparse
 import logging
+import math
 import os
 import signal
 import sys
@@ -146,3 +147,24 @@ def positive_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Read a number above zero from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no finite number above zero.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number

@@ -23,7 +23,8 @@ from asr.audio import AudioSource, pad_waveforms
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.confidence import calibrate
 from asr.decoding import Decoder, HotWord, Hypothesis, build_decoder
-from asr.errors import ASRError, DeviceError
+from asr.device import choose_device
+from asr.errors import ASRError
 from asr.explanation import SignalLevel, explain_no_words
 from asr.joining import join_segments
 from asr.reading import PieceReader, Reading, group_by_length
@@ -101,11 +102,7 @@ class Recognizer:
         Raises:
             DeviceError: If `cuda` is asked for and there is none, or the device is none of these.
         """
-        if device not in {"auto", "cpu", "cuda"}:
-            raise DeviceError(f"device {device!r} is unknown; expected auto, cpu or cuda")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("device cuda was asked for, but PyTorch finds no CUDA device; use cpu or auto")
-        self.device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        self.device = choose_device(device)
         self.model = bundle.model.to(self.device).eval()
         self.tokenizer = bundle.tokenizer
         self._nbest = bundle.decoding.nbest

@@ -7,7 +7,6 @@ package, and gets the ending .safetensors.
 
 import argparse
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.cli import configure_logging, positive_count, positive_number, run_verb
 from asr.lm.arpa import open_model, write_arpa
 from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
 from asr.lm.counts import count_ngrams
@@ -48,14 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_estimation_arguments(parser)
     parser.add_argument(
         "--prune",
-        type=_positive_number,
+        type=positive_number,
         default=0.0,
         metavar="THRESHOLD",
         help="Leave out n-grams without which the perplexity grows by less than this fraction. Default: keep all.",
     )
     parser.add_argument(
         "--max-size",
-        type=_positive_number,
+        type=positive_number,
         metavar="MB",
         help="Prune until the binary form has at most so many million bytes. Default: any size.",
     )
@@ -168,17 +167,6 @@ def _bar(arguments: argparse.Namespace) -> dict[str, Any]:  # the keywords of tq
 def _complete_name(path: Path) -> Path:
     """Return the file to write, with the ending of its form."""
     return path if path.name.endswith((_BINARY, *_ARPA)) else path.with_name(path.name + _BINARY)
-
-
-def _positive_number(text: str) -> float:
-    """Read a positive number from the command line."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return number
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.cli import configure_logging, positive_count, positive_number, run_verb
+from asr.errors import LanguageModelError
 
 _SUFFIX = ".safetensors"
 
@@ -34,9 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
         text = f"{text} Default: %(default)s."
         parser.add_argument(f"--{name}", type=positive_count, default=default, metavar="N", help=text)
     parser.add_argument(
-        "--epochs", type=float, default=1.0, metavar="X", help="How often to read the text. Default: 1."
+        "--epochs", type=positive_number, default=1.0, metavar="X", help="How often to read the text. Default: 1."
     )
-    parser.add_argument("--learning-rate", type=float, default=2e-3, metavar="X", help="Of Adam. Default: %(default)s.")
+    parser.add_argument(
+        "--learning-rate", type=positive_number, default=2e-3, metavar="X", help="Of Adam. Default: %(default)s."
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="Of all that is random. Default: 0.")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Where. Default: %(default)s."
@@ -67,20 +70,21 @@ def _train(arguments: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
+    from asr.decoding.recurrent_lm import RecurrentLMConfig
+    from asr.device import choose_device
     from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
-    from asr.training.recurrent_lm import (
-        RecurrentLMTraining,
-        measure_recurrent_perplexity,
-        sort_by_frequency,
-        train_recurrent_lm,
-    )
+    from asr.training.recurrent_lm import RecurrentLMTraining, sort_by_frequency, train_recurrent_lm
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     output = arguments.output
     output = output if output.suffix == _SUFFIX else output.with_name(output.name + _SUFFIX)
     output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shape = RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size)
+    except ValueError as error:
+        raise LanguageModelError(f"the sizes do not fit each other: {error}") from error
+    device = choose_device(arguments.device)
     held_out = read_held_out(arguments.held_out, normalize=not arguments.raw) if arguments.held_out else []
     settings = RecurrentLMTraining(**{
         field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
@@ -95,25 +99,26 @@ def _train(arguments: argparse.Namespace) -> int:
 
         model = train_recurrent_lm(
             sort_by_frequency(corpus),
-            RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size),
+            shape,
             settings,
             checkpoint=output.with_suffix(".checkpoint"),
-            device=_choose_device(arguments.device),
+            device=device,
             on_progress=show,
         )
     model.save(output)
-    model = RecurrentLM.load(output)  # what is measured is what others will open
-    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(model.words):,} words")
-    if held_out:
-        print(f"held out: {measure_recurrent_perplexity(model, held_out)}")
+    _report(output, held_out)
     return 0
 
 
-def _choose_device(name: str) -> str:
-    """Return the device that a name means here."""
-    import torch
+def _report(output: Path, held_out: Sequence[Sequence[str]]) -> None:
+    """Say how large a model is and how well it predicts text."""
+    from asr.decoding.recurrent_lm import RecurrentLM
+    from asr.training.recurrent_lm import measure_recurrent_perplexity
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    model = RecurrentLM.load(output)  # what others will open, not what was in memory
+    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(model.words):,} words")
+    if held_out:
+        print(f"held out: {measure_recurrent_perplexity(model, held_out)}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 VERB_RANK = 8
 RANKS = {
     **dict.fromkeys(["errors", "formats", "units"], 0),
-    **dict.fromkeys(["transcript", "audio", "tokenizer", "text"], 1),
+    **dict.fromkeys(["transcript", "audio", "tokenizer", "text", "device"], 1),
     **dict.fromkeys(["pronunciation", "explanation"], 2),
     **dict.fromkeys(["features", "augment", "metrics", "writers", "lm", "confidence"], 2),
     **dict.fromkeys(["model", "phones", "decoding", "alignment", "segmentation", "joining", "data"], 3),

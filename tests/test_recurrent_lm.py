@@ -149,6 +149,36 @@ def test_training_learns_what_stood_long_before(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "lm.checkpoint").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--embedding-size=8"], "error: the sizes do not fit each other: embedding_size 8 is below 16"),
+        (["--min-count=1000"], "error: no word occurs 1000 times"),
+        (["--held-out=missing.txt"], "error: missing.txt: no such file"),
+        (["--device=cuda"], "error: device cuda was asked for, but PyTorch finds no CUDA device"),
+    ],
+)
+def test_mistakes_are_told_before_the_work(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    problem: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    text = write_grammar(tmp_path / "text.txt")
+    assert main([str(text), "--output", str(tmp_path / "lm"), *flags]) == 2
+    assert capsys.readouterr().err.startswith(problem)
+    assert list(tmp_path.iterdir()) == [text]
+
+
+@pytest.mark.parametrize("flags", [["--epochs=0"], ["--learning-rate=nan"], ["--hidden-size=-3"]])
+def test_numbers_that_make_no_sense_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["text.txt", "--output", "lm", *flags])
+    assert f"argument {flags[0].split('=')[0]}: " in capsys.readouterr().err
+
+
 def test_perplexity_is_that_of_the_sentences_one_by_one(lm: RecurrentLM) -> None:
     sentences = [["a", "b", "zebra"], [], ["ab"]]
     fit = measure_recurrent_perplexity(lm, sentences)

@@ -125,7 +125,7 @@ def train_recurrent_lm(
     settings: RecurrentLMTraining,
     *,
     checkpoint: Path,
-    device: str = "cpu",
+    device: torch.device | None = None,
     on_progress: Callable[[int, int], None] = lambda update, updates: None,
 ) -> RecurrentLM:
     """Train a model, and keep a checkpoint to go on from.
@@ -135,7 +135,7 @@ def train_recurrent_lm(
         config: The shape of the model.
         settings: How it is learnt.
         checkpoint: Written every five minutes, gone on from if it is there, and removed when all is done.
-        device: Where to compute, as PyTorch names it.
+        device: Where to compute; the CPU if not given.
         on_progress: Called after each update with its number and that of the last.
 
     Returns:
