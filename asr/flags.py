@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli import positive_count
+from asr.cli import positive_count, positive_number
 from asr.errors import ASRError
 from asr.writers import WRITERS, WriterOptions
 
@@ -92,7 +92,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--batch-duration",
-        type=_positive_seconds,
+        type=positive_number,
         default=160.0,
         metavar="SECONDS",
         help="Most seconds of audio recognised at once, padding among them; bounds the memory. Default: %(default)s.",
@@ -131,7 +131,7 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--hot-words-file", type=Path, metavar="FILE", help="The same from a file, one a line.")
     group.add_argument("--vad", choices=("energy", "silero"), help="How speech is found in long recordings.")
     group.add_argument(
-        "--max-segment", type=_positive_seconds, metavar="SECONDS", help="Longest stretch to recognise at once."
+        "--max-segment", type=positive_number, metavar="SECONDS", help="Longest stretch to recognise at once."
     )
 
 
@@ -250,17 +250,6 @@ def _choose_segmentation(arguments: argparse.Namespace) -> "SegmenterConfig":
         max_speech_duration=longest,
         overlap=min(config.overlap, longest / 2),
     )
-
-
-def _positive_seconds(text: str) -> float:
-    """Read a duration from the command line."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return seconds
 
 
 def _number(text: str) -> float:

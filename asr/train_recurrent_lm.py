@@ -80,6 +80,7 @@ def _train(arguments: argparse.Namespace) -> int:
     output = arguments.output
     output = output if output.suffix == _SUFFIX else output.with_name(output.name + _SUFFIX)
     output.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = output.with_suffix(".checkpoint")
     try:
         shape = RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size)
     except ValueError as error:
@@ -101,11 +102,12 @@ def _train(arguments: argparse.Namespace) -> int:
             sort_by_frequency(corpus),
             shape,
             settings,
-            checkpoint=output.with_suffix(".checkpoint"),
+            checkpoint=checkpoint,
             device=device,
             on_progress=show,
         )
     model.save(output)
+    checkpoint.unlink(missing_ok=True)  # not before: an hour of work may be in it
     _report(output, held_out)
     return 0
 

@@ -52,8 +52,8 @@ class InternalLM:
         for text in set(texts):
             tokens = np.array([space, *tokenizer.encode(text), space])
             np.add.at(counts, (tokens[:-1], tokens[1:]), 1)
-        unigrams = _smooth(counts.sum(axis=0), np.full(len(counts), 1 / (len(counts) - 1)))
-        return cls(np.log(np.array([_smooth(row, unigrams) for row in counts])).astype(np.float32))
+        unigrams = smooth(counts.sum(axis=0), np.full(len(counts), 1 / (len(counts) - 1)))
+        return cls(np.log(smooth(counts, unigrams)).astype(np.float32))
 
     @classmethod
     def load(cls, path: Path, vocabulary_size: int) -> "InternalLM":
@@ -89,8 +89,18 @@ class InternalLM:
         path.chmod(0o644)  # safetensors leaves it to its owner alone
 
 
-def _smooth(counts: NDArray[np.float64], backoff: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn counts into probabilities, with as much of the backoff as there are different things counted."""
-    num_kinds = max(1, int(np.count_nonzero(counts)))
-    smoothed: NDArray[np.float64] = (counts + num_kinds * backoff) / (counts.sum() + num_kinds)
+def smooth(counts: NDArray[np.float64], backoff: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn counts into probabilities, with as much of the backoff as there are different things counted.
+
+    Args:
+        counts: How often each token came after each context, shape `(..., vocabulary_size)`.
+        backoff: Probabilities after shorter contexts, of a shape that `counts` can be broadcast with.
+
+    Returns:
+        Probabilities that add up to 1 along the last axis, in the shape of `counts`.
+
+    Source: Witten and Bell (1991), doi:10.1109/18.87000.
+    """
+    num_kinds = np.maximum(1, np.count_nonzero(counts, axis=-1, keepdims=True))
+    smoothed: NDArray[np.float64] = (counts + num_kinds * backoff) / (counts.sum(axis=-1, keepdims=True) + num_kinds)
     return smoothed

@@ -11,9 +11,11 @@ Source: Xiang and Ou (2019), arXiv:1911.01911.
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from asr.decoding.internal_lm import smooth
 from asr.tokenizer import BLANK
 
 
@@ -28,18 +30,12 @@ def estimate_trigrams(sequences: Iterable[Sequence[int]], vocabulary_size: int) 
         The probability of each token after each two, shape `(vocabulary_size,) * 3`, the last two tokens first; the
         place of the blank stands for the beginning and the end.
     """
-    counts = torch.zeros((vocabulary_size,) * 3, dtype=torch.double)
+    counts = np.zeros((vocabulary_size,) * 3)
     for sequence in {tuple(each) for each in sequences}:
-        tokens = torch.tensor([BLANK, BLANK, *sequence, BLANK])
-        counts.index_put_((tokens[:-2], tokens[1:-1], tokens[2:]), torch.ones((), dtype=torch.double), accumulate=True)
-    unigrams = _smooth(counts.sum(dim=(0, 1)), torch.full((vocabulary_size,), 1 / vocabulary_size, dtype=torch.double))
-    return _smooth(counts, _smooth(counts.sum(dim=0), unigrams)).float()
-
-
-def _smooth(counts: Tensor, backoff: Tensor) -> Tensor:
-    """Turn counts into probabilities along the last axis, with as much of the backoff as there are kinds counted."""
-    num_kinds = counts.count_nonzero(dim=-1).clamp(min=1).unsqueeze(-1)
-    return (counts + num_kinds * backoff) / (counts.sum(dim=-1, keepdim=True) + num_kinds)
+        tokens = np.array([BLANK, BLANK, *sequence, BLANK])
+        np.add.at(counts, (tokens[:-2], tokens[1:-1], tokens[2:]), 1)
+    unigrams = smooth(counts.sum(axis=(0, 1)), np.full(vocabulary_size, 1 / vocabulary_size))
+    return torch.from_numpy(smooth(counts, smooth(counts.sum(axis=0), unigrams))).float()
 
 
 class Denominator(nn.Module):

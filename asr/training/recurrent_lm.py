@@ -134,7 +134,8 @@ def train_recurrent_lm(
         corpus: What `sort_by_frequency` returned.
         config: The shape of the model.
         settings: How it is learnt.
-        checkpoint: Written every five minutes, gone on from if it is there, and removed when all is done.
+        checkpoint: Written every five minutes and gone on from if it is there; for the caller to remove once the
+            model is safe.
         device: Where to compute; the CPU if not given.
         on_progress: Called after each update with its number and that of the last.
 
@@ -167,7 +168,6 @@ def train_recurrent_lm(
         if time.monotonic() - saved > _CHECKPOINT_SECONDS:
             _save(checkpoint, run, model, optimizer, update)
             saved = time.monotonic()
-    checkpoint.unlink(missing_ok=True)
     return model.cpu().eval()
 
 
