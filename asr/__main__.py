@@ -1,4 +1,4 @@
-"""One command for every verb: `asr transcribe a.wav` is `python -m asr.transcribe a.wav`.
+"""One command for every verb: `asr transcribe a.wav` is `python -m asr transcribe a.wav`.
 
 A verb is imported only when it is called, so that the list of commands appears at once.
 """
@@ -14,8 +14,8 @@ COMMANDS = {
     "align": "Find when each word of a known text is spoken.",
     "check": "Find what would hurt a training run before it starts.",
     "train": "Train a model on recordings and their texts.",
-    "train_lm": "Train a language model on text.",
-    "train_recurrent_lm": "Train a recurrent language model on text.",
+    "train-lm": "Train a language model on text.",
+    "train-recurrent-lm": "Train a recurrent language model on text.",
     "plot": "Draw what a model makes of a recording, or how a training run went.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",
 }
@@ -55,11 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(arguments)
         parser.print_help()
         return 0
-    name = arguments[0]
+    name = arguments[0].replace("_", "-")  # `train_lm` was the spelling before 0.2
     if name not in COMMANDS:
-        print(f"asr: no command {name!r}; expected one of: {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"asr: no command {arguments[0]!r}; expected one of: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    status: int = import_module(f"asr.{name}").main(arguments[1:])
+    status: int = import_module(f"asr.cli.{name.replace('-', '_')}").main(arguments[1:])
     return status
 
 

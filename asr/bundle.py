@@ -19,16 +19,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from asr.alignment import WordTiming
-from asr.confidence import ConfidenceCalibration
+from asr.acoustic.features import MFCCConfig
+from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.alignment.confidence import ConfidenceCalibration
+from asr.alignment.ctc import WordTiming
 from asr.decoding import DecodingConfig, InternalLM
-from asr.decoding.recurrent_lm import RecurrentLM
 from asr.errors import BundleError, LanguageModelError, VocabularyError
-from asr.features import MFCCConfig
 from asr.lm.ngram import NGramLM
-from asr.model import AcousticModel, ModelConfig
-from asr.phones import PhoneHead
-from asr.pronunciation import PronunciationDictionary
+from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import CharTokenizer
 
 FORMAT_VERSION = 1

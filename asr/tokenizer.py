@@ -50,9 +50,9 @@ class CharTokenizer:
         return cls(tuple(sorted(set().union(*texts))))
 
     @property
-    def blank(self) -> int:
-        """The index of the CTC blank."""
-        return BLANK
+    def space(self) -> int | None:
+        """The token between words; `None` if the alphabet has no space."""
+        return self.characters.index(" ") + 1 if " " in self.characters else None
 
     @property
     def vocabulary_size(self) -> int:

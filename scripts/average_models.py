@@ -18,7 +18,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.bundle import Bundle, load_bundle, save_bundle
-from asr.cli import run_verb
+from asr.cli.terminal import run_verb
 from asr.errors import BundleError
 
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process if not given.
 
     Returns:
-        The exit status (see `asr.cli`).
+        The exit status (see `asr.cli.terminal`).
     """
     arguments = build_parser().parse_args(argv)
 

@@ -21,11 +21,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio import load_audio, save_audio
+from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.audio.reading import load_audio, save_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, save_bundle
-from asr.cli import configure_logging, run_verb
+from asr.cli.terminal import configure_logging, run_verb
 from asr.data.manifest import Utterance, read_manifest, write_manifest
-from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import CharTokenizer
 from asr.training.hardware import name_hardware
 from asr.units import Seconds, seconds_to_samples

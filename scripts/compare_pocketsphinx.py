@@ -21,14 +21,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, MissingExtraError
-from asr.recognizer import Recognizer
-from asr.report import EvaluationReport, build_report, require_references
-from asr.writers import write_atomically
+from asr.evaluation import EvaluationReport, build_report, require_references
+from asr.files import write_atomically
+from asr.recognition.recognizer import Recognizer
 from scripts.comparison import decoding_modes, group_by_corpus, markdown_table
 
 System: TypeAlias = Callable[[Sequence[Path]], list[str]]  # from recordings to texts

@@ -15,7 +15,7 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli import run_verb
+from asr.cli.terminal import run_verb
 from asr.data.manifest import Utterance, write_manifest
 from asr.text import normalize_text
 from asr.units import samples_to_seconds

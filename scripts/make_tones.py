@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.audio import save_audio
-from asr.cli import run_verb
+from asr.audio.reading import save_audio
+from asr.cli.terminal import run_verb
 from asr.data.manifest import Utterance, write_manifest
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 

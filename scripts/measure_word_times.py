@@ -18,13 +18,13 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.alignment import WordTiming
-from asr.audio import load_audio
+from asr.alignment.ctc import WordTiming
+from asr.alignment.text import TextAligner
+from asr.audio.reading import load_audio
 from asr.bundle import Bundle, load_bundle, update_settings
-from asr.cli import positive_count, run_verb
+from asr.cli.terminal import positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ManifestError
-from asr.text_alignment import TextAligner
 from asr.units import Seconds, seconds_to_samples
 
 _FRAME: Seconds = 0.01

@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.corpora import READERS, Entry, Record, Rejection
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError, ManifestError
+from asr.files import write_atomically
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
-from asr.writers import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from asr.audio import AudioInfo
+    from asr.audio.reading import AudioInfo
 
 _LOGGER = logging.getLogger("asr.prepare")
 _UNKNOWN_CHARACTERS = "unknown characters"
@@ -189,20 +189,20 @@ class _Recording:
     @cached_property
     def info(self) -> "AudioInfo":
         """The rate and duration."""
-        from asr.audio import read_info
+        from asr.audio.reading import read_info
 
         return read_info(self.path)
 
     @cached_property
     def waveform(self) -> "Tensor":
         """The samples at the recording's own rate, shape `(num_samples,)`."""
-        from asr.audio import load_audio
+        from asr.audio.reading import load_audio
 
         return load_audio(self.path, self.info.sample_rate)
 
     def cut(self, start: Seconds, end: Seconds, path: Path) -> Seconds:
         """Write the part from `start` to `end` seconds, and return its duration."""
-        from asr.audio import save_audio
+        from asr.audio.reading import save_audio
 
         sample_rate = self.info.sample_rate
         piece = self.waveform[seconds_to_samples(start, sample_rate) : seconds_to_samples(end, sample_rate)]

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.errors import MissingExtraError
 
 _WIDTHS = {"desktop": 1280, "phone": 390}  # pixels
@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(prog="screenshot_report.py", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    add("report", type=Path, metavar="HTML", help="The report.html of python -m asr.evaluate --report.")
+    add("report", type=Path, metavar="HTML", help="The report.html of python -m asr evaluate --report.")
     add("--output-dir", type=Path, required=True, metavar="DIR", help="Folder to write the pictures into, as PNG.")
     add("--open", type=int, default=1, metavar="N", help="How many utterances to open. Default: %(default)s.")
     add(
@@ -117,7 +117,7 @@ def measure_page(report: Path, width: int, *, num_opened: int = 1) -> tuple[int,
         ChildProcessError: If Chromium fails, or the file is no report.
     """
     if not report.is_file():
-        raise FileNotFoundError(f"{report}: no such file; write it with python -m asr.evaluate --report")
+        raise FileNotFoundError(f"{report}: no such file; write it with python -m asr evaluate --report")
     page = _browse_frame(report, width, 800, num_opened, "--dump-dom")
     sizes = re.search(r'data-width="(\d+)" data-height="(\d+)"', page)
     if not sizes:

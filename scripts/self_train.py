@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli import configure_logging, run_verb, show_progress
+from asr.cli.options import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
+from asr.cli.terminal import configure_logging, run_verb, show_progress
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import ManifestError
-from asr.flags import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
+from asr.files import write_atomically
 from asr.metrics import character_errors, word_error_rate
-from asr.writers import write_atomically
 
 if TYPE_CHECKING:
-    from asr.recognizer import Recognizer
+    from asr.recognition.recognizer import Recognizer
     from asr.transcript import Transcript
 
 _log = logging.getLogger("asr.self_train")
@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process by default.
 
     Returns:
-        The exit status (see `asr.cli`); 1 if a recording cannot be recognised.
+        The exit status (see `asr.cli.terminal`); 1 if a recording cannot be recognised.
     """
     arguments = build_parser().parse_args(argv)
     configure_logging(quiet=arguments.quiet)

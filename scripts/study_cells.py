@@ -18,13 +18,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.acoustic.features import MFCCConfig
+from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.manifest import read_manifest
 from asr.errors import ManifestError
-from asr.features import MFCCConfig
-from asr.model import AcousticModel, ModelConfig
+from asr.files import write_atomically
 from asr.plots import require_matplotlib, save_figure
-from asr.writers import write_atomically
 from scripts.benchmark import describe_machine
 from scripts.make_tones import make_tones
 from scripts.study.designs import BASE_LAYERS, CELLS, Design, list_designs

@@ -28,8 +28,8 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio import read_info
-from asr.cli import configure_logging, positive_count, run_verb, stop_at_sigterm
+from asr.audio.reading import read_info
+from asr.cli.terminal import configure_logging, positive_count, run_verb, stop_at_sigterm
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError, LanguageModelError, MissingExtraError
 from asr.lm.corpus import read_lines
@@ -221,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process by default.
 
     Returns:
-        The exit status (see `asr.cli`).
+        The exit status (see `asr.cli.terminal`).
     """
     arguments = build_parser().parse_args(argv)
     configure_logging(quiet=False)

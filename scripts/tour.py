@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio import load_audio, pad_waveforms
+from asr.audio.reading import load_audio, pad_waveforms
 from asr.bundle import ENGLISH_MODEL, load_bundle
+from asr.cli.plot import main as draw
 from asr.decoding import DecodingConfig, GreedyDecoder, build_decoder
 from asr.lm.corpus import encode_corpus
 from asr.lm.counts import count_ngrams
 from asr.lm.kneser_ney import estimate
 from asr.metrics import word_error_rate
-from asr.plot import main as draw
-from asr.recognizer import Recognizer
+from asr.recognition.recognizer import Recognizer
 from asr.tokenizer import BLANK, CharTokenizer
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"

@@ -23,19 +23,19 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.bundle import Bundle, load_bundle, update_language_models, update_settings
-from asr.cli import configure_logging, positive_count, run_verb
+from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.sampler import DurationBatchSampler
 from asr.decoding import DecodingConfig
-from asr.decoding.recurrent_lm import RecurrentLM
 from asr.errors import LanguageModelError
+from asr.evaluation import require_references
 from asr.lm.arpa import open_model
+from asr.lm.recurrent import RecurrentLM
 from asr.metrics import ErrorCounts, error_rate, word_errors
 from asr.plots import plot_error_grid, require_matplotlib
-from asr.recognizer import Heard, Recognizer
-from asr.report import require_references
+from asr.recognition.recognizer import Heard, Recognizer
 from asr.text import normalize_text
 from asr.units import Seconds
 from scripts.comparison import corpus_name, decoding_modes, group_by_corpus, markdown_table

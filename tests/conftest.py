@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from asr.audio import save_audio
+from asr.acoustic.features import MFCCConfig
+from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.audio.reading import save_audio
 from asr.bundle import Bundle, save_bundle
-from asr.features import MFCCConfig
-from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import CharTokenizer
 
 RATE = 16_000

@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from asr.alignment import WordTiming
-from asr.audio import pad_waveforms
+from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.alignment.confidence import ConfidenceCalibration
+from asr.alignment.ctc import WordTiming
+from asr.audio.reading import pad_waveforms
 from asr.bundle import Bundle, load_bundle, save_bundle, update_language_models, update_settings
-from asr.confidence import ConfidenceCalibration
 from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError
 from asr.lm.arpa import read_arpa
-from asr.phones import PhoneHead
-from asr.pronunciation import PronunciationDictionary
 
 NOISE = pad_waveforms([torch.randn(9_000, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
 FILES = ["README.md", "config.json", "model.safetensors", "tokenizer.json"]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from asr.bundle import ENGLISH_MODEL, load_bundle
+from asr.cli.train import main
 from asr.data.manifest import read_manifest, write_manifest
-from asr.train import main
 from scripts.make_tones import make_tones
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))

@@ -16,7 +16,6 @@ def collapse_by_hand(path: tuple[int, ...]) -> list[int]:
 
 
 def test_the_blank_comes_before_the_characters() -> None:
-    assert TOKENIZER.blank == 0
     assert TOKENIZER.vocabulary_size == 5
     assert TOKENIZER.encode(" abé") == [1, 2, 3, 4]
 
@@ -61,3 +60,8 @@ def test_an_alphabet_of_anything_but_single_different_characters_is_an_error(cha
 def test_a_token_that_is_no_character_is_not_spelled_as_another(token: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 4"):
         TOKENIZER.join([2, token])
+
+
+def test_space_is_the_token_between_words_or_none() -> None:
+    assert CharTokenizer(("a", " ")).space == 2
+    assert CharTokenizer(("a", "b")).space is None

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
+from asr.audio.formats import find_recordings
 from asr.data.tables import read_columns, read_lines, read_pairs
 from asr.errors import ManifestError
-from asr.formats import find_recordings
 from asr.units import Seconds
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

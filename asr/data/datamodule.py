@@ -16,9 +16,9 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from asr.augment import AugmentConfig, build_augment
-from asr.data.checks import check_texts, find_infeasible, refuse_infeasible
+from asr.data.augmentation import AugmentConfig, build_augment
 from asr.data.dataset import Augment, Batch, SpeechDataset, collate, read_waveforms
+from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.sampler import DurationBatchSampler, Shard
 from asr.errors import ManifestError

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from asr.audio import load_audio, pad_waveforms
+from asr.audio.reading import load_audio, pad_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import AudioError, ManifestError

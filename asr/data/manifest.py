@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import ManifestError
+from asr.files import write_atomically
 from asr.units import Seconds
-from asr.writers import write_atomically
 
 
 @dataclass(frozen=True)

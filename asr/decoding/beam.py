@@ -19,10 +19,10 @@ from torch import Tensor
 from asr.decoding import search as kernel
 from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
-from asr.decoding.hotwords import HotWord
-from asr.decoding.internal_lm import InternalLM
+from asr.decoding.hot_words import HotWord
 from asr.decoding.tables import Tables, build_tables
 from asr.decoding.workspace import BEAM, NONE, Records, make_workspace
+from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.tokenizer import CharTokenizer
 

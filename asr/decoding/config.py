@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 from asr.decoding.decoder import Decoder
 from asr.decoding.greedy import GreedyDecoder
-from asr.decoding.hotwords import HotWord
-from asr.decoding.internal_lm import InternalLM
+from asr.decoding.hot_words import HotWord
 from asr.errors import ASRError
+from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.tokenizer import CharTokenizer
 

@@ -31,18 +31,6 @@ class Lexicon(NamedTuple):
     words: NDArray[np.int32]
 
 
-def find_space(tokenizer: CharTokenizer) -> int | None:
-    """Find the token that stands between words.
-
-    Args:
-        tokenizer: The alphabet.
-
-    Returns:
-        The token of the space; `None` if the alphabet has none.
-    """
-    return tokenizer.characters.index(" ") + 1 if " " in tokenizer.characters else None
-
-
 def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[str] = ()) -> Lexicon:
     """Build the trie of all words that the alphabet can spell.
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
-from asr.decoding.recurrent_lm import RecurrentLM
 from asr.decoding.search import compiled
-from asr.pronunciation import PronunciationDictionary
+from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import BLANK, CharTokenizer
 
 # Of each phone, in nats, lest readings of few phones gain by that: on two development corpora the first English model

@@ -12,19 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.config import DecodingConfig
-from asr.decoding.hotwords import HotWord, HotWordTables, build_hot_words
-from asr.decoding.internal_lm import InternalLM
+from asr.decoding.hot_words import HotWord, HotWordTables, build_hot_words
 from asr.decoding.lexicon import (
     NO_WORD,
     OUTSIDE,
     ROOT,
     Lexicon,
     build_lexicon,
-    find_space,
     highest_ahead,
     sum_to_nodes,
 )
 from asr.errors import LanguageModelError
+from asr.lm.internal import InternalLM
 from asr.lm.ngram import SPECIAL_WORDS, UNKNOWN, NGramLM
 from asr.tokenizer import CharTokenizer
 
@@ -139,7 +138,7 @@ def build_tables(
         LanguageModelError: If there is a model, and the alphabet has no space or spells none of its words.
         VocabularyError: If the alphabet lacks a character of a hot word.
     """
-    space = find_space(tokenizer)
+    space = tokenizer.space
     hot_word_tables = build_hot_words(hot_words, tokenizer)
     hot_vocabulary = [word for hot_word in hot_words for word in hot_word.phrase.split()]
     model = lm or _NO_MODEL

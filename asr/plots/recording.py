@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
-    from asr.alignment import TokenSpan
+    from asr.alignment.ctc import TokenSpan
 
 _Samples = npt.NDArray[np.float32]
 

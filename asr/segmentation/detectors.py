@@ -12,7 +12,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from asr.audio import resample
+from asr.audio.reading import resample
 from asr.errors import MissingExtraError
 from asr.units import Seconds, seconds_to_samples
 

@@ -26,7 +26,7 @@ in which CER counts spaces.
 
 The licences of the recordings named above bind what may be done with this model: add them here before you share it.
 It hears what it was trained on: other accents, rooms and microphones will cost accuracy. Measure with
-`python -m asr.evaluate --manifest YOUR.jsonl --model THIS_FOLDER`.
+`python -m asr evaluate --manifest YOUR.jsonl --model THIS_FOLDER`.
 """
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asr.decoding.internal_lm import smooth
+from asr.lm.internal import smooth
 from asr.tokenizer import BLANK
 
 

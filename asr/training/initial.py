@@ -3,8 +3,8 @@
 import logging
 from dataclasses import replace
 
+from asr.acoustic.model import AcousticModel
 from asr.bundle import Bundle
-from asr.model import AcousticModel
 from asr.tokenizer import CharTokenizer
 
 _log = logging.getLogger(__name__)

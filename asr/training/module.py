@@ -1,7 +1,7 @@
 """CTC training: batches become a loss, and validation becomes a word error rate.
 
 The loss of a batch is the negative log-likelihood of its texts over their characters, in nats, so batches of any
-size weigh alike. Validation decodes with the greedy decoder of the recogniser and counts errors as `asr.evaluate`.
+size weigh alike. Validation decodes with the greedy decoder of the recogniser and counts errors as `asr.cli.evaluate`.
 Every random choice in an update follows from `(seed, update)`, so a continued run makes the choices of an
 uninterrupted one.
 
@@ -21,14 +21,14 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from asr.augment import SpecAugment, SpecAugmentConfig
+from asr.acoustic.model import AcousticModel, ModelConfig
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
+from asr.data.augmentation import SpecAugment, SpecAugmentConfig
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
 from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
-from asr.model import AcousticModel, ModelConfig
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.initial import choose_alphabet, start_from

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from asr.model import AcousticModel
-from asr.phones import PhoneHead
-from asr.pronunciation import PronunciationDictionary
+from asr.acoustic.model import AcousticModel
+from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.tokenizer import BLANK
 from asr.training.crf import Denominator, estimate_trigrams
 

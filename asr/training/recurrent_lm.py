@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.decoding.recurrent_lm import RecurrentLM, RecurrentLMConfig
 from asr.errors import TrainingError
 from asr.lm.corpus import Corpus
 from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN
 from asr.lm.perplexity import Perplexity
+from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
 from asr.training.schedules import rate_factor
 
 _log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Transcripts to text formats: each writer is a pure function, and `WRITERS` names them all."""
 
-from asr.writers.files import write_atomically
 from asr.writers.formats import WRITERS, Writer
 from asr.writers.options import WriterOptions
 
-__all__ = ["WRITERS", "Writer", "WriterOptions", "write_atomically"]
+__all__ = ["WRITERS", "Writer", "WriterOptions"]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.bundle import load_bundle
 from asr.decoding import DecodingConfig
 from asr.decoding.beam import BeamSearchDecoder

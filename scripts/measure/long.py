@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.data.manifest import Utterance, read_manifest
 from asr.metrics import ErrorCounts, error_rate, word_errors
-from asr.recognizer import Recognizer
+from asr.recognition.recognizer import Recognizer
 from asr.transcript import Transcript, Word
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 from scripts.measure.recognition import peak_memory
@@ -27,7 +27,7 @@ _MAX_MEMORY = 1500.0  # megabytes
 _MAX_MORE_ERRORS = 1.0  # percent of the words
 _TRANSCRIBE = """
 import json, pathlib, sys
-from asr.recognizer import Recognizer
+from asr.recognition.recognizer import Recognizer
 model, recording, output = sys.argv[1:]
 transcript = Recognizer.from_bundle(model, device="cpu").transcribe(recording)
 pathlib.Path(output).write_text(json.dumps(transcript.to_dict()), encoding="utf-8")

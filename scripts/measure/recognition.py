@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 import torchaudio
 
-from asr.audio import load_audio
-from asr.features import MFCC
-from asr.recognizer import Recognizer
+from asr.acoustic.features import MFCC
+from asr.audio.reading import load_audio
+from asr.recognition.recognizer import Recognizer
 from asr.units import seconds_to_samples
 from scripts.measure.yardsticks import (
     CLIP_DURATION,
@@ -132,7 +132,14 @@ def measure_memory(setup: Setup) -> Iterator[Measurement]:
 
 def _transcribe(setup: Setup, count: int) -> list[str]:
     """Return the command that transcribes the clip so many times."""
-    return [sys.executable, "-m", "asr.transcribe", *[str(setup.clip)] * count, "--model", str(setup.bundle.resolve())]
+    return [
+        sys.executable,
+        "-m",
+        "asr.cli.transcribe",
+        *[str(setup.clip)] * count,
+        "--model",
+        str(setup.bundle.resolve()),
+    ]
 
 
 def peak_memory(command: list[str]) -> float:

@@ -13,12 +13,12 @@ from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from asr.acoustic.model import AcousticModel
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
 from asr.data.manifest import read_manifest
 from asr.data.sampler import DurationBatchSampler
 from asr.errors import TrainingError
-from asr.model import AcousticModel
 from asr.training.callbacks import EMAWeights
 from asr.training.hardware import Precision, choose_precision
 from asr.training.module import CTCTrainingModule
@@ -41,7 +41,7 @@ _REFERENCE = {"num_layers": 4, "hidden_size": 320}  # 8.6 M parameters
 def build_run(
     settings: Mapping[str, Any], manifest: Path, **network: int
 ) -> tuple[CTCTrainingModule, SpeechDataModule]:
-    """Build what `asr.train` would, but for one manifest, read from disk as it goes, and batches of full size.
+    """Build what `asr.cli.train` would, but for one manifest, read from disk as it goes, and batches of full size.
 
     Args:
         settings: The configuration, with its sections `model` and `data`.
@@ -73,7 +73,7 @@ def measure_training(setup: Setup) -> Iterator[Measurement]:
         The padding of the batches, the speed of the hardware, and the speeds of training on each device.
     """
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")  # as asr.train does
+    torch.set_float32_matmul_precision("high")  # as asr.cli.train does
     _, data = build_run(setup.settings, setup.train_manifest)
     durations = [one.duration for one in read_manifest(setup.train_manifest) if one.duration <= data.max_duration]
     sampler = DurationBatchSampler(durations, data.batches.max_batch_duration, seed=0)

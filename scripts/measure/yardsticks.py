@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from asr.model import AcousticModel
+from asr.acoustic.model import AcousticModel
 from asr.training.hardware import Precision
 from asr.units import Seconds
 
@@ -22,7 +22,7 @@ THREADS = (1, 2)
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 SPEED = "s audio/s"
 CLIP_DURATION: Seconds = 10.0
-CLIPS_AT_ONCE = 16  # 160 s, what `asr.transcribe` takes at once
+CLIPS_AT_ONCE = 16  # 160 s, what `asr.cli.transcribe` takes at once
 DTYPES: Mapping[Precision, torch.dtype] = {
     "32-true": torch.float32,
     "bf16-mixed": torch.bfloat16,

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from asr.acoustic.model import AcousticModel, Cell, ModelConfig
 from asr.errors import TrainingError
-from asr.model import AcousticModel, Cell, ModelConfig
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
 CELL_NAMES = {"rnn_tanh": "tanh RNN", "rnn_relu": "ReLU RNN", "gru": "GRU", "lstm": "LSTM"}

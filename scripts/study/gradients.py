@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from asr.audio import load_audio
+from asr.acoustic.model import AcousticModel
+from asr.audio.reading import load_audio
 from asr.errors import ManifestError
-from asr.model import AcousticModel
 from asr.units import Seconds, seconds_to_samples
 
 _NUM_FRAMES = 4  # outputs looked at in each recording

@@ -1,6 +1,6 @@
 """One run of the study: a design is trained from one seed, and everything the page shows is measured and kept.
 
-A run is trained by `asr.train` itself, from fresh weights, for a fixed number of epochs; the last weights are measured,
+A run is trained by `asr.cli.train` itself, from fresh weights, for a fixed number of epochs; the last weights are measured,
 not the best by validation, so nothing is chosen by the utterances that the error rates are of.
 """
 
@@ -15,19 +15,19 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from asr.audio import load_audio
+from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.audio.reading import load_audio
 from asr.bundle import Bundle, load_bundle
+from asr.cli.train import main as train
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
+from asr.files import write_atomically
 from asr.metrics import ErrorCounts, character_errors, word_errors
-from asr.model import AcousticModel, ModelConfig
 from asr.plots.curves import read_curves
-from asr.recognizer import Recognizer
+from asr.recognition.recognizer import Recognizer
 from asr.tokenizer import CharTokenizer
-from asr.train import main as train
 from asr.units import Seconds
-from asr.writers import write_atomically
 from scripts.study.designs import CLIP_NORM, Design, build_network, count_parameters
 from scripts.study.gradients import join_recordings, measure_gradient
 

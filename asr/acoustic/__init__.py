@@ -1,0 +1,1 @@
+"""The acoustic model: waveforms become log-probabilities of characters and phones."""

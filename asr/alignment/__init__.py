@@ -1,0 +1,1 @@
+"""Tokens and texts are placed in time: CTC forced alignment, words, confidence."""

@@ -1,0 +1,177 @@
+"""Texts, judged without listening: their characters, how many frames they need, and how fast they are said."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.acoustic.model import AcousticModel
+from asr.checks.findings import (
+    EMPTY_TEXT,
+    ODD_PACE,
+    RARE_CHARACTER,
+    TOO_LONG,
+    TOO_SHORT,
+    UNKNOWN_CHARACTER,
+    Entry,
+    Finding,
+)
+from asr.data.feasibility import find_infeasible
+from asr.tokenizer import CharTokenizer
+from asr.units import Seconds
+
+_RARE = 5
+_MIN_TEXTS = 100  # fewer say nothing about what is rare
+_QUOTED = 60
+_ODD = 6.0  # robust standard deviations of the logarithm of the pace
+_MIN_SPREAD = 0.15  # of that logarithm, lest a corpus of one pace make every other odd
+
+
+@dataclass(frozen=True)
+class CharacterCount:
+    """A character of the texts.
+
+    Attributes:
+        character: What it is.
+        count: How often it occurs.
+        num_texts: The texts that hold it.
+        example: The first of them.
+    """
+
+    character: str
+    count: int
+    num_texts: int
+    example: Entry
+
+
+def count_characters(entries: Sequence[Entry]) -> list[CharacterCount]:
+    """List the characters of texts.
+
+    Args:
+        entries: The lines that hold the texts.
+
+    Returns:
+        Each character with its counts, the most frequent first.
+    """
+    counts: Counter[str] = Counter()
+    num_texts: Counter[str] = Counter()
+    examples: dict[str, Entry] = {}
+    for entry in entries:
+        counts.update(entry.utterance.text)
+        for character in dict.fromkeys(entry.utterance.text):
+            num_texts[character] += 1
+            examples.setdefault(character, entry)
+    return [
+        CharacterCount(character, count, num_texts[character], examples[character])
+        for character, count in counts.most_common()
+    ]
+
+
+def find_rare_characters(characters: Sequence[CharacterCount], num_texts: int) -> Iterator[Finding]:
+    """Find characters that occur in too few texts to be learnt.
+
+    Args:
+        characters: What `count_characters` returned.
+        num_texts: The texts that were counted; below 100, nothing is called rare.
+
+    Yields:
+        A finding for each such character, at its first text.
+    """
+    for each in characters:
+        if num_texts >= _MIN_TEXTS and each.num_texts < _RARE:
+            code = f"{each.character!r} (U+{ord(each.character):04X})"
+            yield Finding(RARE_CHARACTER, each.example, f"{code} in {each.num_texts} texts: {quote(each.example)}")
+
+
+def judge_texts(
+    entries: Sequence[Entry], tokenizer: CharTokenizer | None, batch_duration: Seconds
+) -> Iterator[Finding]:
+    """Find texts that hold what the alphabet lacks, or nothing, and recordings longer than a batch.
+
+    Args:
+        entries: The lines.
+        tokenizer: The alphabet; any character will do if there is none.
+        batch_duration: Seconds that a batch may hold.
+
+    Yields:
+        The findings, in the order of the lines.
+    """
+    for entry in entries:
+        utterance = entry.utterance
+        if not utterance.text:
+            yield Finding(EMPTY_TEXT, entry, "no text")
+        unknown = tokenizer.unknown_characters(utterance.text) if tokenizer else ()
+        if unknown:
+            yield Finding(UNKNOWN_CHARACTER, entry, f"{', '.join(map(repr, unknown))} in {quote(entry)}")
+        if utterance.duration > batch_duration:
+            yield Finding(TOO_LONG, entry, f"{utterance.duration:.1f} s, and a batch holds {batch_duration:.1f} s")
+
+
+def find_too_short(entries: Sequence[Entry], tokenizer: CharTokenizer, model: AcousticModel) -> Iterator[Finding]:
+    """Find recordings with fewer frames than CTC needs for their texts.
+
+    Args:
+        entries: The lines.
+        tokenizer: Says how many frames a text needs.
+        model: Says how many frames a recording has.
+
+    Yields:
+        The findings, in the order of the lines.
+    """
+    utterances = [entry.utterance for entry in entries]
+    found = find_infeasible(utterances, tokenizer, model.num_frames, model.sample_rate)
+    for index, line in found.items():
+        yield Finding(TOO_SHORT, entries[index], f"{line}: {quote(entries[index])}")
+
+
+def find_odd_pace(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Find texts with far more, or far fewer, characters a second than others of their corpus.
+
+    Args:
+        entries: The lines; each corpus is judged by itself, for read books and commands differ.
+
+    Yields:
+        The findings, corpus by corpus.
+    """
+    corpora: defaultdict[str | None, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.utterance.text:
+            corpora[entry.utterance.corpus].append(entry)
+    for spoken in corpora.values():
+        if len(spoken) < _MIN_TEXTS:
+            continue
+        logarithms = np.log([pace(entry) for entry in spoken])
+        median = float(np.median(logarithms))
+        # 1.4826 makes the median deviation of a normal distribution its standard deviation.
+        spread = max(_MIN_SPREAD, 1.4826 * float(np.median(np.abs(logarithms - median))))
+        for entry, logarithm in zip(spoken, logarithms, strict=True):
+            if abs(logarithm - median) > _ODD * spread:
+                usual = f"{pace(entry):.1f} characters/s where {math.exp(median):.1f} are usual"
+                yield Finding(ODD_PACE, entry, f"{usual}: {quote(entry)}")
+
+
+def pace(entry: Entry) -> float:
+    """Measure how fast a text is said.
+
+    Args:
+        entry: The line.
+
+    Returns:
+        Characters a second.
+    """
+    return len(entry.utterance.text) / entry.utterance.duration
+
+
+def quote(entry: Entry) -> str:
+    """Show the beginning of a text.
+
+    Args:
+        entry: The line that holds it.
+
+    Returns:
+        The text in quotes.
+    """
+    text = entry.utterance.text
+    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}...")

@@ -1,0 +1,122 @@
+"""Find what would hurt a training run before it starts: `python -m asr check MANIFEST...`.
+
+Problems stop a run, spoil it or make its test untrue; warnings are worth a look. With several manifests, what they
+share is found too.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli.terminal import configure_logging, positive_count, run_verb, show_progress
+from asr.errors import ManifestError
+
+if TYPE_CHECKING:
+    from asr.checks import Measure
+
+_log = logging.getLogger("asr.check")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line.
+
+    Returns:
+        The parser.
+    """
+    parser = argparse.ArgumentParser(
+        prog="asr check",
+        description="Find what would hurt a training run before it starts.",
+        epilog="Exit status: 0 nothing wrong but for warnings, 1 problems found, 2 for a mistake of input.",
+    )
+    parser.add_argument("manifests", nargs="+", type=Path, metavar="MANIFEST", help="JSONL manifests, as for training.")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="Folder of a trained model: its alphabet, rate and frames count, and it listens whether the texts were "
+        "spoken. Default: the network that training would build, and nobody listens.",
+    )
+    parser.add_argument(
+        "--alphabet",
+        metavar="CHARACTERS",
+        help="The characters that texts may hold; name the space too. Default: that of --model, or any.",
+    )
+    parser.add_argument(
+        "--sample-rate",
+        type=positive_count,
+        metavar="HERTZ",
+        help="The rate that recordings should have at least. Default: that of the model, 16000 without one.",
+    )
+    parser.add_argument(
+        "--batch-duration",
+        type=positive_count,
+        default=96,
+        metavar="SECONDS",
+        help="Padded seconds of audio in a batch, to forecast the memory of training. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--fix",
+        type=Path,
+        metavar="OUT",
+        help="Manifest to write: the first one without problems, its durations put right. What was left out is listed "
+        "in OUT.rejected.jsonl.",
+    )
+    parser.add_argument("--json", action="store_true", help="Print everything that was found as JSON.")
+    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments; those of the process if not given.
+
+    Returns:
+        The exit status (see `asr.cli.terminal`), where 1 says that there are problems.
+    """
+    arguments = build_parser().parse_args(argv)
+    configure_logging(quiet=arguments.quiet)
+    return run_verb(lambda: _check(arguments))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    """Examine the manifests and print what was found."""
+    from asr.checks import examine, read_entries, render_examination, write_cleaned
+
+    if len({path.resolve() for path in arguments.manifests}) < len(arguments.manifests):
+        raise ManifestError("a manifest is named twice; name each once, for it shares everything with itself")
+    entries = read_entries(arguments.manifests)
+    measure = _choose_measure(arguments)
+    seconds = sum(entry.utterance.duration for entry in entries) * (2 if measure.aligner else 1)
+    with show_progress(seconds, visible=not arguments.quiet) as advance:
+        examination = examine(entries, measure, advance)
+    sys.stdout.write(f"{json.dumps(examination.to_dict()) if arguments.json else render_examination(examination)}\n")
+    if arguments.fix:
+        num_kept, num_left_out = write_cleaned(arguments.fix, examination)
+        _log.info("wrote %d utterances to %s and left out %d", num_kept, arguments.fix, num_left_out)
+    return 1 if examination.problems else 0
+
+
+def _choose_measure(arguments: argparse.Namespace) -> "Measure":
+    """Open the model, or build the network that training would, and read the alphabet."""
+    from asr.acoustic.model import AcousticModel, ModelConfig
+    from asr.alignment.text import TextAligner
+    from asr.bundle import load_bundle
+    from asr.checks import Measure
+    from asr.tokenizer import CharTokenizer
+
+    tokenizer = CharTokenizer(tuple(arguments.alphabet)) if arguments.alphabet is not None else None
+    if arguments.model:
+        bundle = load_bundle(arguments.model)
+        model, aligner = bundle.model, TextAligner(bundle.model, bundle.tokenizer, bundle.timing)
+        tokenizer = tokenizer or bundle.tokenizer
+    else:
+        # The size of the alphabet hardly matters for its memory.
+        model, aligner = AcousticModel(ModelConfig(), tokenizer.vocabulary_size if tokenizer else 30), None
+    rate = arguments.sample_rate or model.sample_rate
+    return Measure(model, rate, tokenizer, arguments.batch_duration, aligner)

@@ -1,0 +1,143 @@
+"""What a command line was asked to work on: files, folders, patterns, manifests and `-` become a list of recordings.
+
+Each recording has a place of its own for its results. It is the path below the folder that was named, or that a
+pattern or manifest starts from, or the working folder, without its ending: `calls/a.wav` below `calls` gives `a`.
+Recordings that would share a place keep their ending (`a.wav` and `a.mp3`), and if they still do, their folders too.
+"""
+
+import glob
+import io
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from asr.audio.formats import AUDIO_SUFFIXES, find_recordings
+from asr.data.manifest import read_manifest
+from asr.errors import ASRError, AudioError
+from asr.units import Seconds
+
+_STDIN = "-"
+_MANIFEST_SUFFIX = ".jsonl"
+_TAKEN = Path("summary")  # `summary.jsonl` in an output folder tells what became of each recording
+
+
+@dataclass(frozen=True)
+class Input:
+    """One recording to work on.
+
+    Attributes:
+        name: How messages and results call it; `-` is standard input.
+        place: Where its results go below an output folder; the ending of a format follows.
+    """
+
+    name: str
+    place: Path
+
+    def open(self) -> Path | BinaryIO:
+        """Return what can be read.
+
+        Returns:
+            The path, or what standard input holds.
+        """
+        if self.name != _STDIN:
+            return Path(self.name)
+        stream = sys.stdin.buffer
+        # A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
+        return stream if stream.seekable() else io.BytesIO(stream.read())
+
+
+def find_inputs(paths: Sequence[str]) -> list[Input]:
+    """List the recordings that some paths stand for.
+
+    Args:
+        paths: Recordings; folders, walked for files with the ending of a recording; patterns such as `calls/**/*.wav`
+            (`**` stands for folders of any depth); manifests, ending in `.jsonl`; or `-`.
+
+    Returns:
+        The recordings in the order of the paths, those of a folder or pattern sorted; each once, and at least one.
+
+    Raises:
+        AudioError: If a folder holds no recording, or a pattern matches none.
+        ManifestError: If a manifest cannot be read.
+    """
+    found: dict[object, Input] = {}
+    for path in paths:
+        for item in _expand(path):
+            found.setdefault(item.name if item.name == _STDIN else Path(item.name).resolve(), item)
+    inputs = _tell_apart(list(found.values()), lambda item: item.place.with_name(Path(item.name).name))
+    return _tell_apart(inputs, lambda item: _whole_place(Path(item.name)))
+
+
+def total_duration(inputs: Sequence[Input]) -> Seconds | None:
+    """Measure how much audio there is, without decoding more than has to be.
+
+    Args:
+        inputs: The recordings; those that cannot be read count nothing.
+
+    Returns:
+        Seconds; `None` if standard input is among them.
+    """
+    from asr.audio.reading import read_info  # it loads torch
+
+    total = 0.0
+    for item in inputs:
+        if item.name == _STDIN:
+            return None
+        with suppress(ASRError):
+            total += read_info(Path(item.name)).duration
+    return total
+
+
+def _tell_apart(inputs: Sequence[Input], lengthen: Callable[[Input], Path]) -> list[Input]:
+    """Give the recordings that share a place a longer one."""
+    counts = Counter([_TAKEN, *(item.place for item in inputs)])
+    return [replace(item, place=lengthen(item)) if counts[item.place] > 1 else item for item in inputs]
+
+
+def _whole_place(path: Path) -> Path:
+    """Return the whole path, from the working folder if it is below that."""
+    whole = path.resolve()
+    return whole.relative_to(Path.cwd() if whole.is_relative_to(Path.cwd()) else whole.anchor)
+
+
+def _expand(path: str) -> Iterator[Input]:
+    """Yield the recordings of one path; one that is missing is left for the reader to refuse."""
+    if path == _STDIN:
+        yield Input(_STDIN, Path("stdin"))
+    elif Path(path).is_dir():
+        yield from _place_below(Path(path), find_recordings(Path(path)), path)
+    elif path.lower().endswith(_MANIFEST_SUFFIX):
+        recordings = [utterance.audio_filepath for utterance in read_manifest(Path(path))]
+        yield from _place_below(Path(path).parent, recordings, path)
+    elif glob.has_magic(path) and not Path(path).exists():
+        yield from _place_below(_fixed_folder(path), _match(path), path)
+    else:
+        yield from _place_below(Path(), [Path(path)], path)
+
+
+def _match(pattern: str) -> list[Path]:
+    """List the recordings that a pattern stands for."""
+    matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
+    return [path for path in matches if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
+
+
+def _fixed_folder(pattern: str) -> Path:
+    """Return the folder that a pattern starts from."""
+    folder = Path(pattern)
+    while glob.has_magic(str(folder)):
+        folder = folder.parent
+    return folder
+
+
+def _place_below(folder: Path, recordings: Sequence[Path], origin: str) -> Iterator[Input]:
+    """Place recordings by their paths below a folder, those that lie elsewhere by their names."""
+    if not recordings:
+        raise AudioError(f"{origin}: no recordings found here; expected files such as .wav, .flac or .mp3")
+    for path in recordings:
+        inside = path.relative_to(folder) if path.is_relative_to(folder) else Path("..")
+        place = Path(path.name) if ".." in inside.parts else inside
+        yield Input(str(path), place.with_suffix(""))

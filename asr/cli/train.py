@@ -1,0 +1,126 @@
+"""Train a model: `python -m asr.train fit --config configs/NAME.yaml`, also `validate` and `test`.
+
+Every setting is a key of the YAML file and a flag of the same name; a key that does not exist is refused. A run
+lives in `--trainer.default_root_dir`: checkpoints, TensorBoard logs, and the bundle of the best model so far.
+`--ckpt_path last` goes on from where a run was stopped.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from asr.cli.terminal import configure_logging, run_verb
+from asr.data.datamodule import SpeechDataModule
+from asr.training.callbacks import build_callbacks
+from asr.training.hardware import choose_precision
+from asr.training.module import CTCTrainingModule
+
+_TRAINER_DEFAULTS = {
+    "default_root_dir": "runs/latest",
+    "gradient_clip_val": 1.0,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+    # The sampler deals the batches out itself, anew in each epoch.
+    "use_distributed_sampler": False,
+    "reload_dataloaders_every_n_epochs": 1,
+}
+
+# What no user can act on: Lightning's own use of PyTorch, and advice that small data and one machine do not need.
+_IDLE_WARNINGS = (
+    r"\s+By default only one JsonargparseDeprecationWarning|\s+.* was deprecated in v4",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "You're using the WeightAveraging callback with a model that overrides the configure_model callback",
+    "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
+    "LightningCLI's args parameter is intended to run from within Python",
+    "The '.*' does not have many workers",
+    "Checkpoint directory .* exists and is not empty",
+    r'\.fit\(ckpt_path="last"\) is set, but there is no last checkpoint available',
+)
+
+
+class TrainCLI(LightningCLI):
+    """The flags of training, and the callbacks that every run has."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Offer what a run can do; recognition has a command line of its own."""
+        return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name != "predict"}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the settings that are neither the model's, the data's nor the trainer's.
+
+        Args:
+            parser: Gains the flags.
+        """
+        parser.add_argument(
+            "--ema_decay",
+            type=float,
+            default=0.999,
+            help="Share of the averaged weights that each update keeps, in [0, 1); 0 turns the average off.",
+        )
+        parser.add_argument(
+            "--checkpoint_minutes", type=float, default=5.0, help="Minutes between checkpoints to go on from."
+        )
+        parser.add_argument(
+            "--patience",
+            type=int,
+            default=0,
+            help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
+        )
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """Add the logger, the checkpoints, the bundle and the precision that suits the machine."""
+        settings = self.config[self.subcommand] if self.subcommand else self.config
+        folder = Path(config["default_root_dir"])
+        if config["precision"] is None:
+            config["precision"] = choose_precision(config["accelerator"])
+        if config["logger"] is None:
+            config["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
+        added = build_callbacks(
+            folder,
+            ema_decay=settings["ema_decay"],
+            checkpoint_minutes=settings["checkpoint_minutes"],
+            patience=settings["patience"],
+        )
+        return super()._instantiate_trainer(config, [*callbacks, *added])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments; those of the process if not given.
+
+    Returns:
+        The exit status.
+    """
+    configure_logging(quiet=False)
+    # Matrix products in TF32 where a GPU has it: three decimal digits, several times the speed.
+    torch.set_float32_matmul_precision("high")
+
+    for message in _IDLE_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+
+    def body() -> int:
+        TrainCLI(
+            CTCTrainingModule,
+            SpeechDataModule,
+            args=None if argv is None else list(argv),
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "asr train"},
+        )
+        return 0
+
+    return run_verb(body)

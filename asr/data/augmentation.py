@@ -1,0 +1,349 @@
+"""Random changes that keep the words: waveforms in the data-loader workers, log-mels on the training device.
+
+A waveform is `(num_samples,)` float32 in and out. Its changes stand in the order of nature: how fast somebody
+speaks, the room, the noise in it, the line, the level at its end. Every draw comes from the generator passed in,
+so a seed fixes the result in whichever worker it is made. Everything is off until its probability is set.
+
+Sources: Ko et al. (2015), doi:10.21437/Interspeech.2015-711, for speed; Ko et al. (2017),
+doi:10.1109/ICASSP.2017.7953152, for rooms and noise; SpecAugment names its own.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, final
+
+import torch
+from torch import Tensor, nn
+
+from asr.audio.formats import AUDIO_SUFFIXES, find_recordings
+from asr.audio.reading import load_audio, resample
+from asr.errors import AudioError
+from asr.units import Seconds, seconds_to_samples
+
+_load_noise = lru_cache(maxsize=512)(load_audio)  # 512 clips of 5 s at 16 kHz take 164 MB in each worker
+_DIRECT_TO_ECHO_DB = (-6.0, 12.0)  # from twice the distance where the two are equally loud to a quarter of it
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Which random changes a training waveform undergoes; all are off by default.
+
+    Attributes:
+        speed_probability: Share of utterances played faster or slower, in [0, 1]; pitch changes too. 0 is off.
+        speed_min: Slowest speed as a factor, in [0.5, 2]; 0.9 makes an utterance 11 % longer.
+        speed_max: Fastest speed as a factor, in [0.5, 2], not below speed_min; 1.1 makes an utterance 9 % shorter.
+        reverb_probability: Share of utterances put into a simulated room, in [0, 1]; 0 is off.
+        reverb_decay_min: Shortest time in which the echo falls by 60 dB, in seconds, in [0.01, 10].
+        reverb_decay_max: Longest such time, in seconds, in [0.01, 10], not below reverb_decay_min.
+        noise_probability: Share of utterances with noise added, in [0, 1]; needs noise_dir. 0 is off.
+        noise_dir: Folder of noise recordings, searched with its subfolders; none by default.
+        noise_exclude: Pattern of file names in noise_dir to leave out, such as *_5-*; none by default.
+        noise_snr_min_db: Loudest noise as a signal-to-noise ratio in dB over the utterance, in [-100, 100].
+        noise_snr_max_db: Faintest noise as such a ratio in dB, in [-100, 100], not below noise_snr_min_db.
+        band_limit_probability: Share of utterances low-passed as by a line of 8 kHz, in [0, 1]; half of these also
+            lose what is below 300 Hz, as on the telephone. 0 is off.
+        gain_probability: Share of utterances made louder or quieter, in [0, 1]; 0 is off.
+        gain_min_db: Strongest attenuation in dB, in [-100, 100]; -10 divides the amplitude by 3.
+        gain_max_db: Strongest gain in dB, in [-100, 100], not below gain_min_db; less where peaks would clip.
+    """
+
+    speed_probability: float = 0.0
+    speed_min: float = 0.9
+    speed_max: float = 1.1
+    reverb_probability: float = 0.0
+    reverb_decay_min: Seconds = 0.1
+    reverb_decay_max: Seconds = 0.6
+    noise_probability: float = 0.0
+    noise_dir: str | None = None
+    noise_exclude: str | None = None
+    noise_snr_min_db: float = 5.0
+    noise_snr_max_db: float = 30.0
+    band_limit_probability: float = 0.0
+    gain_probability: float = 0.0
+    gain_min_db: float = -10.0
+    gain_max_db: float = 6.0
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        for change in ("speed", "reverb", "noise", "band_limit", "gain"):
+            name = f"{change}_probability"
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a share in [0, 1]")
+        for low_name, high_name, lowest, highest in (
+            ("speed_min", "speed_max", 0.5, 2),
+            ("reverb_decay_min", "reverb_decay_max", 0.01, 10),
+            ("noise_snr_min_db", "noise_snr_max_db", -100, 100),
+            ("gain_min_db", "gain_max_db", -100, 100),
+        ):
+            low, high = getattr(self, low_name), getattr(self, high_name)
+            if not lowest <= low <= high <= highest:
+                raise ValueError(f"{low_name} {low} and {high_name} {high} are not in order in [{lowest}, {highest}]")
+        if self.noise_probability > 0 and not self.noise_dir:
+            raise ValueError("noise_probability is above 0 but noise_dir is not set; name a folder of noise recordings")
+
+
+class WaveformAugment(Protocol):
+    """A random change of a waveform that keeps its words."""
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Change a waveform.
+
+        Args:
+            waveform: Samples in [-1, 1], shape `(num_samples,)`, float32, at least one; left as it is.
+            sample_rate: Samples per second.
+            generator: The source of every random draw, on the CPU.
+
+        Returns:
+            The changed samples, shape `(num_samples,)`, float32; `num_samples` differs where the speed does.
+        """
+
+
+def build_augment(config: AugmentConfig) -> "Compose":
+    """Put together the changes that a configuration asks for.
+
+    Args:
+        config: Which changes, how often and how strong.
+
+    Returns:
+        The changes; with every probability 0, the identity.
+
+    Raises:
+        AudioError: If noise is asked for and its folder is missing or holds no recording.
+    """
+    noises: tuple[Path, ...] = ()
+    if config.noise_probability > 0 and config.noise_dir:
+        noises = _list_noises(Path(config.noise_dir), config.noise_exclude)
+    return Compose((
+        (config.speed_probability, SpeedPerturb((config.speed_min, config.speed_max))),
+        (config.reverb_probability, Reverberate((config.reverb_decay_min, config.reverb_decay_max))),
+        (config.noise_probability, AddNoise(noises, (config.noise_snr_min_db, config.noise_snr_max_db))),
+        (config.band_limit_probability, BandLimit()),
+        (config.gain_probability, Gain((config.gain_min_db, config.gain_max_db))),
+    ))
+
+
+@final
+@dataclass(frozen=True)
+class Compose:
+    """Several changes one after the other, each with its own probability.
+
+    Attributes:
+        stages: Pairs of a probability in [0, 1] and a change, in the order of application.
+    """
+
+    stages: tuple[tuple[float, WaveformAugment], ...]
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Apply a random choice of the changes; see `WaveformAugment`."""
+        for probability, augment in self.stages:
+            if _uniform(0.0, 1.0, generator) < probability:
+                waveform = augment(waveform, sample_rate, generator)
+        return waveform
+
+
+@final
+@dataclass(frozen=True)
+class SpeedPerturb:
+    """Play faster or slower, with the pitch.
+
+    Attributes:
+        factors: Slowest and fastest, in [0.5, 2].
+    """
+
+    factors: tuple[float, float]
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Change the speed; the duration is divided by the factor. See `WaveformAugment`."""
+        return resample(waveform, round(sample_rate * _uniform(*self.factors, generator)), sample_rate)
+
+
+@final
+@dataclass(frozen=True)
+class Reverberate:
+    """Put the speaker into a room: the direct sound, at once, and noise that decays exponentially.
+
+    Attributes:
+        decays: Shortest and longest time in which the echo falls by 60 dB, in seconds.
+    """
+
+    decays: tuple[Seconds, Seconds]
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Add the echo, keeping length, energy and onset; see `WaveformAugment`."""
+        decay = seconds_to_samples(_uniform(*self.decays, generator), sample_rate)
+        tail = torch.randn(decay, generator=generator) * 10 ** (-3 * torch.arange(decay) / decay)
+        impulse_response = tail / tail.norm() * 10 ** (-_uniform(*_DIRECT_TO_ECHO_DB, generator) / 20)
+        impulse_response[0] = 1.0
+        reverberant = _convolve(waveform, impulse_response)
+        energy = reverberant.norm()
+        return reverberant * (waveform.norm() / energy) if energy > 0 else reverberant
+
+
+@final
+@dataclass(frozen=True)
+class AddNoise:
+    """Add a stretch of a noise recording, from a random place, repeated where it is short.
+
+    Attributes:
+        files: Noise recordings; each is read once and kept.
+        snrs_db: Lowest and highest signal-to-noise ratio in dB, over the whole utterance.
+    """
+
+    files: tuple[Path, ...]
+    snrs_db: tuple[float, float]
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Add noise, or nothing where speech or noise is digital silence; see `WaveformAugment`."""
+        clip = _load_noise(self.files[_index(len(self.files), generator)], sample_rate)
+        offset = _index(len(clip), generator)
+        repeated = clip.expand(-(-(offset + len(waveform)) // len(clip)), -1).reshape(-1)
+        noise = repeated[offset : offset + len(waveform)]
+        amplitude = 10 ** (-_uniform(*self.snrs_db, generator) / 20)
+        energy = noise.norm()
+        return waveform + noise * (amplitude * waveform.norm() / energy) if energy > 0 else waveform
+
+
+@final
+@dataclass(frozen=True)
+class BandLimit:
+    """Keep what a line of 8 kHz carries: nothing above 4 kHz and, half of the time, nothing below 200 Hz."""
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Filter without delay; full level from 300 (or 0) to 3,400 Hz. See `WaveformAugment`."""
+        delay = sample_rate // 20  # the filter rings for less than 0.05 s to either side
+        frequencies = torch.fft.rfftfreq(2 * delay, 1 / sample_rate)
+        response = ((4000 - frequencies) / 600).clamp(0, 1)
+        if _uniform(0.0, 1.0, generator) < 0.5:
+            response = response * ((frequencies - 200) / 100).clamp(0, 1)
+        kernel = torch.fft.irfft(response).roll(delay)
+        return _convolve(nn.functional.pad(waveform, (0, delay)), kernel)[delay:]
+
+
+@final
+@dataclass(frozen=True)
+class Gain:
+    """Make the whole utterance louder or quieter.
+
+    Attributes:
+        gains_db: Lowest and highest gain in dB.
+    """
+
+    gains_db: tuple[float, float]
+
+    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Multiply by one factor, small enough that no sample leaves [-1, 1]; see `WaveformAugment`."""
+        factor = 10 ** (_uniform(*self.gains_db, generator) / 20)
+        peak = float(waveform.abs().max())
+        return waveform * (factor if factor * peak <= 1 else 1 / peak)
+
+
+@dataclass(frozen=True)
+class SpecAugmentConfig:
+    """How much of a log-mel spectrogram training hides; nothing by default.
+
+    Attributes:
+        num_time_masks: Stretches of time hidden in each utterance, 0 or more; 0 is off.
+        time_mask_max_frames: Longest stretch, in frames; lengths are drawn evenly from 0 to this.
+        time_mask_max_share: Longest stretch as a share of the utterance, in [0, 1]; spares short utterances.
+        num_frequency_masks: Bands of mel bins hidden in each utterance, 0 or more; 0 is off.
+        frequency_mask_max_bins: Widest band, in mel bins; widths are drawn evenly from 0 to this.
+    """
+
+    num_time_masks: int = 0
+    time_mask_max_frames: int = 50
+    time_mask_max_share: float = 0.1
+    num_frequency_masks: int = 0
+    frequency_mask_max_bins: int = 15
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        for name in ("num_time_masks", "time_mask_max_frames", "num_frequency_masks", "frequency_mask_max_bins"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.time_mask_max_share <= 1:
+            raise ValueError(f"time_mask_max_share is {self.time_mask_max_share}; expected a share in [0, 1]")
+
+
+@final
+class SpecAugment(nn.Module):
+    """Hide random stretches of time and bands of mel bins while training; in evaluation change nothing.
+
+    What is hidden becomes the utterance's own mean of that bin. The draws come from the global generator of the
+    device, and nothing waits for the device.
+
+    Source: Park et al. (2019), doi:10.21437/Interspeech.2019-2680, without its time warping.
+    """
+
+    def __init__(self, config: SpecAugmentConfig) -> None:
+        """Keep the settings: how many masks, and how wide."""
+        super().__init__()
+        self.config = config
+
+    def forward(self, log_mels: Tensor, lengths: Tensor) -> Tensor:
+        """Hide parts of each utterance, different ones in each.
+
+        Args:
+            log_mels: Log-mel energies, shape `(batch, frames, n_mels)`; left as they are.
+            lengths: Frames in each utterance, shape `(batch,)`, on the same device.
+
+        Returns:
+            Energies of the same shape; the input itself in evaluation or without masks.
+        """
+        config = self.config
+        if not self.training or config.num_time_masks == config.num_frequency_masks == 0:
+            return log_mels
+        _, num_frames, n_mels = log_mels.shape
+        limits = (config.time_mask_max_share * lengths).floor().clamp(max=config.time_mask_max_frames)
+        in_time = _random_masks(lengths, limits, config.num_time_masks, num_frames)
+        bins = torch.full_like(lengths, n_mels)
+        limits = bins.clamp(max=config.frequency_mask_max_bins)
+        in_frequency = _random_masks(bins, limits, config.num_frequency_masks, n_mels)
+        valid = torch.arange(num_frames, device=log_mels.device) < lengths[:, None]
+        totals = torch.where(valid[:, :, None], log_mels, 0).sum(dim=1, keepdim=True)  # (batch, 1, n_mels)
+        means = totals / lengths.clamp(min=1)[:, None, None]
+        return torch.where(in_time[:, :, None] | in_frequency[:, None, :], means, log_mels)
+
+
+def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
+    """List the recordings below a folder, sorted, so that a seed chooses the same ones everywhere."""
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: no such folder; set noise_dir to a folder of noise recordings")
+    recordings = find_recordings(folder)
+    kept = tuple(path for path in recordings if not fnmatchcase(path.name, exclude or ""))
+    if not kept:
+        found = f"{len(recordings)} noise recordings, and noise_exclude {exclude!r} keeps none"
+        raise AudioError(f"{folder}: {found}; expected files ending in {', '.join(sorted(AUDIO_SUFFIXES))}")
+    return kept
+
+
+def _random_masks(lengths: Tensor, limits: Tensor, num_masks: int, size: int) -> Tensor:
+    """Draw masks up to `limits` wide inside `lengths`, both `(batch,)`; true where hidden, `(batch, size)`."""
+    shape = (len(lengths), num_masks)
+    widths = (torch.rand(shape, device=lengths.device) * (limits[:, None] + 1)).floor()
+    starts = (torch.rand(shape, device=lengths.device) * (lengths[:, None] - widths + 1)).floor()
+    places = torch.arange(size, device=lengths.device)[:, None]  # (size, 1), against (batch, 1, num_masks)
+    return ((places >= starts[:, None]) & (places < (starts + widths)[:, None])).any(dim=-1)
+
+
+def _convolve(waveform: Tensor, kernel: Tensor) -> Tensor:
+    """Convolve causally and keep the length, block by block: eight times faster than one long transform."""
+    overlap = len(kernel)
+    block = -(-4 * overlap // 4096) * 4096  # most of a block is new samples, and its length transforms fast
+    step = block - overlap
+    num_blocks = -(-len(waveform) // step)
+    padded = nn.functional.pad(waveform, (overlap, num_blocks * step - len(waveform)))
+    spectra = torch.fft.rfft(padded.unfold(0, block, step)) * torch.fft.rfft(kernel, block)
+    convolved: Tensor = torch.fft.irfft(spectra, block)[:, overlap:]  # (num_blocks, step)
+    return convolved.reshape(-1)[: len(waveform)]
+
+
+def _uniform(low: float, high: float, generator: torch.Generator) -> float:
+    """Draw a number from [low, high)."""
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _index(count: int, generator: torch.Generator) -> int:
+    """Draw an index in [0, count)."""
+    return int(torch.randint(count, (), generator=generator))

@@ -1,0 +1,181 @@
+"""Hot words: words and phrases that the listener expects, as an automaton that boosts them while they are spelled.
+
+A phrase counts where it stands between borders of words. Its boost is earned in equal parts, a character at a time, so
+that it works before the search could drop the beginning; what was earned is given back when the text goes another way.
+So a whole text gains the boosts of the phrases in it, each as often as it occurs, and nothing else.
+
+Source: Aho and Corasick (1975), doi:10.1145/360825.360855.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import ASRError
+from asr.text import normalize_text
+from asr.tokenizer import CharTokenizer
+
+DEFAULT_BOOST = 5.0  # heard where it is up to e^5, about 150 times, less likely than what would be heard instead
+
+
+@dataclass(frozen=True)
+class HotWord:
+    """A word or phrase to listen for.
+
+    Attributes:
+        phrase: As the recogniser spells it: words separated by single spaces.
+        boost: Natural logarithm added to the score of a text for each time that it occurs; negative to avoid it.
+    """
+
+    phrase: str
+    boost: float = DEFAULT_BOOST
+
+    def __post_init__(self) -> None:
+        """Check that there is something to listen for."""
+        if not self.phrase or self.phrase != " ".join(self.phrase.split()):
+            raise ASRError(f"hot word {self.phrase!r} is not made of words with single spaces between them")
+        if not math.isfinite(self.boost):
+            raise ASRError(f"hot word {self.phrase!r} has the boost {self.boost}; give a finite number, such as 5")
+
+
+class HotWordTables(NamedTuple):
+    """The automaton as tables: one look-up for each token that is added to a text.
+
+    Attributes:
+        start: The state of the empty text.
+        next_state: State after a state and a token, int32, shape `(states, vocabulary_size)`.
+        gain: What that step adds to the score, float64, shape `(states, vocabulary_size)`.
+        final_gain: What the end of the text adds, float64, shape `(states,)`.
+    """
+
+    start: int
+    next_state: NDArray[np.int32]
+    gain: NDArray[np.float64]
+    final_gain: NDArray[np.float64]
+
+
+def parse_hot_words(text: str) -> tuple[HotWord, ...]:
+    """Read hot words as they are typed on a command line.
+
+    Args:
+        text: `phrase[:boost]`, separated by commas; each phrase is normalised as transcripts are.
+
+    Returns:
+        The hot words, each phrase once; where it was given again, with the last boost.
+
+    Raises:
+        ASRError: If a boost is no number or a phrase is empty.
+    """
+    return _unique(_parse_entry(entry) for entry in text.split(",") if entry.strip())
+
+
+def read_hot_words(path: Path) -> tuple[HotWord, ...]:
+    """Read hot words from a text file in UTF-8.
+
+    Args:
+        path: One `phrase[:boost]` a line; empty lines are skipped.
+
+    Returns:
+        The hot words, as `parse_hot_words` gives them.
+
+    Raises:
+        ASRError: If the file cannot be read, or a line is wrong; the line is named.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise ASRError(f"{path}: cannot be read as hot words ({error}); give a text file in UTF-8") from error
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                entries.append(_parse_entry(line))
+            except ASRError as error:
+                raise ASRError(f"{path}:{number}: {error}") from error
+    return _unique(entries)
+
+
+def _parse_entry(entry: str) -> HotWord:
+    """Read one `phrase[:boost]`."""
+    text, colon, boost = entry.rpartition(":")
+    phrase = normalize_text(text if colon else entry)
+    if not phrase:
+        raise ASRError(f"hot word {entry.strip()!r} has no letter or digit; spell it as it is spoken")
+    try:
+        return HotWord(phrase, float(boost) if colon else DEFAULT_BOOST)
+    except ValueError as error:
+        raise ASRError(f"hot word {entry.strip()!r}: boost {boost!r} is no number; write {phrase}:5") from error
+
+
+def _unique(hot_words: Iterable[HotWord]) -> tuple[HotWord, ...]:
+    """Keep each phrase once, with its last boost."""
+    return tuple({hot_word.phrase: hot_word for hot_word in hot_words}.values())
+
+
+def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> HotWordTables:
+    """Build the automaton.
+
+    Args:
+        hot_words: The phrases. If the alphabet has no space they count wherever they occur.
+        tokenizer: The alphabet.
+
+    Returns:
+        Its tables; without hot words, of one state that gains nothing.
+
+    Raises:
+        VocabularyError: If the alphabet lacks a character of a phrase.
+    """
+    space = tokenizer.space
+    trie = _Trie()
+    for hot_word in hot_words:
+        trie.add(tokenizer.encode(hot_word.phrase), hot_word.boost, space)
+    next_state = trie.link(tokenizer.vocabulary_size)
+    earned, found = np.array(trie.earned), np.array(trie.found)
+    final = -earned if space is None else found[next_state[:, space]] - earned
+    start = 0 if space is None else int(next_state[0, space])
+    return HotWordTables(start, next_state, found[next_state] + earned[next_state] - earned[:, None], final)
+
+
+class _Trie:
+    """The phrases, spelled out with the borders of words around them; state 0 has matched nothing."""
+
+    def __init__(self) -> None:
+        """Begin with the empty phrase."""
+        self.children: list[dict[int, int]] = [{}]
+        self.earned = [0.0]  # by the best phrase under way
+        self.found = [0.0]  # by all phrases that end here
+
+    def add(self, tokens: Sequence[int], boost: float, space: int | None) -> None:
+        """Add a phrase."""
+        border = [] if space is None else [space]
+        state = 0
+        for depth, token in enumerate([*border, *tokens, *border], start=-len(border)):
+            self.earned[state] = max(self.earned[state], boost * max(depth, 0) / len(tokens))
+            if token not in self.children[state]:
+                self.children[state][token] = len(self.children)
+                self.children.append({})
+                self.earned.append(0.0)
+                self.found.append(0.0)
+            state = self.children[state][token]
+        self.found[state] += boost
+
+    def link(self, vocabulary_size: int) -> NDArray[np.int32]:
+        """Send each state and token to the longest match, and let states share in those of their endings."""
+        next_state = np.zeros((len(self.children), vocabulary_size), np.int32)
+        queue = deque([(0, 0)])  # a state and that of its longest proper ending, which is done before
+        while queue:
+            state, ending = queue.popleft()
+            next_state[state] = next_state[ending]
+            if state:
+                self.earned[state] = max(self.earned[state], self.earned[ending])
+                self.found[state] += self.found[ending]
+            for token, child in self.children[state].items():
+                queue.append((child, int(next_state[state, token])))
+                next_state[state, token] = child
+        return next_state

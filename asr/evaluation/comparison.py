@@ -1,0 +1,98 @@
+"""Two reports on the same utterances to what changed between them: rates, whether by chance, and where.
+
+Both are the JSON data of `detail_report`, so that a report of long ago, or of another program, can be the baseline.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from asr.errors import ASRError
+from asr.evaluation.details import FORMAT_VERSION
+from asr.metrics import ErrorCounts, compare_paired, error_rate
+
+_Pair: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]  # an utterance as it is now and as it was
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read a report that can be compared with.
+
+    Args:
+        path: A `report.json`.
+
+    Returns:
+        Its data.
+
+    Raises:
+        ASRError: If the file is missing, or not a report of this format.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ASRError(f"{path}: cannot be read as a report ({error}); give the report.json of --report") from error
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if version != FORMAT_VERSION or not isinstance(fields.get("utterances"), list):
+        raise ASRError(
+            f"{path}: is no report of format {FORMAT_VERSION} (found {version}); write it again with --report"
+        )
+    return dict(fields)
+
+
+def compare_reports(fields: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
+    """Set a report beside another.
+
+    Args:
+        fields: The report.
+        baseline: The report to compare it with; what the two have in common counts.
+
+    Returns:
+        The report with `comparison`: the figures of all utterances and of each corpus; and, in each utterance that the
+        baseline has too, `baseline`: what that made of it.
+
+    Raises:
+        ASRError: If the two have no utterance in common.
+    """
+    earlier = {_key(utterance): utterance for utterance in baseline["utterances"]}
+    pairs = [(each, earlier[_key(each)]) for each in fields["utterances"] if _key(each) in earlier]
+    if not pairs:
+        raise ASRError("the baseline has no utterance of this manifest; compare reports on the same recordings")
+    corpora = sorted({each["corpus"] for each, _ in pairs if each["corpus"] is not None})
+    groups = [(name, [pair for pair in pairs if pair[0]["corpus"] == name]) for name in corpora]
+    return {
+        **fields,
+        "utterances": [_add_baseline(each, earlier.get(_key(each))) for each in fields["utterances"]],
+        "comparison": {
+            "about": baseline.get("about", {}),
+            "overall": _compare("all", pairs),
+            "corpora": [_compare(name, members) for name, members in groups],
+        },
+    }
+
+
+def _key(utterance: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Tell an utterance from others; a reference that was corrected makes it another."""
+    return utterance["corpus"], utterance["utterance_id"], utterance["reference"]
+
+
+def _add_baseline(utterance: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Add what the baseline made of an utterance."""
+    if earlier is None:
+        return dict(utterance)
+    return {**utterance, "baseline": {key: earlier[key] for key in ("hypothesis", "words", "steps")}}
+
+
+def _compare(name: str, pairs: Sequence[_Pair]) -> dict[str, Any]:
+    """Compare the words of some utterances."""
+    now = [ErrorCounts(**each["words"]) for each, _ in pairs]
+    before = [ErrorCounts(**each["words"]) for _, each in pairs]
+    return {
+        "name": name,
+        "utterances": len(pairs),
+        "baseline_word_error_rate": error_rate(before),
+        "word_error_rate": error_rate(now),
+        "better": sum(mine.errors < other.errors for mine, other in zip(now, before, strict=True)),
+        "worse": sum(mine.errors > other.errors for mine, other in zip(now, before, strict=True)),
+        **asdict(compare_paired(now, before)),
+    }

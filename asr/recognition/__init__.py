@@ -1,0 +1,1 @@
+"""The composed path from recordings to transcripts."""

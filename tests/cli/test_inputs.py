@@ -1,0 +1,166 @@
+"""What a command line names, as a list of recordings with places for their results."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from asr.cli.inputs import Input, find_inputs, total_duration
+from asr.errors import AudioError, ManifestError
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def touch(*paths: str) -> None:
+    for path in map(Path, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def places(*paths: str) -> dict[str, str]:
+    """Find inputs, and return their places by their names."""
+    return {item.name: str(item.place) for item in find_inputs(paths)}
+
+
+def write_manifest(path: str, *recordings: str) -> None:
+    lines = [json.dumps({"audio_filepath": recording, "duration": 1.0, "text": ""}) for recording in recordings]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_file_is_taken_as_it_is_named_whether_or_not_it_is_there() -> None:
+    (found,) = find_inputs(["some/talk.final.weird"])
+    assert found == Input("some/talk.final.weird", Path("some/talk.final"))
+    assert found.open() == Path("some/talk.final.weird")
+
+
+@pytest.mark.usefixtures("here")
+def test_file_in_or_above_the_working_folder_is_placed_by_its_path_or_its_name() -> None:
+    assert places("./a/x.wav", "../other/y.wav", "/far/away/z.wav") == {
+        "a/x.wav": "a/x",
+        "../other/y.wav": "y",
+        "/far/away/z.wav": "z",
+    }
+
+
+@pytest.mark.usefixtures("here")
+def test_folder_gives_its_recordings_sorted_and_keeps_its_subfolders() -> None:
+    touch("talks/b.WAV", "talks/a/z.flac", "talks/notes.txt", "talks/folder.wav/c.mp3")
+    assert list(places("talks").items()) == [
+        ("talks/a/z.flac", "a/z"),
+        ("talks/b.WAV", "b"),
+        ("talks/folder.wav/c.mp3", "folder.wav/c"),
+    ]
+
+
+def test_absolute_folder_places_recordings_like_a_relative_one(tmp_path: Path) -> None:
+    touch(f"{tmp_path}/talks/a/z.flac")
+    assert places(f"{tmp_path}/talks") == {f"{tmp_path}/talks/a/z.flac": "a/z"}
+
+
+@pytest.mark.usefixtures("here")
+def test_pattern_gives_the_recordings_it_matches_below_its_fixed_folder() -> None:
+    touch("calls/b.wav", "calls/a.wav", "calls/a.mp3", "calls/deep/er/c.wav", "calls/notes.txt")
+    assert places("calls/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b"}
+    assert places("calls/**/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b", "calls/deep/er/c.wav": "deep/er/c"}
+    assert places("c*/deep/**") == {"calls/deep/er/c.wav": "calls/deep/er/c"}
+
+
+@pytest.mark.usefixtures("here")
+def test_file_whose_name_looks_like_a_pattern_is_that_file() -> None:
+    touch("talk[1].wav", "talk1.wav")
+    assert places("talk[1].wav") == {"talk[1].wav": "talk[1]"}
+
+
+@pytest.mark.usefixtures("here")
+def test_manifest_gives_its_recordings_in_its_order_below_its_folder() -> None:
+    write_manifest("corpus/test.jsonl", "clips/b.wav", "clips/a.wav", "/far/c.wav")
+    assert list(places("corpus/test.jsonl").items()) == [
+        ("corpus/clips/b.wav", "clips/b"),
+        ("corpus/clips/a.wav", "clips/a"),
+        ("/far/c.wav", "c"),
+    ]
+
+
+def test_broken_manifest_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"broken\.jsonl:1: audio_filepath"):
+        find_inputs([str(path)])
+
+
+def test_paths_keep_their_order() -> None:
+    assert list(places("b.wav", "-", "a.wav")) == ["b.wav", "-", "a.wav"]
+
+
+def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO(b"sound")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stream))
+    (found,) = find_inputs(["-", "-"])
+    assert found == Input("-", Path("stdin"))
+    assert found.open() is stream
+
+
+def test_pipe_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"sound")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe))
+        content = find_inputs(["-"])[0].open()
+    assert isinstance(content, io.BytesIO)
+    assert content.read() == b"sound"
+
+
+@pytest.mark.parametrize("name", ["talks", "talks/*.wav"])
+def test_folder_or_pattern_without_recordings_is_refused_by_name(here: Path, name: str) -> None:
+    touch("talks/notes.txt")
+    with pytest.raises(AudioError, match=r"^talks(/\*\.wav)?: no recordings found here; expected files such as \.wav"):
+        find_inputs([name])
+
+
+def test_recording_that_is_named_in_several_ways_comes_once(here: Path) -> None:
+    touch("talks/a.wav", "talks/b.wav")
+    Path("link.wav").symlink_to("talks/a.wav")
+    assert places("talks/b.wav", "talks", "talks/*.wav", f"{here}/talks/a.wav", "link.wav") == {
+        "talks/b.wav": "talks/b",
+        "talks/a.wav": "a",
+    }
+
+
+@pytest.mark.usefixtures("here")
+def test_recordings_of_one_name_keep_their_endings() -> None:
+    touch("talks/x.wav", "talks/x.mp3", "talks/y.wav")
+    assert places("talks") == {"talks/x.mp3": "x.mp3", "talks/x.wav": "x.wav", "talks/y.wav": "y"}
+
+
+@pytest.mark.usefixtures("here")
+def test_recordings_of_one_name_and_ending_keep_their_folders() -> None:
+    touch("a/x.wav", "b/x.wav")
+    assert places("a", "b") == {"a/x.wav": "a/x.wav", "b/x.wav": "b/x.wav"}
+    assert places("/far/x.wav", "/away/x.wav") == {"/far/x.wav": "far/x.wav", "/away/x.wav": "away/x.wav"}
+
+
+def test_no_recording_takes_the_place_of_the_summary() -> None:
+    assert places("summary.wav", "deep/summary.wav") == {
+        "summary.wav": "summary.wav",
+        "deep/summary.wav": "deep/summary",
+    }
+
+
+def test_duration_is_the_sum_of_what_can_be_read(write_tone: Callable[[str, float, float], Path]) -> None:
+    paths = [str(write_tone("a.wav", 300.0, 0.5)), str(write_tone("b.wav", 300.0, 1.25)), "none.wav"]
+    assert total_duration(find_inputs(paths)) == pytest.approx(1.75)
+
+
+def test_duration_of_standard_input_is_not_known() -> None:
+    assert total_duration(find_inputs(["-"])) is None

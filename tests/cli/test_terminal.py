@@ -1,0 +1,108 @@
+"""What command lines share: statuses, messages and progress."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from asr.cli.terminal import configure_logging, run_verb, show_progress, stop_at_sigterm
+from asr.errors import AudioError
+
+
+def test_verb_returns_the_status_of_its_body() -> None:
+    assert run_verb(lambda: 1) == 1
+
+
+@pytest.mark.parametrize("error", [AudioError("a.wav: is silent"), OSError("a.wav: is silent")])
+def test_mistake_is_one_line_on_stderr_and_status_2(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise error
+
+    assert run_verb(body) == 2
+    assert capsys.readouterr().err == "error: a.wav: is silent\n"
+
+
+def test_interruption_is_status_130() -> None:
+    def body() -> int:
+        raise KeyboardInterrupt
+
+    assert run_verb(body) == 130
+
+
+def test_sigterm_stops_the_work_where_it_is_asked_to() -> None:
+    unfinished = ["file"]
+
+    @stop_at_sigterm()
+    def body() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            unfinished.clear()
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_verb(body) == 143
+    assert not unfinished
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_defect_of_the_program_keeps_its_traceback() -> None:
+    def body() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_verb(body)
+
+
+def test_reader_that_goes_away_leaves_no_message() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "from asr.cli.terminal import run_verb; raise SystemExit(run_verb(lambda: print('text') or 0))"
+    verb = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (verb.returncode, verb.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("quiet", "expected"), [(False, "reading\nwarning: odd\nerror: broken\n"), (True, "error: broken\n")]
+)
+def test_messages_go_to_stderr_with_their_level(quiet: bool, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(quiet=False)
+    configure_logging(quiet=quiet)  # a second call replaces the first
+    logger = logging.getLogger("asr.cli.evaluate")
+    logger.info("reading")
+    logger.warning("odd")
+    logger.error("broken")
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"), [(200.0, " 75%|#######5  | 150 of 200 s of audio ["), (None, "150 s of audio [")]
+)
+def test_progress_counts_seconds_of_audio_on_stderr(
+    total: float | None, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("asr.cli.terminal._PROGRESS_DELAY", 0)
+    with show_progress(total, visible=True) as advance:
+        advance(49.6)
+        time.sleep(0.15)  # the bar is drawn at most ten times a second
+        advance(100.4)
+    assert expected in capsys.readouterr().err.replace("█", "#").replace("▌", "5")
+
+
+def test_progress_shows_nothing_for_quick_work_or_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    for visible in (True, False):
+        with show_progress(10.0, visible=visible) as advance:
+            advance(10.0)
+    assert capsys.readouterr().err == ""
+
+
+def test_messages_keep_their_level_beside_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(quiet=False)
+    with show_progress(10.0, visible=True):
+        logging.getLogger("asr.cli.transcribe").warning("odd")
+    assert "\rwarning: odd\n" in capsys.readouterr().err

@@ -1,0 +1,420 @@
+"""Augmentation is measured from outside: by spectra, energies and counts of what changed."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from asr.data.augmentation import AugmentConfig, Compose, Gain, SpecAugment, SpecAugmentConfig, build_augment
+from asr.errors import AudioError
+
+RATE = 16_000
+CHANGES = [
+    AugmentConfig(speed_probability=1),
+    AugmentConfig(reverb_probability=1),
+    AugmentConfig(band_limit_probability=1),
+    AugmentConfig(gain_probability=1),
+]
+
+
+@pytest.fixture
+def noise_dir(tmp_path: Path) -> Path:
+    """Two recordings of noise: fold 1 is a low tone, fold 5 a high one."""
+    folder = tmp_path / "noise"
+    (folder / "deeper").mkdir(parents=True)
+    write(folder / "deeper" / "low_1-a.wav", tone(500, 0.5))
+    write(folder / "high_5-a.wav", tone(3000, 0.5))
+    (folder / "README.md").write_text("not a recording", encoding="utf-8")
+    return folder
+
+
+def everything(noise_dir: Path) -> AugmentConfig:
+    return AugmentConfig(
+        speed_probability=1,
+        reverb_probability=1,
+        noise_probability=1,
+        noise_dir=str(noise_dir),
+        band_limit_probability=1,
+        gain_probability=1,
+    )
+
+
+def write(path: Path, waveform: Tensor) -> None:
+    soundfile.write(path, waveform.numpy(), RATE, subtype="FLOAT")
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def tone(frequency: float, duration: float) -> Tensor:
+    times = torch.arange(round(duration * RATE), dtype=torch.float64) / RATE
+    return (0.3 * torch.sin(2 * math.pi * frequency * times)).float()
+
+
+def hiss(duration: float, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(round(duration * RATE), generator=seeded(seed))
+
+
+def impulse(position: int, num_samples: int) -> Tensor:
+    waveform = torch.zeros(num_samples)
+    waveform[position] = 0.5
+    return waveform
+
+
+def augment(config: AugmentConfig, waveform: Tensor, seed: int = 0) -> Tensor:
+    return build_augment(config)(waveform, RATE, seeded(seed))
+
+
+def energy(waveform: Tensor) -> float:
+    return float(np.square(waveform.numpy().astype(np.float64)).sum())
+
+
+def band_energy(waveform: Tensor, low: float, high: float) -> float:
+    spectrum = np.abs(np.fft.rfft(waveform.numpy().astype(np.float64))) ** 2
+    frequencies = np.fft.rfftfreq(len(waveform), 1 / RATE)
+    return float(spectrum[(frequencies >= low) & (frequencies < high)].sum())
+
+
+def main_frequency(waveform: Tensor) -> float:
+    windowed = waveform.numpy() * np.hanning(len(waveform))
+    return float(np.abs(np.fft.rfft(windowed)).argmax() * RATE / len(waveform))
+
+
+def decibels(ratio: float) -> float:
+    return 10 * math.log10(ratio)
+
+
+def test_the_default_configuration_changes_nothing() -> None:
+    waveform = hiss(0.5)
+    assert torch.equal(augment(AugmentConfig(), waveform), waveform)
+
+
+def test_the_same_seed_gives_the_same_waveform_whatever_the_global_seed(noise_dir: Path) -> None:
+    config = everything(noise_dir)
+    torch.manual_seed(1)
+    first = augment(config, hiss(0.5), seed=7)
+    torch.manual_seed(2)
+    assert torch.equal(augment(config, hiss(0.5), seed=7), first)
+
+
+@pytest.mark.parametrize("config", CHANGES)
+def test_another_seed_gives_another_waveform(config: AugmentConfig) -> None:
+    outputs = {tuple(augment(config, hiss(0.1), seed=seed).tolist()) for seed in range(8)}
+    assert len(outputs) > 1
+
+
+def test_the_global_generator_and_the_input_stay_as_they_are(noise_dir: Path) -> None:
+    waveform, before = hiss(0.5), torch.get_rng_state()
+    augment(everything(noise_dir), waveform)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(waveform, hiss(0.5))
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 100, 16_001])
+def test_silence_stays_finite_and_not_empty(num_samples: int, noise_dir: Path) -> None:
+    config = everything(noise_dir)
+    for seed in range(5):
+        output = augment(config, torch.zeros(num_samples), seed=seed)
+        assert output.dtype == torch.float32
+        assert len(output) > 0
+        assert not output.any()
+
+
+def test_a_change_is_applied_as_often_as_its_probability_says() -> None:
+    compose, generator = Compose(((0.3, Gain((-6.0, -6.0))),)), seeded(0)
+    changed = sum(float(compose(torch.ones(1), RATE, generator)) < 1 for _ in range(2000))
+    assert abs(changed - 600) < 4 * math.sqrt(2000 * 0.3 * 0.7)  # four standard deviations of the binomial
+
+
+@pytest.mark.parametrize("factor", [0.9, 0.93, 1.1])
+def test_speed_multiplies_the_frequency_and_divides_the_duration(factor: float) -> None:
+    config = AugmentConfig(speed_probability=1, speed_min=factor, speed_max=factor)
+    output = augment(config, tone(1000, 2.0))
+    assert abs(len(output) - 2 * RATE / factor) <= 1
+    assert main_frequency(output) == pytest.approx(1000 * factor, abs=1)  # bins are 0.5 Hz apart
+
+
+def test_speed_stays_in_its_range_and_varies() -> None:
+    config = AugmentConfig(speed_probability=1, speed_min=0.95, speed_max=1.05)
+    lengths = {len(augment(config, torch.zeros(10_000), seed=seed)) for seed in range(60)}
+    assert min(lengths) >= 10_000 / 1.05
+    assert max(lengths) <= 10_000 / 0.95 + 1
+    assert len(lengths) > 5
+
+
+def test_speeding_up_does_not_fold_high_frequencies_down() -> None:
+    config = AugmentConfig(speed_probability=1, speed_min=1.1, speed_max=1.1)
+    output = augment(config, tone(7900, 1.0) * torch.hann_window(RATE))  # would be heard at 8,690 Hz
+    assert energy(output) < 1e-3 * energy(tone(7900, 1.0))
+
+
+def test_reverberation_keeps_length_and_energy() -> None:
+    output = augment(AugmentConfig(reverb_probability=1), hiss(1.0))
+    assert len(output) == RATE
+    assert energy(output) == pytest.approx(energy(hiss(1.0)), rel=1e-4)
+
+
+def test_reverberation_is_the_same_convolution_for_a_long_waveform_and_an_impulse() -> None:
+    config = AugmentConfig(reverb_probability=1)
+    response = augment(config, impulse(0, RATE)).numpy().astype(np.float64)
+    expected = np.convolve(hiss(1.0).numpy().astype(np.float64), response)[:RATE]
+    expected *= math.sqrt(energy(hiss(1.0)) / np.square(expected).sum())
+    np.testing.assert_allclose(augment(config, hiss(1.0)).numpy(), expected, atol=1e-5)  # a float32 transform
+
+
+def test_reverberation_starts_with_the_direct_sound() -> None:
+    output = augment(AugmentConfig(reverb_probability=1), impulse(1000, RATE))
+    assert output.abs().argmax() == 1000
+    assert output[:1000].abs().max() < 1e-6  # the rounding of a float32 transform
+    assert output[1001:].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("decay", [0.2, 0.6])
+def test_the_echo_falls_by_60_db_in_the_time_asked_for(decay: float) -> None:
+    config = AugmentConfig(reverb_probability=1, reverb_decay_min=decay, reverb_decay_max=decay)
+    echo = augment(config, impulse(0, RATE))[1:].numpy().astype(np.float64)
+    remaining = 10 * np.log10(np.cumsum((echo**2)[::-1])[::-1][: round(decay * RATE) // 2])  # Schroeder (1965)
+    slope = np.polyfit(np.arange(len(remaining)) / RATE, remaining, 1)[0]
+    assert -60 / slope == pytest.approx(decay, rel=0.1)  # one draw of noise
+
+
+@pytest.mark.parametrize("snr", [-5.0, 0.0, 20.0])
+def test_noise_has_the_signal_to_noise_ratio_asked_for(snr: float, noise_dir: Path) -> None:
+    config = AugmentConfig(noise_probability=1, noise_dir=str(noise_dir), noise_snr_min_db=snr, noise_snr_max_db=snr)
+    added = augment(config, hiss(1.3)) - hiss(1.3)
+    assert decibels(energy(hiss(1.3)) / energy(added)) == pytest.approx(snr, abs=0.1)
+
+
+def test_excluded_noise_is_never_heard(noise_dir: Path) -> None:
+    config = AugmentConfig(noise_probability=1, noise_dir=str(noise_dir))
+    kept = replace(config, noise_exclude="*_5-*")
+    heard = {round(main_frequency(augment(config, hiss(0.5), seed) - hiss(0.5)), -1) for seed in range(20)}
+    heard_without_fold_5 = {round(main_frequency(augment(kept, hiss(0.5), seed) - hiss(0.5)), -1) for seed in range(20)}
+    assert heard == {500, 3000}
+    assert heard_without_fold_5 == {500}
+
+
+def test_short_noise_is_repeated_from_a_random_place(tmp_path: Path) -> None:
+    write(tmp_path / "short.wav", hiss(0.01, seed=1))
+    config = AugmentConfig(noise_probability=1, noise_dir=str(tmp_path))
+    added = [augment(config, hiss(0.1), seed) - hiss(0.1) for seed in range(5)]
+    for noise in added:
+        torch.testing.assert_close(noise[160:], noise[:-160], atol=1e-6, rtol=0)  # the rounding of the sum
+    starts = {int(noise[:160].argmax()) for noise in added}
+    assert len(starts) > 1
+
+
+def test_silent_noise_adds_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "silence.wav", torch.zeros(RATE))
+    config = AugmentConfig(noise_probability=1, noise_dir=str(tmp_path))
+    assert torch.equal(augment(config, hiss(0.5)), hiss(0.5))
+
+
+def test_a_noise_recording_is_read_once(noise_dir: Path) -> None:
+    build = build_augment(AugmentConfig(noise_probability=1, noise_dir=str(noise_dir), noise_exclude="high*"))
+    first = build(hiss(0.5), RATE, seeded(0))
+    (noise_dir / "deeper" / "low_1-a.wav").unlink()
+    assert torch.equal(build(hiss(0.5), RATE, seeded(0)), first)
+
+
+def test_a_missing_noise_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="nowhere: no such folder"):
+        build_augment(AugmentConfig(noise_probability=0.5, noise_dir=str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize(("exclude", "found"), [("*.wav", "2 noise recordings"), ("*", "2 noise recordings")])
+def test_a_noise_folder_with_nothing_left_is_refused(exclude: str, found: str, noise_dir: Path) -> None:
+    with pytest.raises(AudioError, match=found):
+        build_augment(AugmentConfig(noise_probability=0.5, noise_dir=str(noise_dir), noise_exclude=exclude))
+
+
+def test_a_noise_folder_without_recordings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"0 noise recordings.* \.wav"):
+        build_augment(AugmentConfig(noise_probability=0.5, noise_dir=str(tmp_path)))
+
+
+def test_an_unused_noise_folder_is_not_opened(tmp_path: Path) -> None:
+    config = AugmentConfig(noise_dir=str(tmp_path / "nowhere"))
+    assert torch.equal(augment(config, hiss(0.1)), hiss(0.1))
+
+
+def test_band_limiting_removes_what_an_8_khz_line_cannot_carry() -> None:
+    before, after = hiss(2.0), augment(AugmentConfig(band_limit_probability=1), hiss(2.0))
+    assert len(after) == len(before)
+    # The cut to the old length leaks a little at both ends.
+    assert band_energy(after, 4000, 8001) < 1e-4 * band_energy(before, 4000, 8001)
+    assert band_energy(after, 300, 3400) == pytest.approx(band_energy(before, 300, 3400), rel=0.01)
+
+
+def test_band_limiting_removes_the_lows_half_of_the_time() -> None:
+    config, before = AugmentConfig(band_limit_probability=1), band_energy(hiss(1.0), 0, 200)
+    kept = [band_energy(augment(config, hiss(1.0), seed), 0, 200) / before for seed in range(40)]
+    assert all(share < 0.01 or share > 0.99 for share in kept)
+    assert 8 <= sum(share < 0.01 for share in kept) <= 32  # four standard deviations of the binomial
+
+
+def test_band_limiting_does_not_delay() -> None:
+    for seed in range(4):
+        output = augment(AugmentConfig(band_limit_probability=1), impulse(4000, RATE), seed)
+        assert output.abs().argmax() == 4000
+
+
+@pytest.mark.parametrize("gain", [-10.0, 6.0])
+def test_gain_is_what_the_setting_says_in_db(gain: float) -> None:
+    config = AugmentConfig(gain_probability=1, gain_min_db=gain, gain_max_db=gain)
+    output = augment(config, tone(440, 0.5))
+    assert decibels(energy(output) / energy(tone(440, 0.5))) == pytest.approx(gain, abs=1e-3)
+
+
+@pytest.mark.parametrize("peak", [0.9, 1.5])
+def test_gain_never_clips(peak: float) -> None:
+    config = AugmentConfig(gain_probability=1, gain_min_db=6, gain_max_db=6)
+    waveform = tone(440, 0.5) * peak / 0.3
+    output = augment(config, waveform)
+    assert output.abs().max() == pytest.approx(1, abs=1e-6)
+    torch.testing.assert_close(output / output.abs().max(), waveform / waveform.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"speed_probability": 1.5}, "speed_probability is 1.5"),
+        ({"gain_probability": -0.1}, "gain_probability is -0.1"),
+        ({"reverb_probability": math.nan}, "reverb_probability is nan"),
+        ({"band_limit_probability": 2}, "band_limit_probability is 2"),
+        ({"speed_min": 0.4}, "speed_min 0.4"),
+        ({"speed_max": 2.5}, "speed_max 2.5"),
+        ({"speed_min": 1.2}, "speed_min 1.2 and speed_max 1.1 are not in order"),
+        ({"noise_snr_max_db": math.inf}, "noise_snr_max_db inf"),
+        ({"noise_snr_min_db": 40}, "noise_snr_min_db 40"),
+        ({"reverb_decay_min": 0}, "reverb_decay_min 0"),
+        ({"gain_min_db": 10}, "gain_min_db 10"),
+        ({"noise_probability": 0.5}, "noise_dir is not set"),
+    ],
+)
+def test_a_setting_out_of_range_is_named_in_one_line(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        AugmentConfig(**settings)  # type: ignore[arg-type]  # a mixed dictionary of settings
+    assert "\n" not in str(caught.value)
+
+
+def masked(config: SpecAugmentConfig, lengths: list[int], n_mels: int = 40, seed: int = 0) -> Tensor:
+    """Mark the cells that one pass in training changed."""
+    torch.manual_seed(seed)
+    log_mels = torch.randn(len(lengths), max(lengths), n_mels)
+    changed: Tensor = SpecAugment(config)(log_mels, torch.tensor(lengths)) != log_mels
+    return changed
+
+
+def runs(flags: Tensor) -> list[int]:
+    """Measure the stretches of true values."""
+    text = "".join("x" if flag else " " for flag in flags.tolist())
+    return [len(stretch) for stretch in text.split()]
+
+
+def test_a_time_mask_hides_whole_frames_and_is_not_too_long() -> None:
+    config = SpecAugmentConfig(num_time_masks=1, time_mask_max_frames=5, time_mask_max_share=1)
+    cells = masked(config, [100] * 300)
+    assert torch.equal(cells.any(dim=2), cells.all(dim=2))
+    stretches = [runs(utterance) for utterance in cells.any(dim=2)]
+    assert all(len(stretch) <= 1 for stretch in stretches)
+    assert {sum(stretch) for stretch in stretches} == {0, 1, 2, 3, 4, 5}
+
+
+def test_time_masks_reach_the_first_and_the_last_frame_and_nothing_beyond() -> None:
+    config = SpecAugmentConfig(num_time_masks=1, time_mask_max_frames=5, time_mask_max_share=1)
+    hidden = masked(config, [10] * 300 + [20]).any(dim=2)[:300]
+    assert hidden[:, :10].any(dim=0).all()
+    assert not hidden[:, 10:].any()
+
+
+def test_a_frequency_mask_hides_a_bin_at_all_times_and_is_not_too_wide() -> None:
+    cells = masked(SpecAugmentConfig(num_frequency_masks=1, frequency_mask_max_bins=4), [30] * 300)
+    assert torch.equal(cells.any(dim=1), cells.all(dim=1))
+    bands = [runs(utterance) for utterance in cells.any(dim=1)]
+    assert all(len(band) <= 1 for band in bands)
+    assert {sum(band) for band in bands} == {0, 1, 2, 3, 4}
+    assert cells.any(dim=(0, 1)).all()
+
+
+def test_several_masks_hide_several_stretches() -> None:
+    config = SpecAugmentConfig(num_time_masks=3, time_mask_max_frames=4, time_mask_max_share=1)
+    counts = [len(runs(utterance)) for utterance in masked(config, [200] * 100).any(dim=2)]
+    assert max(counts) == 3
+
+
+def test_each_utterance_gets_its_own_masks() -> None:
+    config = SpecAugmentConfig(num_time_masks=2, num_frequency_masks=2)
+    cells = masked(config, [200] * 10)
+    assert len({tuple(utterance.flatten().tolist()) for utterance in cells}) == 10
+
+
+def test_a_short_utterance_loses_at_most_its_share() -> None:
+    config = SpecAugmentConfig(num_time_masks=1, time_mask_max_frames=50, time_mask_max_share=0.2)
+    hidden = masked(config, [4, 10, 400] * 100).any(dim=2).sum(dim=1)
+    assert hidden.view(100, 3).amax(dim=0).tolist()[:2] == [0, 2]
+    assert 40 < hidden.view(100, 3).amax(dim=0)[2] <= 50
+
+
+def test_masks_wider_than_the_spectrogram_hide_at_most_all_of_it() -> None:
+    config = SpecAugmentConfig(num_frequency_masks=1, frequency_mask_max_bins=99)
+    assert masked(config, [5] * 100, n_mels=3).any(dim=1).sum(dim=1).max() == 3
+
+
+def test_hidden_cells_hold_the_mean_of_their_bin_whatever_the_padding() -> None:
+    config = SpecAugmentConfig(num_frequency_masks=1, frequency_mask_max_bins=40)
+    log_mels = torch.randn(20, 50, 40, generator=seeded(0))
+    log_mels[:, 30:] = math.nan
+    torch.manual_seed(0)
+    output = SpecAugment(config)(log_mels, torch.full((20,), 30))[:, :30].numpy()
+    valid = log_mels[:, :30].numpy()
+    means = np.broadcast_to(valid.mean(axis=1, keepdims=True), valid.shape)
+    np.testing.assert_allclose(output, np.where(output != valid, means, valid), atol=1e-6)  # the order of a sum
+    assert (output != valid).any()
+
+
+def test_an_utterance_without_frames_does_no_harm() -> None:
+    config = SpecAugmentConfig(num_time_masks=2, num_frequency_masks=2)
+    output = SpecAugment(config)(torch.ones(2, 9, 8), torch.tensor([9, 0]))
+    assert output.isfinite().all()
+
+
+def test_the_seed_fixes_the_masks() -> None:
+    config = SpecAugmentConfig(num_time_masks=2, num_frequency_masks=2)
+    assert torch.equal(masked(config, [100, 90], seed=3), masked(config, [100, 90], seed=3))
+
+
+def test_evaluation_and_no_masks_return_the_input() -> None:
+    log_mels, lengths = torch.randn(2, 20, 8), torch.tensor([20, 15])
+    assert SpecAugment(SpecAugmentConfig())(log_mels, lengths) is log_mels
+    assert SpecAugment(SpecAugmentConfig(num_time_masks=2)).eval()(log_mels, lengths) is log_mels
+
+
+def test_masks_are_drawn_without_looking_at_values() -> None:
+    # A meta tensor has no values: code that would wait for a device to learn one fails on it.
+    config = SpecAugmentConfig(num_time_masks=2, num_frequency_masks=2)
+    output = SpecAugment(config)(
+        torch.empty(4, 100, 40, device="meta"), torch.empty(4, dtype=torch.long, device="meta")
+    )
+    assert output.shape == (4, 100, 40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_time_masks": -1}, "num_time_masks is -1"),
+        ({"num_frequency_masks": -2}, "num_frequency_masks is -2"),
+        ({"time_mask_max_frames": -1}, "time_mask_max_frames is -1"),
+        ({"frequency_mask_max_bins": -1}, "frequency_mask_max_bins is -1"),
+        ({"time_mask_max_share": 1.1}, "time_mask_max_share is 1.1"),
+    ],
+)
+def test_a_mask_setting_out_of_range_is_named(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SpecAugmentConfig(**settings)

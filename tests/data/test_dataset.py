@@ -1,0 +1,94 @@
+"""Utterances on disk to padded batches."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from asr.audio.reading import load_audio
+from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
+from asr.data.manifest import Utterance
+from asr.data.sampler import Draw
+from asr.errors import ManifestError
+from asr.tokenizer import CharTokenizer
+
+RATE = 16_000
+TOKENIZER = CharTokenizer(("a", "b"))
+
+WriteTone = Callable[[str, float, float], Path]
+
+
+def utterance(path: Path, text: str = "a") -> Utterance:
+    return Utterance(path, 0.5, text, path.stem)
+
+
+def example(num_samples: int, text: str) -> Example:
+    tokens = torch.tensor(TOKENIZER.encode(text), dtype=torch.int64)
+    return Example(torch.ones(num_samples), tokens, utterance(Path(f"id-{text}.wav"), text))
+
+
+def add_noise(waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
+    """Change a waveform as an augmentation does: at random, from the generator alone."""
+    assert sample_rate == RATE
+    return waveform + torch.randn(len(waveform), generator=generator)
+
+
+def test_batch_pads_sound_with_zeros_and_targets_with_the_blank() -> None:
+    batch = collate([example(3, "ab"), example(5, "bab"), example(1, "")])
+    assert batch.waveforms.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]
+    assert batch.waveform_lengths.tolist() == [3, 5, 1]
+    assert batch.targets.tolist() == [[1, 2, 0], [2, 1, 2], [0, 0, 0]]
+    assert batch.target_lengths.tolist() == [2, 3, 0]
+    assert batch.texts == ("ab", "bab", "")
+    assert batch.utterance_ids == ("id-ab", "id-bab", "id-")
+
+
+def test_example_is_the_recording_and_the_tokens_of_its_text(write_tone: WriteTone) -> None:
+    path = write_tone("a.wav", 300.0, 0.1)
+    dataset = SpeechDataset([utterance(path, "aab")], TOKENIZER, RATE)
+    waveform, tokens, origin = dataset[Draw(0, seed=1)]
+    assert torch.equal(waveform, load_audio(path, RATE))
+    assert tokens.tolist() == [1, 1, 2]
+    assert origin == dataset.utterances[0]
+    assert len(dataset) == 1
+
+
+def test_empty_text_is_a_target_of_no_tokens(write_tone: WriteTone) -> None:
+    dataset = SpeechDataset([utterance(write_tone("a.wav", 300.0, 0.1), "")], TOKENIZER, RATE)
+    tokens = dataset[Draw(0, seed=1)].tokens
+    assert (tokens.dtype, tokens.tolist()) == (torch.int64, [])
+
+
+def test_seed_of_the_draw_decides_the_augmentation(write_tone: WriteTone) -> None:
+    dataset = SpeechDataset([utterance(write_tone("a.wav", 300.0, 0.1))], TOKENIZER, RATE, augment=add_noise)
+    first, again, other = (dataset[Draw(0, seed)].waveform for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_cached_waveforms_serve_the_examples_that_the_files_do(write_tone: WriteTone) -> None:
+    utterances = [utterance(write_tone(f"{number}.wav", 300.0 + number, 0.1)) for number in range(3)]
+    waveforms = read_waveforms(utterances, RATE)
+    cached = [waveforms[each.audio_filepath] for each in utterances]
+    from_memory = SpeechDataset(utterances, TOKENIZER, RATE, augment=add_noise, waveforms=cached)
+    from_files = SpeechDataset(utterances, TOKENIZER, RATE, augment=add_noise)
+    for index in range(3):
+        assert torch.equal(from_memory[Draw(index, 7)].waveform, from_files[Draw(index, 7)].waveform)
+
+
+def test_recording_that_several_utterances_share_is_kept_once(write_tone: WriteTone) -> None:
+    path = write_tone("a.wav", 300.0, 0.1)
+    assert list(read_waveforms([utterance(path, "a"), utterance(path, "b")], RATE)) == [path]
+
+
+def test_all_recordings_that_cannot_be_read_are_named_at_once(tmp_path: Path, write_tone: WriteTone) -> None:
+    (tmp_path / "text.wav").write_text("no sound", encoding="utf-8")
+    paths = [write_tone("good.wav", 300.0, 0.1), tmp_path / "text.wav", tmp_path / "missing.wav"]
+    with pytest.raises(ManifestError, match=r"^2 recordings cannot be read: ") as caught:
+        read_waveforms([utterance(path) for path in paths], RATE)
+    message = str(caught.value)
+    assert f"{paths[1]}: " in message
+    assert f"{paths[2]}: " in message
+    assert "good.wav" not in message

@@ -1,0 +1,91 @@
+"""The measurement of word times: recordings whose borders are known, and errors that are known too."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.alignment.ctc import WordTiming
+from asr.bundle import load_bundle
+from scripts.measure_word_times import cut_to_speech, describe_errors, fit_timing, join_clips, main
+
+RATE = 16_000
+
+
+def test_quiet_ends_are_cut_and_quiet_middles_kept() -> None:
+    tone = torch.sin(torch.arange(1_600) * 0.3)
+    waveform = torch.cat([torch.full((800,), 1e-4), tone, torch.zeros(3_200), tone, torch.zeros(480)])
+    assert cut_to_speech(waveform, RATE).equal(waveform[800:-480])
+
+
+@pytest.mark.parametrize("waveform", [torch.zeros(4_800), torch.zeros(0), torch.zeros(100)])
+def test_silence_is_cut_to_nothing(waveform: torch.Tensor) -> None:
+    assert len(cut_to_speech(waveform, RATE)) == 0
+
+
+def test_clips_stand_where_the_borders_say_with_gaps_around_them() -> None:
+    clips = [(torch.full((3_200,), 0.5), "a"), (torch.full((1_600,), -0.5), "b c")]
+    recording = join_clips(clips, RATE, np.random.default_rng(0))
+    assert recording.texts == ("a", "b c")
+    samples = np.round(recording.borders * RATE).astype(int)
+    loud = (recording.waveform.abs() > 0.25).numpy()
+    expected = np.zeros_like(loud)
+    for start, end in samples:
+        expected[start:end] = True
+    assert (loud == expected).all()
+    gaps = np.diff([0, *samples.flatten(), len(loud)])[::2] / RATE
+    assert gaps.min() >= 0.2
+    assert gaps.max() <= 0.8
+
+
+def test_fitted_offsets_undo_the_median_error() -> None:
+    errors = np.array([[0.03, -0.05], [0.04, -0.08], [0.9, -0.06]])
+    assert fit_timing(errors) == WordTiming(start_offset=0.04, end_offset=0.06)
+
+
+def test_errors_are_described_in_milliseconds() -> None:
+    errors = np.array([-0.01] * 5 + [0.02] * 5 + [0.2])
+    assert describe_errors("starts", errors).split() == ["starts", "20", "20", "23"]
+
+
+def write_clips(folder: Path, count: int) -> Path:
+    """Write tones and their manifest; every third text has two words."""
+    lines = []
+    for index in range(count):
+        tone = 0.3 * torch.sin(2 * math.pi * (200 + 50 * index) * torch.arange(6_400) / RATE)
+        soundfile.write(folder / f"{index}.wav", tone.numpy(), RATE)
+        text = "a b" if index % 3 == 0 else "ab"
+        lines.append(json.dumps({"audio_filepath": f"{index}.wav", "duration": 0.4, "text": text, "speaker": "tone"}))
+    (folder / "clips.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder / "clips.jsonl"
+
+
+def test_offsets_are_measured_and_stored(
+    tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(write_clips(tmp_path, 6)), "--model", str(bundle_folder), "--join", "2"]
+    assert main(arguments) == 0
+    assert load_bundle(bundle_folder).timing == WordTiming()
+    assert main([*arguments, "--write"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("4 clips in 2 recordings")  # those of one word
+    timing = load_bundle(bundle_folder).timing
+    assert timing != WordTiming()
+    assert lines[1] == f"start_offset {timing.start_offset} s, end_offset {timing.end_offset} s"
+    assert [line.split("  ")[0] for line in lines[3:9]] == [
+        "starts, as found",
+        "ends, as found",
+        "borders, as found",
+        "starts, corrected",
+        "ends, corrected",
+        "borders, corrected",
+    ]
+
+
+def test_too_few_clips_are_status_2(tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(write_clips(tmp_path, 3)), "--model", str(bundle_folder)]) == 2
+    assert "gives 2 clips of at most 1 words, too few for two recordings of 10" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""The loss over phones: by the sum over all paths, and as a part of training that leaves no trace in the model."""
+
+import itertools
+import logging
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from asr.acoustic.model import AcousticModel
+from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.audio.reading import load_audio
+from asr.bundle import Bundle, load_bundle
+from asr.cli.train import main
+from asr.data.manifest import read_manifest
+from asr.training.crf import Denominator, estimate_trigrams
+from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
+from scripts.make_tones import make_tones
+from tests.training.test_training import arguments
+
+
+@pytest.fixture
+def dictionary(tmp_path: Path) -> Path:
+    path = tmp_path / "phones.dict"
+    path.write_text("ab P Q\nc Q\n", encoding="utf-8")
+    return path
+
+
+def build(config: PhoneConfig, model: AcousticModel, initial: PhoneHead | None = None) -> PhoneCTC:
+    """Build the loss for two short texts."""
+    phones = build_phones(config, model, ["ab c", "c"], initial)
+    assert phones is not None
+    return phones
+
+
+def sum_over_paths(log_probs: torch.Tensor, target: list[int]) -> float:
+    """Add up the probability of every path that collapses to the target."""
+    total = 0.0
+    for path in itertools.product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        if [token for token, _ in itertools.groupby(path) if token != 0] == target:
+            total += math.exp(sum(float(log_probs[frame, token]) for frame, token in enumerate(path)))
+    return total
+
+
+def test_loss_is_that_of_all_paths_through_what_the_layer_says(tiny_bundle: Bundle, dictionary: Path) -> None:
+    model = tiny_bundle.model
+    phones = build(PhoneConfig(dictionary=str(dictionary), layer=1), model)
+    heard: list[torch.Tensor] = []
+    model.layers[0].register_forward_hook(lambda layer, inputs, hidden: heard.append(hidden))
+    with torch.inference_mode():
+        hidden, lengths = model.hear(torch.randn(2, 2400), torch.tensor([2400, 1500]))
+        loss = phones(hidden, lengths, ["ab c", "c"])
+        log_probs = torch.log_softmax(phones.head.linear(heard[0]), dim=-1)
+    targets = [[1, 2, 2], [2]]  # P Q Q, and Q
+    assert int(lengths[0]) >= 4
+    expected = sum(
+        -math.log(sum_over_paths(log_probs[:length, index], target))
+        for index, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True))
+    )
+    assert float(loss) == pytest.approx(expected / 4, rel=1e-4)
+
+
+def test_other_sequences_count_against_the_right_one(tiny_bundle: Bundle, dictionary: Path) -> None:
+    model = tiny_bundle.model
+    losses = []
+    for crf_weight in (0.0, 0.5):
+        torch.manual_seed(0)
+        phones = build(PhoneConfig(dictionary=str(dictionary), layer=1, crf_weight=crf_weight), model)
+        with torch.inference_mode():
+            hidden, lengths = model.hear(torch.randn(2, 2400), torch.tensor([2400, 1500]))
+            losses.append(float(phones(hidden, lengths, ["ab c", "c"])))
+            log_probs = phones.head(hidden[0])
+    denominator = Denominator(estimate_trigrams([[1, 2, 2], [2]], vocabulary_size=4))
+    assert losses[1] - losses[0] == pytest.approx(0.5 * float(denominator(log_probs, lengths).sum()) / 4, rel=1e-4)
+
+
+def test_layer_that_the_model_lacks_is_refused(tiny_bundle: Bundle, dictionary: Path) -> None:
+    with pytest.raises(ValueError, match="layer 2 is above the last of 1 recurrent layers"):
+        build(PhoneConfig(dictionary=str(dictionary), layer=2), tiny_bundle.model)
+
+
+@pytest.fixture
+def initial(tiny_bundle: Bundle) -> PhoneHead:
+    """The head of a model to start from."""
+    return PhoneHead(PronunciationDictionary(("P", "Q"), {"ab": "P Q", "c": "Q"}), 1, tiny_bundle.model.layer_size)
+
+
+def test_head_of_the_model_to_start_from_goes_on_learning(tiny_bundle: Bundle, initial: PhoneHead) -> None:
+    phones = build(PhoneConfig(layer=7), tiny_bundle.model, initial)
+    assert (phones.head.layer, phones.head.pronunciations) == (1, initial.pronunciations)
+    assert torch.equal(phones.head.linear.weight, initial.linear.weight)
+
+
+@pytest.mark.parametrize(("phone", "goes_on"), [("Q", True), ("R", False)])
+def test_head_goes_on_with_another_dictionary_of_the_same_phones(
+    tiny_bundle: Bundle, initial: PhoneHead, dictionary: Path, phone: str, goes_on: bool
+) -> None:
+    dictionary.write_text(f"ab P {phone}\nc P\n", encoding="utf-8")
+    phones = build(PhoneConfig(dictionary=str(dictionary), layer=1), tiny_bundle.model, initial)
+    assert phones.head.pronunciations == PronunciationDictionary.read(dictionary)
+    same = phones.head.linear.weight.shape == initial.linear.weight.shape
+    assert (same and torch.equal(phones.head.linear.weight, initial.linear.weight)) == goes_on
+
+
+def test_texts_of_another_language_leave_the_phones_out(
+    tiny_bundle: Bundle, initial: PhoneHead, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="asr")
+    assert build_phones(PhoneConfig(), tiny_bundle.model, ["ab c", "cd"], initial) is None
+    assert caplog.messages == ["phones left out: the pronunciations of the model hold 67 % of the words"]
+
+
+def test_without_dictionary_and_model_there_are_no_phones(tiny_bundle: Bundle) -> None:
+    assert build_phones(PhoneConfig(), tiny_bundle.model, ["ab c"]) is None
+
+
+@pytest.mark.parametrize("wrong", [{"layer": 0}, {"weight": 1.0}, {"weight": -0.1}, {"crf_weight": 1.1}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} "):
+        PhoneConfig(**wrong)  # type: ignore[arg-type]  # that is the point
+
+
+def test_training_with_phones_lowers_their_loss_and_gives_the_bundle_a_head_that_names_them(tmp_path: Path) -> None:
+    make_tones(tmp_path, {"train": 60, "validation": 4})
+    (tmp_path / "tones.dict").write_text("a L\nb M\nc H\n", encoding="utf-8")
+    more = [f"--model.phones.dictionary={tmp_path / 'tones.dict'}", "--model.phones.layer=1"]
+    assert main(arguments(tmp_path, tmp_path / "run", "--trainer.max_epochs=4", *more)) == 0
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    losses = [event.value for event in events.Scalars("phone_loss")]
+    assert losses[-1] < losses[0] / 2
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert not [name for name in bundle.model.state_dict() if "phone" in name or "head" in name]
+    assert bundle.phones is not None
+    assert (bundle.phones.layer, bundle.phones.pronunciations.phones) == (1, ("H", "L", "M"))
+    utterance = read_manifest(tmp_path / "validation.jsonl")[0]
+    waveform = load_audio(utterance.audio_filepath, bundle.model.sample_rate)
+    with torch.inference_mode():
+        hidden, _ = bundle.model.hear(waveform[None], torch.tensor([len(waveform)]))
+        best = bundle.phones(hidden[0])[:, 0].argmax(dim=-1).tolist()
+    named = [token for token, _ in itertools.groupby(best) if token]
+    assert named == bundle.phones.pronunciations.encode(utterance.text)
