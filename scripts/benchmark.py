@@ -21,7 +21,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.audio.reading import load_audio, save_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, save_bundle
 from asr.cli.terminal import configure_logging, run_verb

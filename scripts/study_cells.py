@@ -18,8 +18,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.manifest import read_manifest
 from asr.errors import ManifestError

@@ -1,22 +1,21 @@
-"""What a model makes of a waveform, put together for its picture; apart from the pictures, for it needs PyTorch."""
+"""What the acoustic model makes of a waveform, collected for its picture."""
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from asr.acoustic.mfcc import compute_mfcc
 from asr.alignment.ctc import align
-from asr.alignment.text import windowed_log_probs
-from asr.audio.reading import pad_waveforms
-from asr.bundle import Bundle
 from asr.plots.recording import HeardRecording
+from asr.recognition.recognizer import Recognizer
 from asr.transcript import Word
 from asr.units import Seconds, samples_to_seconds
 
 
-def hear_recording(
-    bundle: Bundle,
-    waveform: Tensor,
+def collect_picture(
+    recognizer: Recognizer,
+    waveform: NDArray[np.float32],
     words: Sequence[Word],
     *,
     title: str,
@@ -26,31 +25,28 @@ def hear_recording(
     """Collect what a picture shows.
 
     Args:
-        bundle: The model, on any device.
+        recognizer: Its acoustic model is shown.
         waveform: Shape `(num_samples,)`, at the model's rate.
-        words: What was said in it, such as a transcript of it.
+        words: The words in it, such as those of a transcript.
         title: What is shown.
         start: Seconds from the start of the recording to the waveform.
-        batch_duration: Most seconds of audio to compute at once.
+        batch_duration: Seconds of audio to score at once at most.
 
     Returns:
         All of it.
     """
-    model, tokenizer = bundle.model, bundle.tokenizer
-    log_probs = windowed_log_probs(model, waveform, batch_duration)
-    separator = " " if " " in tokenizer.characters else ""
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        features, _ = model.features(*(tensor.to(device) for tensor in pad_waveforms([waveform])))
+    config, tokenizer = recognizer.bundle.config, recognizer.bundle.tokenizer
+    log_probs = recognizer.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
+    separator = "" if tokenizer.space is None else " "
     return HeardRecording(
         title=title,
         start=start,
-        sample_rate=model.sample_rate,
-        waveform=waveform.numpy(),
-        features=features[0].cpu().numpy(),
-        feature_shift=samples_to_seconds(model.config.features.hop_length, model.sample_rate),
-        posteriors=log_probs.exp().numpy(),
-        frame_shift=model.frame_shift,
+        sample_rate=config.sample_rate,
+        waveform=waveform,
+        features=compute_mfcc(waveform, config.features),
+        feature_shift=samples_to_seconds(config.features.hop_length, config.sample_rate),
+        posteriors=np.exp(log_probs),
+        frame_shift=config.frame_shift,
         tokenizer=tokenizer,
         token_spans=align(log_probs, tokenizer.encode(separator.join(word.text for word in words))),
         words=tuple(words),

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.audio.reading import load_audio
 from asr.bundle import Bundle, load_bundle
 from asr.cli.train import main as train

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from asr.acoustic.features import MFCC, MFCCConfig, normalize_features, padding_mask
+from asr.acoustic.config import MFCCConfig
+from asr.acoustic.features import MFCC, normalize_features, padding_mask
 from asr.audio.reading import pad_waveforms
 
 CONFIG = MFCCConfig(n_mels=20, n_mfcc=13, delta_order=2)

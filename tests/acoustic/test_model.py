@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, Cell, ModelConfig, RecurrentLayer, reversal_index
+from asr.acoustic.config import Cell, MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel, RecurrentLayer, reversal_index
 from asr.audio.reading import pad_waveforms
 
 FEATURES = MFCCConfig(n_mels=20, n_mfcc=13)

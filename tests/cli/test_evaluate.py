@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.audio.reading import save_audio
 from asr.bundle import Bundle, save_bundle
 from asr.cli import evaluate
