@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.model import AcousticModel
 from asr.alignment.ctc import TokenSpan, WordTiming, align, place_characters, place_words
-from asr.audio.reading import pad_waveforms
+from asr.audio import Waveform
 from asr.errors import AlignmentError
 from asr.text import normalize_text
 from asr.tokenizer import BLANK, CharTokenizer
@@ -101,7 +102,7 @@ class TextAligner:
     tokenizer: CharTokenizer
     timing: WordTiming
 
-    def align(self, waveform: Tensor, text: str, *, batch_duration: Seconds = 160.0) -> TextAlignment:
+    def align(self, waveform: Waveform, text: str, *, batch_duration: Seconds = 160.0) -> TextAlignment:
         """Find when each word and character of a text is spoken.
 
         Args:
@@ -147,7 +148,7 @@ class TextAligner:
 
 
 @torch.inference_mode()
-def windowed_log_probs(model: AcousticModel, waveform: Tensor, batch_duration: Seconds) -> Tensor:
+def windowed_log_probs(model: AcousticModel, waveform: Waveform, batch_duration: Seconds) -> Tensor:
     """Compute log-probabilities of a recording of any length, in bounded memory.
 
     Beyond 30 s, it is heard in equal windows of no more, each with 3 s on both sides that are left out of the result.
@@ -174,10 +175,12 @@ def windowed_log_probs(model: AcousticModel, waveform: Tensor, batch_duration: S
         some = starts[first : first + at_once]
         begins = [max(0, start - context) for start in some]
         heard = [
-            waveform[begin * samples_per_frame :][: (start + window + context - begin) * samples_per_frame]
+            torch.from_numpy(waveform)[begin * samples_per_frame :][
+                : (start + window + context - begin) * samples_per_frame
+            ]
             for begin, start in zip(begins, some, strict=True)
         ]
-        padded, lengths = pad_waveforms(heard)
+        padded, lengths = pad_sequence(heard, batch_first=True), torch.tensor([len(each) for each in heard])
         log_probs = model(padded.to(device), lengths.to(device))[0].cpu()
         for matrix, begin, start in zip(log_probs, begins, some, strict=True):
             pieces.append(matrix[start - begin : min(start + window, num_frames) - begin])

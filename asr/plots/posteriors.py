@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from asr.alignment.ctc import align
 from asr.alignment.text import windowed_log_probs
-from asr.audio.reading import pad_waveforms
+from asr.audio import Waveform
 from asr.bundle import Bundle
 from asr.plots.recording import HeardRecording
 from asr.transcript import Word
@@ -16,7 +15,7 @@ from asr.units import Seconds, samples_to_seconds
 
 def hear_recording(
     bundle: Bundle,
-    waveform: Tensor,
+    waveform: Waveform,
     words: Sequence[Word],
     *,
     title: str,
@@ -41,12 +40,14 @@ def hear_recording(
     separator = " " if " " in tokenizer.characters else ""
     device = next(model.parameters()).device
     with torch.inference_mode():
-        features, _ = model.features(*(tensor.to(device) for tensor in pad_waveforms([waveform])))
+        features, _ = model.features(
+            torch.from_numpy(waveform)[None].to(device), torch.tensor([len(waveform)], device=device)
+        )
     return HeardRecording(
         title=title,
         start=start,
         sample_rate=model.sample_rate,
-        waveform=waveform.numpy(),
+        waveform=waveform,
         features=features[0].cpu().numpy(),
         feature_shift=samples_to_seconds(model.config.features.hop_length, model.sample_rate),
         posteriors=log_probs.exp().numpy(),

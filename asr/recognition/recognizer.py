@@ -1,6 +1,6 @@
 """The composed path from recordings to transcripts.
 
-    sources → PieceReader → batches of like length → AcousticModel → decoder → alignment → words → Transcript
+    sources → ChunkReader → batches of like length → AcousticModel → decoder → alignment → words → Transcript
 
 Pieces are put together by length, across recordings, so that little is computed for padding; results come in the order
 of the sources, each as soon as its last piece is done. A source that cannot be read gives a result with an error and
@@ -15,18 +15,20 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.device import choose_device
 from asr.alignment.confidence import calibrate
 from asr.alignment.ctc import align, group_words
-from asr.audio.reading import AudioSource, pad_waveforms
+from asr.audio import AudioSource, SignalLevel, Waveform
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.decoding import Decoder, HotWord, Hypothesis, build_decoder
 from asr.errors import ASRError
-from asr.recognition.chunking import PieceReader, Reading, group_by_length
-from asr.recognition.explanation import SignalLevel, explain_no_words
+from asr.recognition.chunking import ChunkReader, RecordingChunk, RecordingPart, group_by_length
+from asr.recognition.explanation import explain_no_words
 from asr.recognition.joining import join_segments
 from asr.segmentation import Segmenter, SegmenterConfig
 from asr.tokenizer import BLANK
@@ -119,7 +121,7 @@ class Recognizer:
         self._timing = bundle.timing
         self._confidence = bundle.confidence
         segmenter = Segmenter(segmentation or SegmenterConfig(), self.model.sample_rate)
-        self._reader = PieceReader(segmenter, self.model.sample_rate)
+        self._reader = ChunkReader(segmenter)
 
     @classmethod
     def from_bundle(cls, path: Path | str | None = None, *, device: str = "auto") -> "Recognizer":
@@ -199,19 +201,12 @@ class Recognizer:
         for index, heard in groupby(self._hear(readings, batch_duration), key=lambda each: each.index):
             yield self._collect(self._watch(heard, on_progress), partial(on_segment, index))
 
-    def log_probs(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
-        """Run the acoustic model and give its characters alone.
-
-        Args:
-            waveforms: As `listen` takes them.
-
-        Returns:
-            Natural log-probabilities of shape `(frames, vocabulary_size)` for each, on the CPU.
-        """
+    def log_probs(self, waveforms: Sequence[Waveform]) -> list[Tensor]:
+        """Run the acoustic model; natural log-probabilities of `(frames, vocabulary_size)` for each, on the CPU."""
         return [heard.log_probs for heard in self.listen(waveforms)]
 
     @torch.inference_mode()
-    def listen(self, waveforms: Sequence[Tensor]) -> list[Heard]:
+    def listen(self, waveforms: Sequence[Waveform]) -> list[Heard]:
         """Run the acoustic model alone.
 
         Args:
@@ -220,7 +215,8 @@ class Recognizer:
         Returns:
             What it says of each.
         """
-        padded, waveform_lengths = pad_waveforms(waveforms)
+        padded = pad_sequence([torch.from_numpy(waveform) for waveform in waveforms], batch_first=True)
+        waveform_lengths = torch.tensor([len(waveform) for waveform in waveforms])
         hidden, lengths = self.model.hear(padded.to(self.device), waveform_lengths.to(self.device))
         log_probs = self.model.classify(hidden[-1]).cpu()  # (batch, frames, vocabulary_size)
         phones = self._phones(hidden[self._phones.layer - 1]).transpose(0, 1).cpu() if self._phones else None
@@ -251,20 +247,20 @@ class Recognizer:
             hypotheses = self._rescoring.phones.rescore(hypotheses, heard.phone_log_probs)
         return hypotheses
 
-    def _hear(self, readings: Iterable[Reading], batch_duration: Seconds) -> Iterator[_Recognized]:
+    def _hear(self, readings: Iterable[RecordingPart], batch_duration: Seconds) -> Iterator[_Recognized]:
         """Recognise what is read, some batches at a time, and give it in order."""
         limit = seconds_to_samples(batch_duration, self.model.sample_rate)
-        ahead: list[Reading] = []
+        ahead: list[RecordingPart] = []
         for reading in readings:
             ahead.append(reading)
-            if sum(len(each.piece.waveform) for each in ahead if each.piece) >= _BATCHES_AHEAD * limit:
+            if sum(len(_samples(each)) for each in ahead) >= _BATCHES_AHEAD * limit:
                 yield from self._hear_some(ahead, limit)
                 ahead = []
         yield from self._hear_some(ahead, limit)
 
-    def _hear_some(self, readings: list[Reading], limit: int) -> Iterator[_Recognized]:
+    def _hear_some(self, readings: list[RecordingPart], limit: int) -> Iterator[_Recognized]:
         """Recognise pieces in batches of like length; endings and scraps have nothing to hear."""
-        pieces = [reading.piece.waveform if reading.piece else torch.empty(0) for reading in readings]
+        pieces = [_samples(reading) for reading in readings]
         heard: dict[int, Heard] = {}
         for indices in group_by_length([len(piece) for piece in pieces], limit, self.model.min_num_samples):
             heard.update(zip(indices, self.listen([pieces[index] for index in indices]), strict=True))
@@ -273,20 +269,24 @@ class Recognizer:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             yield from pool.map(self._recognize, readings, map(heard.get, places), map(hypotheses.get, places))
 
-    def _recognize(self, reading: Reading, heard: Heard | None, hypotheses: list[Hypothesis] | None) -> _Recognized:
+    def _recognize(
+        self, reading: RecordingPart, heard: Heard | None, hypotheses: list[Hypothesis] | None
+    ) -> _Recognized:
         """Make a segment of what was read in a piece."""
-        recognized = _Recognized(reading.index, reading.source, level=reading.level, error=reading.error)
-        if reading.piece is None or heard is None or hypotheses is None:
+        if not isinstance(reading, RecordingChunk):
+            return _Recognized(reading.index, reading.source, level=reading.level, error=reading.error)
+        recognized = _Recognized(reading.index, reading.source)
+        if heard is None or hypotheses is None:
             return recognized
-        duration = samples_to_seconds(len(reading.piece.waveform), self.model.sample_rate)
+        duration = samples_to_seconds(len(reading.chunk.waveform), self.model.sample_rate)
         words = self._words(heard.log_probs, hypotheses[0].tokens, duration)
         best = hypotheses[: self._nbest] if self._nbest > 1 else []
         alternatives = tuple(
             Alternative(" ".join(self.tokenizer.join(each.tokens).split()), each.score) for each in best
         )
-        segment = Segment(0.0, duration, words, alternatives).shift(reading.piece.start)
+        segment = Segment(0.0, duration, words, alternatives).shift(reading.chunk.start)
         blank_posterior = float(heard.log_probs[:, BLANK].exp().mean())
-        return replace(recognized, overlap=reading.piece.overlap, segment=segment, blank_posterior=blank_posterior)
+        return replace(recognized, overlap=reading.chunk.overlap, segment=segment, blank_posterior=blank_posterior)
 
     def _words(self, log_probs: Tensor, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
         """Find where the words that tokens spell were spoken, and how sure they are."""
@@ -323,6 +323,11 @@ class Recognizer:
             end = each.segment.end if each.segment else samples_to_seconds(samples, self.model.sample_rate)
             on_progress(max(0.0, end - position))
             position = max(position, end)
+
+
+def _samples(part: RecordingPart) -> Waveform:
+    """Return the samples to recognise, none at an end."""
+    return part.chunk.waveform if isinstance(part, RecordingChunk) else np.empty(0, np.float32)
 
 
 def _keep(heard: Iterable[_Recognized], kept: list[_Recognized]) -> Iterator[_Recognized]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from asr.acoustic.model import AcousticModel, ModelConfig
-from asr.audio.reading import pad_waveforms
+from asr.data.dataset import pad_waveforms
 from asr.tokenizer import BLANK
 from asr.units import Seconds, seconds_to_samples
 
