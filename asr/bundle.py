@@ -1,4 +1,4 @@
-"""A trained recogniser as a folder: `model.safetensors`, `model.onnx`, `config.json`, `tokenizer.json` and a model card.
+"""A trained recogniser as a folder: `model.safetensors`, `model.onnx`, `config.json`, `tokenizer.json`, a model card.
 
 Language models (`lm.safetensors`, `recurrent_lm.safetensors`), the internal language model
 (`internal_lm.safetensors`) and the phone head (`phones.safetensors`, `pronunciations.json`) may stand beside them.
@@ -23,8 +23,8 @@ from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
 from asr.decoding.build import DecodingModels
 from asr.decoding.config import DecodingConfig
-from asr.errors import BundleError, LanguageModelError, VocabularyError
-from asr.files import TensorFileError, load_tensors, save_tensors, write_atomically, write_bytes_atomically
+from asr.errors import BundleError, LanguageModelError, TensorFileError, VocabularyError
+from asr.files import load_tensors, save_tensors, write_atomically, write_bytes_atomically
 from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.lm.recurrent import RecurrentLM

@@ -15,6 +15,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 import torchaudio
 import yaml
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
-from asr.audio.reading import load_audio, save_audio
+from asr.audio import load_audio, save_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, save_bundle
 from asr.cli.terminal import configure_logging, run_verb
 from asr.data.manifest import Utterance, read_manifest, write_manifest
@@ -216,9 +217,9 @@ def _find_bundle(folder: Path, network: ModelConfig) -> Path:
 
 def _make_clip(path: Path, recordings: Sequence[Utterance], sample_rate: int) -> Path:
     """Join recordings and cut what is too long."""
-    waveform = torch.cat([load_audio(one.audio_filepath, sample_rate) for one in recordings[:CLIPS_AT_ONCE]])
+    waveform = np.concatenate([load_audio(one.audio_filepath, sample_rate) for one in recordings[:CLIPS_AT_ONCE]])
     num_samples = seconds_to_samples(CLIP_DURATION, sample_rate)
-    save_audio(path, waveform.repeat(1 + num_samples // len(waveform))[:num_samples], sample_rate)
+    save_audio(path, np.resize(waveform, num_samples), sample_rate)
     return path
 
 
@@ -229,7 +230,7 @@ def _make_noise(folder: Path, duration: Seconds, sample_rate: int) -> Path:
     while sum(utterance.duration for utterance in utterances) < duration:
         seconds = 2 + 14 * float(torch.rand(()))
         path = folder / f"{len(utterances)}.wav"
-        save_audio(path, 0.1 * torch.randn(seconds_to_samples(seconds, sample_rate)), sample_rate)
+        save_audio(path, (0.1 * torch.randn(seconds_to_samples(seconds, sample_rate))).numpy(), sample_rate)
         text = "".join(islice(cycle(_ALPHABET), int(14 * seconds)))
         utterances.append(Utterance(path, seconds, text, path.stem))
     write_manifest(folder / "manifest.jsonl", utterances)

@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
@@ -234,8 +235,8 @@ def _hear_with_pocketsphinx(decoder: Any, path: Path) -> str:  # Any: the packag
     """Recognise one recording."""
     waveform = load_audio(path, _POCKETSPHINX_RATE)
     decoder.start_utt()
-    integers = (waveform * 32768).round().clamp(-32768, 32767).to(torch.int16)
-    decoder.process_raw(integers.numpy().tobytes(), full_utt=True)
+    integers = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
+    decoder.process_raw(integers.tobytes(), full_utt=True)
     decoder.end_utt()
     best = decoder.hyp()
     return best.hypstr if best else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.audio.reading import save_audio
+from asr.audio import save_audio
 from asr.cli.terminal import run_verb
 from asr.data.manifest import Utterance, write_manifest
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
@@ -70,7 +70,7 @@ def make_tones(folder: Path, sizes: dict[str, int], seed: int = 0) -> None:
             waveform = synthesize(text, generator)
             path = folder / part / f"{part}-{number:03d}.flac"
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_audio(path, waveform, _SAMPLE_RATE)
+            save_audio(path, waveform.numpy(), _SAMPLE_RATE)
             duration = samples_to_seconds(len(waveform), _SAMPLE_RATE)
             utterances.append(Utterance(path, duration, text, path.stem, corpus="tones"))
         write_manifest(folder / f"{part}.jsonl", utterances)

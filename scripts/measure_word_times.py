@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.alignment.ctc import WordTiming
 from asr.alignment.text import TextAligner
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle, update_settings
 from asr.cli.terminal import positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest
@@ -102,7 +102,7 @@ def measure_errors(bundle: Bundle, recordings: Sequence[Recording], timing: Word
     aligner = TextAligner(bundle.model, bundle.tokenizer, timing)
     errors = []
     for recording in recordings:
-        segments = aligner.align(recording.waveform, "\n".join(recording.texts)).transcript.segments
+        segments = aligner.align(recording.waveform.numpy(), "\n".join(recording.texts)).transcript.segments
         errors.append(np.array([(segment.start, segment.end) for segment in segments]) - recording.borders)
     return np.concatenate(errors)
 
@@ -207,7 +207,7 @@ def _read_clips(arguments: argparse.Namespace, sample_rate: int) -> Iterator[tup
     short = [one for one in read_manifest(arguments.manifest) if 0 < len(one.text.split()) <= arguments.max_words]
     order = np.random.default_rng(arguments.seed).permutation(len(short))[: arguments.max_clips]
     for utterance in sorted((short[index] for index in order), key=_speaker):
-        clip = cut_to_speech(load_audio(utterance.audio_filepath, sample_rate), sample_rate)
+        clip = cut_to_speech(torch.from_numpy(load_audio(utterance.audio_filepath, sample_rate)), sample_rate)
         if len(clip):
             yield clip, utterance.text
 

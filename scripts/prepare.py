@@ -29,9 +29,7 @@ from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from asr.audio.reading import AudioInfo
+    from asr.audio import AudioInfo, Waveform
 
 _LOGGER = logging.getLogger("asr.prepare")
 _UNKNOWN_CHARACTERS = "unknown characters"
@@ -189,20 +187,20 @@ class _Recording:
     @cached_property
     def info(self) -> "AudioInfo":
         """The rate and duration."""
-        from asr.audio.reading import read_info
+        from asr.audio import read_info
 
         return read_info(self.path)
 
     @cached_property
-    def waveform(self) -> "Tensor":
+    def waveform(self) -> "Waveform":
         """The samples at the recording's own rate, shape `(num_samples,)`."""
-        from asr.audio.reading import load_audio
+        from asr.audio import load_audio
 
         return load_audio(self.path, self.info.sample_rate)
 
     def cut(self, start: Seconds, end: Seconds, path: Path) -> Seconds:
         """Write the part from `start` to `end` seconds, and return its duration."""
-        from asr.audio.reading import save_audio
+        from asr.audio import save_audio
 
         sample_rate = self.info.sample_rate
         piece = self.waveform[seconds_to_samples(start, sample_rate) : seconds_to_samples(end, sample_rate)]

@@ -28,7 +28,7 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio.reading import read_info
+from asr.audio import read_info
 from asr.cli.terminal import configure_logging, positive_count, run_verb, stop_at_sigterm
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError, LanguageModelError, MissingExtraError

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio.reading import load_audio, pad_waveforms
+from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, load_bundle
 from asr.cli.plot import main as draw
 from asr.decoding import DecodingConfig, GreedyDecoder, build_decoder
@@ -62,7 +62,7 @@ def agree(first: Tensor, second: Tensor, tolerance: float = 1e-4) -> bool:
 bundle = load_bundle(ENGLISH_MODEL)
 model, tokenizer = bundle.model, bundle.tokenizer
 sample_rate = model.sample_rate
-waveform = load_audio(SOUND, sample_rate)
+waveform = torch.from_numpy(load_audio(SOUND, sample_rate))
 print(f"1. {SOUND.name}: {len(waveform):,} samples, {len(waveform) / sample_rate:.2f} s")
 print("   a few of them:", *(f"{sample:.3f}" for sample in waveform[20_000:20_008].tolist()))
 claim("no sample is louder than 1", waveform.abs().max() <= 1)
@@ -91,7 +91,7 @@ window[margin : margin + settings.win_length] = torch.hann_window(settings.win_l
 power = torch.fft.rfft(emphasized[first : first + settings.n_fft] * window).abs() ** 2
 log_mels = torch.log(power @ model.features.filters + 1e-8)  # the sum keeps digital silence from being minus infinity
 
-waveforms, waveform_lengths = pad_waveforms([waveform])
+waveforms, waveform_lengths = waveform[None], torch.tensor([len(waveform)])
 all_log_mels, frame_counts = model.features.log_mels(waveforms, waveform_lengths)
 print(f"2. one frame: {settings.n_fft} samples → {len(power)} frequencies → {len(log_mels)} mel filters")
 claim("our frame is the library's", agree(log_mels, all_log_mels[0, 50]))
@@ -157,7 +157,7 @@ claim("our loop is PyTorch's recurrent network", agree(torch.stack(memories), ne
 
 # %%
 recognizer = Recognizer(bundle, device="cpu")
-[log_probs] = recognizer.log_probs([waveform])
+[log_probs] = recognizer.log_probs([waveform.numpy()])
 best = log_probs.argmax(dim=1).tolist()
 symbols = ("·", *tokenizer.characters)
 print(

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle, update_language_models, update_settings
 from asr.cli.terminal import configure_logging, positive_count, run_verb
 from asr.data.manifest import Utterance, read_manifest

@@ -75,7 +75,7 @@ def _trace(encoder: _Encoder, network: Network) -> bytes:
         torch.onnx.export(
             encoder,
             (features, lengths),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # a file object is accepted, though its types say otherwise
             dynamo=False,
             opset_version=_OPSET,
             do_constant_folding=False,
@@ -154,6 +154,6 @@ def _compare(expected: NDArray[Any], found: NDArray[Any] | None, shape: tuple[in
     difference = np.inf if found is None else float(np.abs(found - expected).max())
     if found is None or not difference < _TOLERANCE or (found.argmax(1) != expected.argmax(1)).any():
         raise BundleError(
-            f"the exported graph differs from PyTorch at the shape {shape} by {difference:.1e} (at most {_TOLERANCE} is "
-            "allowed, and no other token may be the likeliest); this version of torch cannot export the network"
+            f"the exported graph differs from PyTorch at the shape {shape} by {difference:.1e} (at most {_TOLERANCE} "
+            "is allowed, and no other token may be the likeliest); this version of torch cannot export the network"
         )

@@ -13,6 +13,7 @@ from torchaudio.functional import create_dct, melscale_fbanks
 
 from asr.acoustic.config import DELTA_REACH, LOG_FLOOR, VARIANCE_FLOOR, MFCCConfig
 
+
 def padding_mask(lengths: Tensor, max_length: int) -> Tensor:
     """Mark the frames that carry signal.
 

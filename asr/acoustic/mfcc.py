@@ -76,4 +76,5 @@ def _deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:
     for reach in range(1, DELTA_REACH + 1):
         after = padded[DELTA_REACH + reach : DELTA_REACH + reach + frames]
         slopes += np.float32(reach) * (after - padded[DELTA_REACH - reach : DELTA_REACH - reach + frames])
-    return slopes / np.float32(2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))
+    slopes /= np.float32(2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))
+    return slopes

@@ -51,7 +51,9 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a dozen kinds that share no base
             reason = str(error).splitlines()[0]
-            raise BundleError(f"model.onnx does not fit the weights ({reason}); write it again with asr export") from error
+            raise BundleError(
+                f"model.onnx does not fit the weights ({reason}); write it again with asr export"
+            ) from error
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
@@ -125,7 +127,7 @@ def find_graph(network: Network) -> bytes:
         from asr.acoustic.export import export_graph
     except ImportError as error:
         raise BundleError(
-            'the model has no model.onnx, which recognition on a CPU needs; run `asr export FOLDER` once where '
+            "the model has no model.onnx, which recognition on a CPU needs; run `asr export FOLDER` once where "
             '`pip install "asr[train]"` has been run'
         ) from error
     _log.info("exporting the network to ONNX, once on this machine; asr export FOLDER writes it into the model")

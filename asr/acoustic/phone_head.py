@@ -2,8 +2,8 @@
 
     hidden (frames, batch, layer_size) → linear → log-softmax (frames, batch, num_phone_tokens)
 
-It helps to train the layers below it, and gives rescoring a second opinion: spelling hides sound, and a word with a rare
-spelling may sound like what was said.
+It helps to train the layers below it, and gives rescoring a second opinion: spelling hides sound, and a word with a
+rare spelling may sound like what was said.
 """
 
 import torch

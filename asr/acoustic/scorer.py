@@ -88,12 +88,10 @@ class AcousticScorer:
         size = max(1, int(batch_duration / (_WINDOW + 2 * _CONTEXT)))
         batches = [windows[first : first + size] for first in range(0, len(windows), size)]
         scored = [each for batch in self._run(batches) for each in batch]
-        return _concatenate(
-            [
-                _cut(each, start - begin, min(start + window, num_frames) - begin)
-                for each, begin, start in zip(scored, begins, starts, strict=True)
-            ]
-        )
+        return _concatenate([
+            _cut(each, start - begin, min(start + window, num_frames) - begin)
+            for each, begin, start in zip(scored, begins, starts, strict=True)
+        ])
 
     def _run(self, batches: Sequence[Sequence[NDArray[np.float32]]]) -> Iterator[list[Posteriors]]:
         """Run batches on as many threads as there are, in order."""

@@ -51,7 +51,7 @@ class TextAlignment:
             probabilities of its characters, not calibrated.
         characters: The characters of each word of the transcript, each as a word of one.
         mismatches: Where text and recording differ, in the order of time.
-        loss: How much less likely a character of the text is than the likeliest token of its frames, in nats, on the mean.
+        loss: How much less likely a character of the text is than the likeliest token of its frames: mean, in nats.
         mismatched: The fraction of its characters that stand in mismatches, in [0, 1].
     """
 
@@ -95,9 +95,7 @@ class TextAligner:
     tokenizer: CharTokenizer
     timing: WordTiming
 
-    def align(
-        self, waveform: NDArray[np.float32], text: str, *, batch_duration: Seconds = 160.0
-    ) -> TextAlignment:
+    def align(self, waveform: NDArray[np.float32], text: str, *, batch_duration: Seconds = 160.0) -> TextAlignment:
         """Find when each word and character of a text is spoken.
 
         Args:
@@ -178,7 +176,8 @@ def _measure_losses(log_probs: NDArray[np.float32], spans: Sequence[TokenSpan]) 
     for span in spans:
         aligned[span.start : span.end] = span.token
     losses = log_probs.max(axis=1) - log_probs[np.arange(len(log_probs)), aligned]
-    return losses.astype(np.float64)
+    aligned_losses: NDArray[np.float64] = losses.astype(np.float64)
+    return aligned_losses
 
 
 def _find_excesses(losses: NDArray[np.float64], spans: Sequence[TokenSpan]) -> Iterator[tuple[int, int]]:

@@ -1,23 +1,23 @@
-"""Recordings of any format and rate become mono waveforms, and waveforms become files."""
+"""Recordings of any format and rate become mono waveforms, and waveforms become files; how loud they are."""
 
-from asr.audio.reading import (
-    AudioFile,
-    AudioInfo,
-    AudioSource,
-    load_audio,
-    pad_waveforms,
-    read_info,
-    resample,
-    save_audio,
-    stream_audio,
-)
+from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings
+from asr.audio.levels import LevelMeter, SignalLevel, measure_level
+from asr.audio.reading import AudioFile, AudioSource, load_audio, read_info, stream_audio
+from asr.audio.recording import AudioInfo, Waveform
+from asr.audio.resampling import resample
+from asr.audio.writing import save_audio
 
 __all__ = [
+    "AUDIO_EXTENSIONS",
     "AudioFile",
     "AudioInfo",
     "AudioSource",
+    "LevelMeter",
+    "SignalLevel",
+    "Waveform",
+    "find_recordings",
     "load_audio",
-    "pad_waveforms",
+    "measure_level",
     "read_info",
     "resample",
     "save_audio",

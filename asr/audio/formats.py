@@ -1,9 +1,9 @@
-"""The endings by which recordings are found in a folder. What a file really holds is decided when it is read."""
+"""The extensions by which recordings are found in a folder. What a file really holds is decided when it is read."""
 
 from pathlib import Path
 
 # fmt: off
-AUDIO_SUFFIXES = frozenset({
+AUDIO_EXTENSIONS = frozenset({
     ".aac", ".aif", ".aiff", ".au", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4", ".oga", ".ogg", ".opus",
     ".sph", ".wav", ".webm", ".wma",
 })
@@ -11,12 +11,5 @@ AUDIO_SUFFIXES = frozenset({
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """List the recordings below a folder.
-
-    Args:
-        folder: Where to look, its subfolders included.
-
-    Returns:
-        The files with the ending of a recording, sorted, so that they come in one order everywhere.
-    """
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    """List the files below a folder that have the extension of a recording, sorted to be in one order everywhere."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_EXTENSIONS and path.is_file())

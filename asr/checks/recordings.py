@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from asr.audio.reading import read_info, stream_audio
+from asr.audio import LevelMeter, SignalLevel, Waveform, read_info, stream_audio
+from asr.audio.levels import MAX_OFFSET
 from asr.checks.findings import (
     BAND_LIMITED,
     CLIPPED,
@@ -32,34 +32,28 @@ from asr.checks.findings import (
     Kind,
 )
 from asr.errors import ASRError
-from asr.recognition.explanation import SignalLevel
 from asr.units import Seconds, samples_to_seconds
 
-_SILENCE = -60.0  # dBFS
-_CLIPPED_SHARE = 0.01
-_OFFSET = 0.02  # of full scale
 _DURATION_SLACK: Seconds = 0.1  # codecs add or drop a few frames
-_DURATION_SHARE = 0.02
+_DURATION_FRACTION = 0.02
 _CONTENT = 1e-6  # -60 dB, of the power in the strongest bin
-_BAND_SHARE = 0.6
+_BAND_FRACTION = 0.6
 _FRAME: Seconds = 0.032
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What a recording holds.
 
     Attributes:
         sample_rate: Samples per second.
         level: How loud it is.
-        mean: The mean of its samples, full scale 1.0.
-        bandwidth: Hertz; the highest frequency at which anything is heard.
+        bandwidth: Hertz; the highest frequency that holds any power.
         digest: A hash of the decoded samples.
     """
 
     sample_rate: int
     level: SignalLevel
-    mean: float
     bandwidth: float
     digest: str
 
@@ -67,11 +61,6 @@ class Measurement:
     def duration(self) -> Seconds:
         """Seconds that could be decoded."""
         return samples_to_seconds(self.level.num_samples, self.sample_rate)
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing is heard."""
-        return self.level.decibels < _SILENCE
 
 
 Outcome: TypeAlias = Measurement | ASRError
@@ -93,14 +82,12 @@ def measure_recording(path: Path) -> Measurement:
     num_samples = 2 ** round(math.log2(_FRAME * sample_rate))
     window = np.hanning(num_samples).astype(np.float32)
     powers = np.zeros(num_samples // 2 + 1, np.float32)
-    level, digest, total = SignalLevel(), blake2b(digest_size=16), 0.0
-    for block in level.watch(stream_audio(path, sample_rate)):
-        samples: npt.NDArray[np.float32] = block.numpy()
-        digest.update(samples.tobytes())
-        total += float(samples.sum(dtype=np.float64))
-        powers = np.maximum(powers, _largest_powers(samples, window))
+    meter, digest = LevelMeter(), blake2b(digest_size=16)
+    for block in meter.watch(stream_audio(path, sample_rate)):
+        digest.update(block.tobytes())
+        powers = np.maximum(powers, _largest_powers(block, window))
     bandwidth = _highest_frequency(powers, sample_rate)
-    return Measurement(sample_rate, level, total / level.num_samples, bandwidth, digest.hexdigest())
+    return Measurement(sample_rate, meter.level, bandwidth, digest.hexdigest())
 
 
 def measure_recordings(entries: Sequence[Entry], advance: Callable[[Seconds], None]) -> dict[Path, Outcome]:
@@ -152,37 +139,36 @@ def _try_to_measure(path: Path) -> Outcome:
         return error
 
 
-def _largest_powers(samples: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _largest_powers(samples: Waveform, window: Waveform) -> Waveform:
     """Find the largest power of each bin over whole frames that do not overlap."""
     # What is left at the end is dropped, for a step from sound to padding would fill every bin.
     num_frames = len(samples) // len(window)
     frames = samples[: num_frames * len(window)] if num_frames else np.pad(samples, (0, len(window) - len(samples)))
     spectra = np.fft.rfft(frames.reshape(-1, len(window)) * window)  # (frames, bins)
-    powers: npt.NDArray[np.float32] = (spectra.real**2 + spectra.imag**2).max(axis=0)
+    powers: Waveform = (spectra.real**2 + spectra.imag**2).max(axis=0)
     return powers
 
 
-def _highest_frequency(powers: npt.NDArray[np.float32], sample_rate: int) -> float:
+def _highest_frequency(powers: Waveform, sample_rate: int) -> float:
     """Find the highest bin that is not empty beside the strongest, in hertz."""
-    heard = np.flatnonzero(powers > _CONTENT * powers.max())
-    return float(heard[-1]) / (len(powers) - 1) * sample_rate / 2 if len(heard) else 0.0
+    filled = np.flatnonzero(powers > _CONTENT * powers.max())
+    return float(filled[-1]) / (len(powers) - 1) * sample_rate / 2 if len(filled) else 0.0
 
 
 def _judge(measured: Measurement, promised: Seconds, sample_rate: int) -> Iterator[tuple[Kind, str]]:
     """Compare a recording with its line and with what the model wants."""
-    if abs(measured.duration - promised) > max(_DURATION_SLACK, _DURATION_SHARE * promised):
+    if abs(measured.duration - promised) > max(_DURATION_SLACK, _DURATION_FRACTION * promised):
         yield WRONG_DURATION, f"{measured.duration:.2f} s, and the manifest says {promised:.2f} s"
     if measured.sample_rate < sample_rate:
         yield LOW_RATE, f"{measured.sample_rate} Hz, and the model wants {sample_rate} Hz"
-    if measured.is_silent:
+    if measured.level.is_silent:
         level = "every sample is zero" if not measured.level.peak else f"level {measured.level.decibels:.0f} dBFS"
         yield SILENT, level
         return
-    clipped = measured.level.num_clipped / measured.level.num_samples
-    if clipped > _CLIPPED_SHARE:
-        yield CLIPPED, f"{clipped:.1%} of the samples are at full scale"
-    if abs(measured.mean) > _OFFSET:
-        yield OFFSET, f"the mean is {measured.mean:+.3f} of full scale"
+    if measured.level.is_clipped:
+        yield CLIPPED, f"{measured.level.clipped_fraction:.1%} of the samples are at full scale"
+    if abs(measured.level.offset) > MAX_OFFSET:
+        yield OFFSET, f"the mean is {measured.level.offset:+.3f} of full scale"
     band = min(measured.sample_rate, sample_rate) / 2
-    if measured.bandwidth < _BAND_SHARE * band:
+    if measured.bandwidth < _BAND_FRACTION * band:
         yield BAND_LIMITED, f"nothing above {measured.bandwidth:.0f} Hz, at a rate of {measured.sample_rate} Hz"

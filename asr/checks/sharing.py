@@ -79,7 +79,7 @@ def most_repeated(entries: Iterable[Entry]) -> tuple[int, str, int]:
 def _digest(entry: Entry, outcomes: Mapping[Path, Outcome]) -> str | None:
     """Return what stands for the samples of a recording; nothing if it is silent or unreadable."""
     outcome = outcomes[entry.utterance.audio_filepath]
-    return outcome.digest if isinstance(outcome, Measurement) and not outcome.is_silent else None
+    return outcome.digest if isinstance(outcome, Measurement) and not outcome.level.is_silent else None
 
 
 def _group(entries: Iterable[Entry], key: Callable[[Entry], Hashable | None]) -> dict[Hashable, list[Entry]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from asr.alignment.text import TextAligner
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.checks.findings import WRONG_TEXT, Entry, Finding
 from asr.checks.texts import quote
 from asr.errors import ASRError

@@ -172,11 +172,11 @@ def _detail(
     sample_rate: int,
 ) -> list[UtteranceDetail]:
     """Read each recording that was recognised once more, to measure it."""
-    from asr.audio.reading import load_audio
+    from asr.audio import load_audio
 
     heard = [transcript for transcript in transcripts if transcript is not None]
     return [
-        detail_utterance(score, transcript, words, measure_signal(waveform.numpy(), sample_rate))
+        detail_utterance(score, transcript, words, measure_signal(waveform, sample_rate))
         for score, transcript, words in zip(report.scores, heard, judged, strict=True)
         for waveform in [load_audio(score.utterance.audio_filepath, sample_rate)]
     ]
@@ -191,7 +191,7 @@ def _draw_worst(
     """Draw the utterances with the most words wrong, by their place among the details."""
     if not arguments.pictures:
         return {}
-    from asr.audio.reading import load_audio
+    from asr.audio import load_audio
     from asr.plots.posteriors import hear_recording
 
     heard = [transcript for transcript in transcripts if transcript is not None]

@@ -20,8 +20,7 @@ from asr.plots import (
 from asr.units import seconds_to_samples
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from asr.audio import Waveform
     from asr.bundle import Bundle
     from asr.plots import HeardRecording
     from asr.recognition.recognizer import Recognizer
@@ -135,26 +134,26 @@ def _draw_audio(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_window(arguments: argparse.Namespace, sample_rate: int) -> "Tensor":
+def _read_window(arguments: argparse.Namespace, sample_rate: int) -> "Waveform":
     """Read the part of the recording that is drawn, and say if there is more that nobody chose to leave out."""
-    import torch
+    import numpy as np
 
-    from asr.audio.reading import stream_audio
+    from asr.audio import stream_audio
 
     first, last = (seconds_to_samples(time, sample_rate) for time in (arguments.start, arguments.end))
-    pieces, position = [torch.empty(0)], 0
+    blocks, position = [np.empty(0, np.float32)], 0
     for block in stream_audio(arguments.file, sample_rate, channel=arguments.channel):
-        pieces.append(block[max(0, first - position) : max(0, last - position)])
+        blocks.append(block[max(0, first - position) : max(0, last - position)])
         position += len(block)
         if position > last:
             if arguments.end_is_default:
                 part = f"{arguments.start:g} s to {arguments.end:g} s"
                 _log.info("%s: drawn from %s; --start and --end choose another part", arguments.file, part)
             break
-    return torch.cat(pieces)
+    return np.concatenate(blocks)
 
 
-def _hear(arguments: argparse.Namespace, bundle: "Bundle", waveform: "Tensor") -> "HeardRecording":
+def _hear(arguments: argparse.Namespace, bundle: "Bundle", waveform: "Waveform") -> "HeardRecording":
     """Collect what the picture shows."""
     from asr.plots.posteriors import hear_recording
 
@@ -170,7 +169,7 @@ def _hear(arguments: argparse.Namespace, bundle: "Bundle", waveform: "Tensor") -
 
 
 def _find_words(
-    arguments: argparse.Namespace, bundle: "Bundle", recognizer: "Recognizer", waveform: "Tensor"
+    arguments: argparse.Namespace, bundle: "Bundle", recognizer: "Recognizer", waveform: "Waveform"
 ) -> "tuple[Word, ...]":
     """Place the words of the given text, or recognise some."""
     from asr.alignment.text import TextAligner

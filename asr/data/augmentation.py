@@ -17,8 +17,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
-from asr.audio.formats import AUDIO_SUFFIXES, find_recordings
-from asr.audio.reading import load_audio, resample
+from asr.audio import AUDIO_EXTENSIONS, find_recordings, load_audio, resample
 from asr.errors import AudioError
 from asr.units import Seconds, seconds_to_samples
 
@@ -156,7 +155,8 @@ class SpeedPerturb:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Change the speed; the duration is divided by the factor. See `WaveformAugment`."""
-        return resample(waveform, round(sample_rate * _uniform(*self.factors, generator)), sample_rate)
+        orig_rate = round(sample_rate * _uniform(*self.factors, generator))
+        return torch.from_numpy(resample(waveform.numpy(), orig_rate, sample_rate))
 
 
 @final
@@ -196,7 +196,7 @@ class AddNoise:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Add noise, or nothing where speech or noise is digital silence; see `WaveformAugment`."""
-        clip = _load_noise(self.files[_index(len(self.files), generator)], sample_rate)
+        clip = torch.from_numpy(_load_noise(self.files[_index(len(self.files), generator)], sample_rate))
         offset = _index(len(clip), generator)
         repeated = clip.expand(-(-(offset + len(waveform)) // len(clip)), -1).reshape(-1)
         noise = repeated[offset : offset + len(waveform)]
@@ -314,7 +314,7 @@ def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
     kept = tuple(path for path in recordings if not fnmatchcase(path.name, exclude or ""))
     if not kept:
         found = f"{len(recordings)} noise recordings, and noise_exclude {exclude!r} keeps none"
-        raise AudioError(f"{folder}: {found}; expected files ending in {', '.join(sorted(AUDIO_SUFFIXES))}")
+        raise AudioError(f"{folder}: {found}; expected files ending in {', '.join(sorted(AUDIO_EXTENSIONS))}")
     return kept
 
 

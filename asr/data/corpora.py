@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from asr.audio.formats import find_recordings
+from asr.audio import find_recordings
 from asr.data.tables import read_columns, read_lines, read_pairs
 from asr.errors import ManifestError
 from asr.units import Seconds

@@ -1,6 +1,6 @@
 """Utterances become batches: waveforms padded with zeros, targets padded with the blank.
 
-The dataset reads with `load_audio`, as recognition does, so training hears what the recogniser will hear.
+The dataset reads with `load_audio`, as recognition does, so training gets the samples that the recogniser will get.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from asr.audio.reading import load_audio, pad_waveforms
+from asr.acoustic.model import pad_waveforms
+from asr.audio import load_audio
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import AudioError, ManifestError
@@ -97,7 +99,7 @@ class SpeechDataset(Dataset[Example]):
         """
         utterance = self.utterances[draw.index]
         if self.waveforms is None:
-            waveform = load_audio(utterance.audio_filepath, self.sample_rate)
+            waveform = torch.from_numpy(load_audio(utterance.audio_filepath, self.sample_rate))
         else:
             waveform = self.waveforms[draw.index]
         if self.augment is not None:
@@ -124,7 +126,7 @@ def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Pa
 
     def read(path: Path) -> None:
         try:
-            waveforms[path] = load_audio(path, sample_rate)
+            waveforms[path] = torch.from_numpy(load_audio(path, sample_rate))
         except AudioError as error:
             errors.append(str(error))
 
@@ -132,9 +134,8 @@ def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Pa
     with ThreadPoolExecutor() as pool:
         list(pool.map(read, {utterance.audio_filepath: None for utterance in utterances}))
     if errors:
-        raise ManifestError(
-            f"{len(errors)} recordings cannot be read: {'; '.join(sorted(errors)[:5])}; remove their lines or mend them"
-        )
+        listing = "; ".join(sorted(errors)[:5])
+        raise ManifestError(f"{len(errors)} recordings cannot be read: {listing}; remove their lines or repair them")
     return waveforms
 
 
@@ -151,9 +152,7 @@ def collate(examples: Sequence[Example]) -> Batch:
     return Batch(
         waveforms=waveforms,
         waveform_lengths=waveform_lengths,
-        targets=torch.nn.utils.rnn.pad_sequence(
-            [example.tokens for example in examples], batch_first=True, padding_value=BLANK
-        ),
+        targets=pad_sequence([example.tokens for example in examples], batch_first=True, padding_value=BLANK),
         target_lengths=torch.tensor([len(example.tokens) for example in examples]),
         texts=tuple(example.utterance.text for example in examples),
         utterance_ids=tuple(example.utterance.utterance_id for example in examples),

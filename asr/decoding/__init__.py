@@ -1,4 +1,4 @@
-"""Posteriors become hypotheses. The beam search is imported when it is asked for, because numba takes long to import."""
+"""Posteriors become hypotheses. The beam search is imported when asked for, because numba takes long to import."""
 
 from asr.decoding.build import DecodingModels, build_decoder
 from asr.decoding.config import DecodingConfig

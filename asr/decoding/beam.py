@@ -93,7 +93,9 @@ class BeamSearchDecoder:
         """
         log_probs = posteriors.log_probs
         if log_probs.ndim != 2 or log_probs.shape[1] != self.vocabulary_size:
-            raise ValueError(f"log_probs have the shape {log_probs.shape}, but must have (frames, {self.vocabulary_size})")
+            raise ValueError(
+                f"log_probs have the shape {log_probs.shape}, but must have (frames, {self.vocabulary_size})"
+            )
         if np.isnan(log_probs).any():
             raise ValueError("log_probs hold NaN, but must be the logarithms of probabilities")
         matrix = np.ascontiguousarray(np.maximum(log_probs, _IMPOSSIBLE), np.float32)

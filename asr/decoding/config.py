@@ -65,4 +65,3 @@ class DecodingConfig:
             raise ValueError(f"word_score is {self.word_score}, but must be finite")
         if self.unknown_score is not None and not -math.inf < self.unknown_score <= 0:
             raise ValueError(f"unknown_score is {self.unknown_score}, but must be finite and at most 0, or none")
-

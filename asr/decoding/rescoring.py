@@ -1,8 +1,8 @@
 """The second pass: hypotheses of the beam search are rescored by their phones and by their words.
 
-The beam search scores characters and n-grams. Where the acoustic model has a phone head, each hypothesis is turned into
-phones by a pronunciation dictionary and scored by the sum over all CTC paths of those. A recurrent language model, which
-is too slow to search with, scores the best of them.
+The beam search scores characters and n-grams. Where the acoustic model has a phone head, each hypothesis is turned
+into phones by a pronunciation dictionary and scored by the sum over all CTC paths of those. A recurrent language model,
+which is too slow to search with, scores the best of them.
 
 Source: Graves et al. (2006), doi:10.1145/1143844.1143891, for the sum over paths.
 """
@@ -21,9 +21,9 @@ from asr.decoding.search import compiled
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import BLANK, CharTokenizer
 
-# Added for each phone, in nats, because a hypothesis of few phones has the higher likelihood: on two development corpora
-# the first English model with a head on its third layer had 30.7 % of words wrong without, 30.5 with 0.5 and with 1
-# (weight 0.5, 60 hypotheses).
+# Added for each phone, in nats, because a hypothesis of few phones has the higher likelihood: on two development
+# corpora the first English model with a head on its third layer had 30.7 % of words wrong without, 30.5 with 0.5 and
+# with 1 (weight 0.5, 60 hypotheses).
 _PHONE_SCORE = 0.5
 
 

@@ -1,6 +1,6 @@
 """Recognised chunks of a recording become its transcript.
 
-    posteriors + hypotheses → words → a segment per chunk → segments joined where chunks overlap → Transcript
+posteriors + hypotheses → words → a segment per chunk → segments joined where chunks overlap → Transcript
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -89,6 +89,7 @@ class Assembler:
             Its transcript, or its error.
 
         Raises:
+            ASRError: If a chunk cannot be recognised.
             ValueError: If the end is missing.
         """
         chunks: list[RecognizedChunk] = []
@@ -171,7 +172,9 @@ def report_progress(
     position = 0.0
     for part in parts:
         yield part
-        is_end = isinstance(part, RecordingEnd)
-        end = samples_to_seconds(part.level.num_samples, sample_rate) if is_end else part.segment.end
+        if isinstance(part, RecordingEnd):
+            end = samples_to_seconds(part.level.num_samples, sample_rate)
+        else:
+            end = part.segment.end
         on_progress(max(0.0, end - position))
         position = max(position, end)

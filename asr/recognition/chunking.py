@@ -1,58 +1,69 @@
-"""Recordings to the pieces that are recognised: read a little ahead, several at once, each in bounded memory.
+"""Recordings to the chunks that are recognised: read a little ahead, several at once, each in bounded memory.
 
-Every recording gives its pieces, in order, and then one ending that carries its level, or the error that stopped it.
+Every recording gives its chunks, in order, and then one end that carries its level, or the error that stopped it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias, final
 
-from asr.audio.reading import AudioSource, stream_audio
+from asr.audio import AudioSource, LevelMeter, SignalLevel, stream_audio
 from asr.errors import ASRError
-from asr.recognition.explanation import SignalLevel
-from asr.segmentation import Piece, Segmenter
+from asr.segmentation import Chunk, Segmenter
 
 _FILES_AT_ONCE = 32
-# So much of each is read in parallel; the rest of a long recording follows when its turn comes.
-_PIECES_AT_ONCE = 2
+# So many of each are read in parallel; the rest of a long recording follows when its turn comes.
+_CHUNKS_AT_ONCE = 2
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A piece of a recording, or its ending.
+@dataclass(frozen=True, slots=True)
+class RecordingChunk:
+    """A chunk of one of several recordings.
 
     Attributes:
-        index: The place of the recording among the sources.
+        index: The index of the recording among the sources.
         source: The recording, as it was given.
-        piece: What to recognise; `None` at the ending.
-        level: At the ending, how loud the recording was.
-        error: At the ending, what stopped the reading; `None` if nothing did.
+        chunk: What to recognise.
     """
 
     index: int
     source: AudioSource
-    piece: Piece | None = None
-    level: SignalLevel | None = None
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnd:
+    """The end of one of several recordings.
+
+    Attributes:
+        index: The index of the recording among the sources.
+        source: The recording, as it was given.
+        level: How loud the recording was, as far as it could be read.
+        error: What stopped the reading; `None` if nothing did.
+    """
+
+    index: int
+    source: AudioSource
+    level: SignalLevel
     error: ASRError | None = None
 
 
-class PieceReader:
-    """Reads recordings and cuts them into pieces."""
+RecordingPart: TypeAlias = RecordingChunk | RecordingEnd
 
-    def __init__(self, segmenter: Segmenter, sample_rate: int) -> None:
-        """Keep what cuts and at which rate.
 
-        Args:
-            segmenter: Cuts waveforms of `sample_rate`.
-            sample_rate: Samples per second wanted.
-        """
+@final
+class ChunkReader:
+    """Reads recordings and cuts them into chunks."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        """Read at the sample rate of what cuts."""
         self.segmenter = segmenter
-        self.sample_rate = sample_rate
 
     def read(
         self, sources: Iterable[AudioSource], *, source_rate: int | None = None, channel: int | None = None
-    ) -> Iterator[Reading]:
+    ) -> Iterator[RecordingPart]:
         """Read recordings in order, a few at once, for decoders leave the interpreter free.
 
         Args:
@@ -61,12 +72,12 @@ class PieceReader:
             channel: The channel to use, from 0; the mean of all if not given.
 
         Yields:
-            For each source its pieces, then its ending.
+            For each source its chunks, then its end.
         """
 
-        def begin(numbered: tuple[int, AudioSource]) -> tuple[list[Reading], Iterator[Reading]]:
-            readings = self._read_one(*numbered, source_rate, channel)
-            return list(islice(readings, _PIECES_AT_ONCE)), readings
+        def begin(numbered: tuple[int, AudioSource]) -> tuple[list[RecordingPart], Iterator[RecordingPart]]:
+            parts = self._read_one(*numbered, source_rate, channel)
+            return list(islice(parts, _CHUNKS_AT_ONCE)), parts
 
         remaining = enumerate(sources)
         with ThreadPoolExecutor() as pool:
@@ -77,37 +88,13 @@ class PieceReader:
 
     def _read_one(
         self, index: int, source: AudioSource, source_rate: int | None, channel: int | None
-    ) -> Iterator[Reading]:
+    ) -> Iterator[RecordingPart]:
         """Read one recording."""
-        level = SignalLevel()
+        meter, failure = LevelMeter(), None
         try:
-            blocks = stream_audio(source, self.sample_rate, source_rate=source_rate, channel=channel)
-            for piece in self.segmenter.split(level.watch(blocks)):
-                yield Reading(index, source, piece)
+            blocks = stream_audio(source, self.segmenter.sample_rate, source_rate=source_rate, channel=channel)
+            for chunk in self.segmenter.split(meter.watch(blocks)):
+                yield RecordingChunk(index, source, chunk)
         except ASRError as error:
-            yield Reading(index, source, level=level, error=error)
-        else:
-            yield Reading(index, source, level=level)
-
-
-def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
-    """Put waveforms of like length together, so that little of a batch is padding.
-
-    Args:
-        lengths: Samples in each.
-        limit: Padded samples in a batch at most; a longer waveform is a batch of its own.
-        shortest: Fewer samples than this are left out.
-
-    Yields:
-        The places of the waveforms of a batch, the shortest first.
-    """
-    group: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if lengths[index] < shortest:
-            continue
-        if group and lengths[index] * (len(group) + 1) > limit:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group
+            failure = error
+        yield RecordingEnd(index, source, meter.level, failure)

@@ -194,11 +194,13 @@ class Recognizer:
         """Recognise some batches of chunks at a time, and give them in order."""
         limit = _BATCHES_AHEAD * batch_duration * self.bundle.config.sample_rate
         ahead: list[RecordingPart] = []
+        num_samples = 0
         for part in parts:
             ahead.append(part)
-            if sum(len(each.chunk.waveform) for each in ahead if isinstance(each, RecordingChunk)) >= limit:
+            num_samples += len(part.chunk.waveform) if isinstance(part, RecordingChunk) else 0
+            if num_samples >= limit:
                 yield from self._recognize_group(ahead, batch_duration)
-                ahead = []
+                ahead, num_samples = [], 0
         yield from self._recognize_group(ahead, batch_duration)
 
     def _recognize_group(self, parts: Sequence[RecordingPart], batch_duration: Seconds) -> Iterator[RecognizedPart]:

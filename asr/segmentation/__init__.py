@@ -1,12 +1,12 @@
-"""Long recordings become pieces that the network can take."""
+"""Long recordings become chunks that the network can take."""
 
 from asr.segmentation.detectors import FRAME_DURATION, EnergyDetector, SileroDetector, SpeechDetector
-from asr.segmentation.segmenter import Piece, Segmenter, SegmenterConfig
+from asr.segmentation.segmenter import Chunk, Segmenter, SegmenterConfig
 
 __all__ = [
     "FRAME_DURATION",
+    "Chunk",
     "EnergyDetector",
-    "Piece",
     "Segmenter",
     "SegmenterConfig",
     "SileroDetector",

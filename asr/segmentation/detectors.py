@@ -1,30 +1,37 @@
-"""Sound to the probability of speech, frame by frame, while a recording is read.
+"""Waveforms to the probability of speech, frame by frame, while a recording is read.
 
-Two detectors, one seam: blocks of frames go in, and for each block a tensor of probabilities comes out.
+Two detectors behind one protocol: blocks of frames go in, and for each block an array of probabilities comes out.
 """
 
-import warnings
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from threading import Lock
-from typing import Protocol, final
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, final
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
-from asr.audio.reading import resample
+from asr.audio import Waveform, resample
 from asr.errors import MissingExtraError
 from asr.units import Seconds, seconds_to_samples
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 FRAME_DURATION: Seconds = 0.032  # what silero-vad works on: 512 samples at 16 kHz
-_LOADING = Lock()  # loading changes the warnings and threads of the process for a moment
+
+_Array = npt.NDArray[np.float32]
 
 
 class SpeechDetector(Protocol):
     """Anything that tells speech from silence."""
 
-    def probabilities(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Listen to one recording.
+    def probabilities(self, blocks: Iterable[_Array]) -> Iterator[_Array]:
+        """Examine one recording.
 
         Args:
             blocks: In order, each about a second of frames of `FRAME_DURATION`, one behind the other, shape
@@ -51,12 +58,12 @@ class EnergyDetector:
     _MOMENT = 4  # frames
     _BLOCKS_BEFORE = 30  # so long may speech go on without a pause
     _BLOCKS_AFTER = 3
-    # Of the loudest moment: what is fainter is no speech, even where silence is digital and holds no noise at all.
-    _MIN_NOISE = 1e-5
-    _TINY = 1e-30  # keeps silence of nothing but zeros from dividing by zero
+    # Relative to the loudest moment: what is fainter is no speech, even where digital silence holds no noise at all.
+    _MIN_NOISE = np.float32(1e-5)
+    _TINY = np.float32(1e-30)  # keeps silence of nothing but zeros from dividing by zero
     # Of power to noise, where speech and silence are equally likely. Of 14,950 frames of read speech under white noise
-    # of 10 dB, 13 were in no piece with 3 and 25 with 4; with 2.5, two of 38 cuts were no longer in silence.
-    _EVEN_RATIO = 3.0
+    # of 10 dB, 13 were in no chunk with 3 and 25 with 4; with 2.5, two of 38 cuts were no longer in silence.
+    _EVEN_RATIO = np.float32(3.0)
 
     def __init__(self, sample_rate: int) -> None:
         """Lay out the window and the bands, which are equally wide on the mel scale.
@@ -65,64 +72,64 @@ class EnergyDetector:
             sample_rate: Samples per second.
         """
         frame_length = seconds_to_samples(FRAME_DURATION, sample_rate)
-        frequencies = torch.fft.rfftfreq(frame_length, 1 / sample_rate)
-        limits = torch.tensor([self._MIN_FREQUENCY, min(self._MAX_FREQUENCY, sample_rate / 2)])
-        low, high = (2595 * torch.log10(1 + limits / 700)).tolist()
-        edges = 700 * (10 ** (torch.linspace(low, high, self._NUM_BANDS + 1) / 2595) - 1)
+        frequencies = np.fft.rfftfreq(frame_length, 1 / sample_rate)
+        limits = (self._MIN_FREQUENCY, min(self._MAX_FREQUENCY, sample_rate / 2))
+        low, high = (2595 * math.log10(1 + limit / 700) for limit in limits)  # mel
+        edges = 700 * (10 ** (np.linspace(low, high, self._NUM_BANDS + 1) / 2595) - 1)
         inside = (frequencies[:, None] >= edges[:-1]) & (frequencies[:, None] < edges[1:])
-        self._bands = inside / inside.sum(dim=0).clamp(min=1)  # (frequencies, bands)
-        self._window = torch.hann_window(frame_length)
+        self._bands = (inside / inside.sum(axis=0).clip(min=1)).astype(np.float32)  # (frequencies, bands)
+        self._window = np.hanning(frame_length + 1)[:-1].astype(np.float32)
 
-    def probabilities(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Listen to one recording, some blocks ahead.
-
-        Args:
-            blocks: As `SpeechDetector` has it.
-
-        Yields:
-            For each block its probabilities, shape `(frames,)`.
-        """
-        waiting: deque[Tensor] = deque()
-        extremes: deque[tuple[Tensor, Tensor]] = deque(maxlen=self._BLOCKS_BEFORE + 1 + self._BLOCKS_AFTER)
+    def probabilities(self, blocks: Iterable[_Array]) -> Iterator[_Array]:
+        """Examine one recording, some blocks ahead; see `SpeechDetector`."""
+        waiting: deque[_Array] = deque()
+        extremes: deque[tuple[_Array, np.float32]] = deque(maxlen=self._BLOCKS_BEFORE + 1 + self._BLOCKS_AFTER)
         for frames in blocks:
-            spectra = torch.view_as_real(torch.fft.rfft(frames * self._window))  # (frames, frequencies, 2)
-            powers = spectra.square().sum(dim=-1) @ self._bands  # (frames, bands)
-            moments = powers.unfold(0, min(self._MOMENT, len(powers)), 1).mean(dim=-1)
-            extremes.append((moments.amin(dim=0), moments.amax()))
+            spectra = np.fft.rfft(frames * self._window)  # (frames, frequencies)
+            powers = (spectra.real**2 + spectra.imag**2) @ self._bands  # (frames, bands)
+            moments = sliding_window_view(powers, min(self._MOMENT, len(powers)), axis=0).mean(axis=-1)
+            extremes.append((moments.min(axis=0), moments.max()))
             waiting.append(powers)
             if len(waiting) > self._BLOCKS_AFTER:
                 yield self._compare(waiting.popleft(), extremes)
         for powers in waiting:
             yield self._compare(powers, extremes)
 
-    def _compare(self, powers: Tensor, extremes: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    def _compare(self, powers: _Array, extremes: Iterable[tuple[_Array, np.float32]]) -> _Array:
         """Compare the bands of each frame with their noise; the mean lets one strong band be enough."""
-        quietest, loudest = (torch.stack(moments) for moments in zip(*extremes, strict=True))
-        noise = torch.maximum(quietest.amin(dim=0), self._MIN_NOISE * loudest.amax()) + self._TINY  # (bands,)
-        ratio = (powers / noise).mean(dim=-1)
-        return ratio / (ratio + self._EVEN_RATIO)
+        quietest, loudest = zip(*extremes, strict=True)
+        noise = np.maximum(np.min(quietest, axis=0), self._MIN_NOISE * max(loudest)) + self._TINY  # (bands,)
+        ratio = (powers / noise).mean(axis=-1)
+        probabilities: _Array = ratio / (ratio + self._EVEN_RATIO)
+        return probabilities
 
 
 @final
 class SileroDetector:
-    """Tells speech with the network of silero-vad, an extra."""
+    """Tells speech with the network of silero-vad, an extra.
+
+    ONNX Runtime runs the network's file out of that package. The package itself is not imported, for that would import
+    PyTorch.
+    """
 
     _SAMPLE_RATE = 16_000
     _FRAME_LENGTH = 512
+    _CONTEXT = 64  # samples before each frame that the network takes too
+    _STATE_SHAPE = (2, 1, 128)
 
     def __init__(self, sample_rate: int) -> None:
-        """Keep the rate; the network holds the state of one recording, so each gets its own.
+        """Keep the rate.
 
         Args:
             sample_rate: Samples per second; what is not 16 kHz is resampled, block by block.
         """
         self._sample_rate = sample_rate
 
-    def probabilities(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Listen to one recording.
+    def probabilities(self, blocks: Iterable[_Array]) -> Iterator[_Array]:
+        """Examine one recording; see `SpeechDetector`.
 
         Args:
-            blocks: As `SpeechDetector` has it.
+            blocks: Each of shape `(frames, frame_length)`.
 
         Yields:
             For each block its probabilities, shape `(frames,)`.
@@ -131,26 +138,40 @@ class SileroDetector:
             MissingExtraError: If silero-vad is not installed.
         """
         network = _load_silero()
+        state = np.zeros(self._STATE_SHAPE, np.float32)
+        context = np.zeros(self._CONTEXT, np.float32)
         for frames in blocks:
-            waveform = resample(frames.flatten(), self._sample_rate, self._SAMPLE_RATE)
-            padded = torch.zeros(len(frames) * self._FRAME_LENGTH)
-            num_samples = min(len(padded), len(waveform))  # resampling may round by a few
-            padded[:num_samples] = waveform[:num_samples]
-            with torch.inference_mode():
-                heard = [network(frame, self._SAMPLE_RATE) for frame in padded.view(-1, self._FRAME_LENGTH)]
-            yield torch.cat(heard).flatten()
+            probabilities = np.empty(len(frames), np.float32)
+            for index, frame in enumerate(self._convert(frames)):
+                samples = np.concatenate([context, frame])[None]
+                inputs = {"input": samples, "state": state, "sr": np.array(self._SAMPLE_RATE, np.int64)}
+                output, state = network.run(None, inputs)
+                probabilities[index] = output.item()
+                context = frame[-self._CONTEXT :]
+            yield probabilities
+
+    def _convert(self, frames: _Array) -> _Array:
+        """Resample frames to as many of the network's length, shape `(frames, 512)`."""
+        waveform: Waveform = resample(frames.reshape(-1), self._sample_rate, self._SAMPLE_RATE)
+        padded = np.zeros(len(frames) * self._FRAME_LENGTH, np.float32)
+        num_samples = min(len(padded), len(waveform))  # resampling may round by a few
+        padded[:num_samples] = waveform[:num_samples]
+        return padded.reshape(-1, self._FRAME_LENGTH)
 
 
-def _load_silero() -> torch.jit.ScriptModule:
-    """Load the network and leave the process as it was."""
-    with _LOADING, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`torch.jit.load` is deprecated", category=FutureWarning)
-        num_threads = torch.get_num_threads()
-        try:
-            import silero_vad  # an extra
-        except ImportError as error:
-            raise MissingExtraError('silero-vad is not installed; run: pip install "asr[vad]"') from error
-        finally:
-            torch.set_num_threads(num_threads)  # importing it sets one thread for the whole process
-        network: torch.jit.ScriptModule = silero_vad.load_silero_vad()
-    return network
+def _load_silero() -> "InferenceSession":
+    """Find the file of the network in the package that holds it, without importing that."""
+    package = find_spec("silero_vad")
+    if package is None or package.origin is None:
+        raise MissingExtraError('silero-vad is not installed; run: pip install "asr[vad]"')
+    return _open_network(Path(package.origin).parent / "data" / "silero_vad.onnx")
+
+
+@lru_cache(maxsize=1)
+def _open_network(path: Path) -> "InferenceSession":
+    """Open a network for one thread; it keeps nothing between two runs, so that recordings may share it."""
+    from onnxruntime import InferenceSession, SessionOptions  # it takes a while to import, and few ask for it
+
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return InferenceSession(path, options, providers=["CPUExecutionProvider"])

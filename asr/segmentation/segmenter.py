@@ -1,29 +1,30 @@
-"""Long recordings to pieces that the network can take, cut in silences.
+"""Long recordings to chunks that the network can take, cut in silences.
 
-    blocks of any size → blocks of 32 frames → SpeechDetector → speech or silence → pieces of samples
+    blocks of any size → blocks of 32 frames → SpeechDetector → speech or silence → chunks of samples
 
-Everything happens while the recording is read, with a few seconds more than one piece in memory. The sound is first cut
-anew into blocks of equal length, so the pieces never depend on how it was given.
+Everything happens while the recording is read, with a few seconds more than one chunk in memory. The waveform is first
+cut anew into blocks of equal length, so the chunks never depend on how it was given.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise, tee
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+import numpy as np
+import numpy.typing as npt
 
+from asr.audio import Waveform
 from asr.segmentation.detectors import FRAME_DURATION, EnergyDetector, SileroDetector, SpeechDetector
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
+_Flags: TypeAlias = npt.NDArray[np.bool_]
+
 _BLOCK_FRAMES = 32
-_SILENT = torch.zeros(1, dtype=torch.int)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SegmenterConfig:
     """How long recordings are cut.
 
@@ -34,11 +35,11 @@ class SegmenterConfig:
         neg_threshold: Probability below which speech ends, in (0, `threshold`].
         min_speech_duration: Seconds; shorter sounds, such as clicks, are no speech.
         min_silence_duration: Seconds, positive; shorter silences, such as stops inside words, are part of the speech.
-        max_silence_duration: Seconds, not below `min_silence_duration`; a longer silence always ends a piece.
-        speech_pad: Seconds of silence kept before and after the speech of a piece, where there are as many; up to half
+        max_silence_duration: Seconds, not below `min_silence_duration`; a longer silence always ends a chunk.
+        speech_pad: Seconds of silence kept before and after the speech of a chunk, where there are as many; up to half
             of `max_speech_duration`.
-        max_speech_duration: Seconds of the longest piece, at least 1; no shorter recording is cut.
-        overlap: Seconds that two pieces share where there is no silence to cut in; never more than half of
+        max_speech_duration: Seconds of the longest chunk, at least 1; no shorter recording is cut.
+        overlap: Seconds that two chunks have in common where there is no silence to cut in; never more than half of
             `max_speech_duration`.
     """
 
@@ -73,24 +74,24 @@ class SegmenterConfig:
                 raise ValueError(message)
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a recording, to be recognised by itself.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of a recording that is recognised by itself.
 
     Attributes:
         start: Seconds from the start of the recording.
         waveform: Its samples, shape `(num_samples,)`.
-        overlap: Seconds at its start that repeat the end of the piece before; 0 where the cut lies in silence.
+        overlap: Seconds at its start that repeat the end of the chunk before; 0 where the cut lies in silence.
     """
 
     start: Seconds
-    waveform: Tensor
+    waveform: Waveform
     overlap: Seconds
 
 
 @final
 class Segmenter:
-    """Cuts recordings into pieces."""
+    """Cuts recordings into chunks."""
 
     def __init__(self, config: SegmenterConfig, sample_rate: int, *, detector: SpeechDetector | None = None) -> None:
         """Choose the detector and count every duration in frames.
@@ -108,24 +109,24 @@ class Segmenter:
         self._min_silence = max(1, self._count_frames(config.min_silence_duration))
         self._max_silence = max(1, self._count_frames(config.max_silence_duration))
         self._pad = self._count_frames(config.speech_pad)
-        # Rounded down, so that no piece is longer than asked.
+        # Rounded down, so that no chunk is longer than asked.
         self._max_length = int(config.max_speech_duration * sample_rate / self._frame_length)
-        # So far beyond the end of a piece, the silence that it ends in shows how long it is.
+        # So far beyond the end of a chunk, the silence that it ends in shows how long it is.
         self._margin = self._min_speech + self._min_silence + 2 * self._pad
         self._overlap = min(self._count_frames(config.overlap), self._max_length // 2)
 
-    def split(self, blocks: Iterable[Tensor]) -> Iterator[Piece]:
+    def split(self, blocks: Iterable[Waveform]) -> Iterator[Chunk]:
         """Cut a recording while it is read.
 
-        A recording of `max_speech_duration` at most is one piece, untouched. A longer one is cut in the middle of
+        A recording of `max_speech_duration` at most is one chunk, untouched. A longer one is cut in the middle of
         silences, in long ones rather than in short ones and not into shreds; silences longer than twice `speech_pad`
         are shortened to that at the cuts, and what holds no speech is left out.
 
         Args:
-            blocks: The samples in order, in tensors of any length, each of shape `(num_samples,)`.
+            blocks: The samples in order, in arrays of any length, each of shape `(num_samples,)`.
 
         Yields:
-            The pieces in order; none where there are no samples, or many and no speech.
+            The chunks in order; none where there are no samples, or many and no speech.
         """
         source = iter(blocks)
         head, num_samples = [], 0
@@ -138,50 +139,50 @@ class Segmenter:
         if num_samples > limit:
             yield from self._cut(chain(head, source))
         elif num_samples:
-            yield Piece(0.0, torch.cat(head), overlap=0.0)
+            yield Chunk(0.0, np.concatenate(head), overlap=0.0)
 
-    def _cut(self, blocks: Iterable[Tensor]) -> Iterator[Piece]:
-        """Cut a recording of more than one piece."""
-        reel = _Reel(self._listen(blocks), self._frame_length)
-        given = 0  # the frames before are in a piece already
+    def _cut(self, blocks: Iterable[Waveform]) -> Iterator[Chunk]:
+        """Cut a recording of more than one chunk."""
+        window = _Window(self._detect(blocks), self._frame_length)
+        given = 0  # the frames before are in a chunk already
         while True:
-            reel.read(self._max_length + self._margin)
-            spans = self._find_spans(reel.speech, reel.is_over)
-            if not spans and reel.is_over:
+            window.read(self._max_length + self._margin)
+            spans = self._find_spans(window.speech, window.is_over)
+            if not spans and window.is_over:
                 return
-            leading = spans[0][0] - self._pad if spans else len(reel.speech) - self._margin
+            leading = spans[0][0] - self._pad if spans else len(window.speech) - self._margin
             if leading > 0:
-                reel.skip(leading)
+                window.skip(leading)
                 continue
-            cut = self._choose_cut(spans, len(reel.speech), reel.is_over)
+            cut = self._choose_cut(spans, len(window.speech), window.is_over)
             length = cut or self._max_length
-            yield Piece(
-                start=self._to_seconds(reel.start),
-                waveform=reel.waveform[: length * self._frame_length].clone(),  # lest it hold the rest in memory
-                overlap=self._to_seconds(max(0, given - reel.start)),
+            yield Chunk(
+                start=self._to_seconds(window.start),
+                waveform=window.waveform[: length * self._frame_length].copy(),  # a view would keep the rest in memory
+                overlap=self._to_seconds(max(0, given - window.start)),
             )
-            given = reel.start + length
-            reel.skip(cut or length - self._overlap)
+            given = window.start + length
+            window.skip(cut or length - self._overlap)
 
-    def _listen(self, blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _detect(self, blocks: Iterable[Waveform]) -> Iterator[tuple[Waveform, _Flags]]:
         """Yield blocks of equal length, and which of their frames are speech."""
-        samples, heard = tee(_regroup(blocks, _BLOCK_FRAMES * self._frame_length))
-        frames = (_to_frames(block, self._frame_length) for block in heard)
+        samples, examined = tee(_regroup(blocks, _BLOCK_FRAMES * self._frame_length))
+        frames = (_to_frames(block, self._frame_length) for block in examined)
         yield from zip(samples, self._decide(self._detector.probabilities(frames)), strict=True)
 
-    def _decide(self, probabilities: Iterable[Tensor]) -> Iterator[Tensor]:
+    def _decide(self, probabilities: Iterable[npt.NDArray[np.float32]]) -> Iterator[_Flags]:
         """Call each frame speech or not; between the two thresholds it is what the frame before is."""
-        is_speech = torch.tensor([False])
+        is_speech = np.array([False])
         for block in probabilities:
             is_sure = (block >= self.config.threshold) | (block < self.config.neg_threshold)
-            speech = torch.cat([is_speech, block >= self.config.threshold])
-            latest_sure = torch.where(is_sure, torch.arange(1, len(speech)), 0).cummax(dim=0).values
+            speech = np.concatenate([is_speech, block >= self.config.threshold])
+            latest_sure = np.maximum.accumulate(np.where(is_sure, np.arange(1, len(speech)), 0))
             yield speech[latest_sure]
             is_speech = speech[latest_sure[-1:]]
 
-    def _find_spans(self, speech: Tensor, is_over: bool) -> list[tuple[int, int]]:
+    def _find_spans(self, speech: _Flags, is_over: bool) -> list[tuple[int, int]]:
         """List where speech starts and ends; what may go on after the last frame is kept, however short."""
-        edges = torch.diff(speech.int(), prepend=_SILENT, append=_SILENT).nonzero().flatten().tolist()
+        edges = np.flatnonzero(np.diff(speech, prepend=False, append=False)).tolist()
         spans: list[tuple[int, int]] = []
         for start, end in zip(edges[::2], edges[1::2], strict=True):
             if spans and start - spans[-1][1] < self._min_silence:
@@ -216,35 +217,36 @@ class Segmenter:
         return samples_to_seconds(num_frames * self._frame_length, self.sample_rate)
 
 
-def _regroup(blocks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+def _regroup(blocks: Iterable[Waveform], size: int) -> Iterator[Waveform]:
     """Cut samples anew into blocks of one size; the last holds what remains and is the only longer one."""
-    held: list[Tensor] = []
+    held: list[Waveform] = []
     num_held = 0
     for block in blocks:
         held.append(block)
         num_held += len(block)
         if num_held >= 2 * size:
-            joined = torch.cat(held)
+            joined = np.concatenate(held)
             num_whole = num_held // size - 1
-            yield from joined[: num_whole * size].view(-1, size)
+            yield from joined[: num_whole * size].reshape(-1, size)
             held = [joined[num_whole * size :]]
             num_held -= num_whole * size
-    yield torch.cat(held)
+    yield np.concatenate(held)
 
 
-def _to_frames(block: Tensor, frame_length: int) -> Tensor:
+def _to_frames(block: Waveform, frame_length: int) -> npt.NDArray[np.float32]:
     """Lay samples out as frames, shape `(frames, frame_length)`, the last padded with zeros."""
-    return pad(block, (0, -len(block) % frame_length)).view(-1, frame_length)
+    missing = -len(block) % frame_length
+    return (np.pad(block, (0, missing)) if missing else block).reshape(-1, frame_length)
 
 
-class _Reel:
+class _Window:
     """The part of a recording that is still needed: its samples, and which of their frames are speech."""
 
-    def __init__(self, blocks: Iterator[tuple[Tensor, Tensor]], frame_length: int) -> None:
+    def __init__(self, blocks: Iterator[tuple[Waveform, _Flags]], frame_length: int) -> None:
         """Start before the first block; `frame_length` counts samples."""
         self.start = 0  # frames since the start of the recording
-        self.waveform = torch.empty(0)
-        self.speech = torch.empty(0, dtype=torch.bool)
+        self.waveform: Waveform = np.empty(0, np.float32)
+        self.speech: _Flags = np.empty(0, np.bool_)
         self.is_over = False
         self._blocks = blocks
         self._frame_length = frame_length
@@ -259,7 +261,7 @@ class _Reel:
                 waveforms.append(block[0])
                 speech.append(block[1])
                 num_held += len(block[1])
-        self.waveform, self.speech = torch.cat(waveforms), torch.cat(speech)
+        self.waveform, self.speech = np.concatenate(waveforms), np.concatenate(speech)
 
     def skip(self, num_frames: int) -> None:
         """Forget what comes first."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from asr.acoustic.export import export_graph
 from asr.acoustic.model import as_network
 from asr.bundle import Bundle, save_bundle
-from asr.lm.internal import InternalLM
 from asr.errors import TrainingError
+from asr.lm.internal import InternalLM
 from asr.training.card import render_card
 from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule

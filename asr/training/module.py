@@ -22,8 +22,8 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from asr.acoustic.config import ModelConfig
-from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.model import AcousticModel
+from asr.acoustic.posteriors import Posteriors
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.augmentation import SpecAugment, SpecAugmentConfig
 from asr.data.datamodule import SpeechDataModule
@@ -299,7 +299,9 @@ class CTCTrainingModule(LightningModule):
         self.log(f"{part}_loss", loss, on_epoch=True, prog_bar=True, batch_size=weight, sync_dist=True)
         if self.tokenizer is None:
             raise TrainingError("the module has no alphabet yet; configure_model must run first")
-        for matrix, length, reference in zip(log_probs.float().cpu().numpy(), lengths.tolist(), batch.texts, strict=True):
+        for matrix, length, reference in zip(
+            log_probs.float().cpu().numpy(), lengths.tolist(), batch.texts, strict=True
+        ):
             hypothesis = self.tokenizer.join(self._decoder.decode(Posteriors(matrix[:length]))[0].tokens)
             self._word_counts.append(word_errors(reference, hypothesis))
             self._character_counts.append(character_errors(reference, hypothesis))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import load_bundle
 from asr.decoding import DecodingConfig
 from asr.decoding.beam import BeamSearchDecoder
@@ -50,7 +50,7 @@ def measure_beam(folder: Path, clip: Path, repeats: int) -> Iterator[Measurement
     flashlight = build_flashlight(config, bundle.tokenizer, lm)
 
     def compute() -> Tensor:
-        log_probs: Tensor = bundle.model(waveform[None], torch.tensor([len(waveform)]))[0][0]
+        log_probs: Tensor = bundle.model(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))[0][0]
         return log_probs
 
     with threads(1), torch.inference_mode():

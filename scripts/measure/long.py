@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.data.manifest import Utterance, read_manifest
 from asr.metrics import ErrorCounts, error_rate, word_errors
 from asr.recognition.recognizer import Recognizer
@@ -80,7 +80,7 @@ def _write_recording(path: Path, utterances: Sequence[Utterance], duration: Seco
         for utterance in cycle(utterances):
             if start >= duration:
                 break
-            sound.write(load_audio(utterance.audio_filepath, sample_rate).numpy())
+            sound.write(load_audio(utterance.audio_filepath, sample_rate))
             pause = seconds_to_samples(draw.uniform(*_PAUSE), sample_rate)
             sound.write(noise.normal(0, _PAUSE_LEVEL, pause).astype(np.float32))
             end = samples_to_seconds(sound.tell() - pause // 2, sample_rate)

@@ -11,7 +11,7 @@ import torch
 import torchaudio
 
 from asr.acoustic.features import MFCC
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.recognition.recognizer import Recognizer
 from asr.units import seconds_to_samples
 from scripts.measure.yardsticks import (

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.acoustic.model import AcousticModel
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.errors import ManifestError
 from asr.units import Seconds, seconds_to_samples
 
@@ -108,7 +108,7 @@ def join_recordings(paths: Sequence[Path], sample_rate: int, duration: Seconds, 
     num_samples = seconds_to_samples(duration, sample_rate)
     pieces: list[Tensor] = []
     for path in cycle(paths):
-        pieces.append(load_audio(path, sample_rate))
+        pieces.append(torch.from_numpy(load_audio(path, sample_rate)))
         if sum(map(len, pieces)) >= count * num_samples:
             break
     return torch.cat(pieces)[: count * num_samples].reshape(count, num_samples)

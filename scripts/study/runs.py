@@ -1,7 +1,7 @@
 """One run of the study: a design is trained from one seed, and everything the page shows is measured and kept.
 
-A run is trained by `asr.cli.train` itself, from fresh weights, for a fixed number of epochs; the last weights are measured,
-not the best by validation, so nothing is chosen by the utterances that the error rates are of.
+A run is trained by `asr.cli.train` itself, from fresh weights, for a fixed number of epochs; the last weights are
+measured, not the best by validation, so nothing is chosen by the utterances that the error rates are of.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
 from asr.cli.train import main as train
 from asr.data.manifest import Utterance, read_manifest, write_manifest

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from asr.acoustic.config import ModelConfig
-from asr.acoustic.model import AcousticModel
-from asr.audio.reading import pad_waveforms
+from asr.acoustic.model import AcousticModel, pad_waveforms
 from asr.tokenizer import BLANK
 from asr.units import Seconds, seconds_to_samples
 

@@ -1,0 +1,60 @@
+"""Waveforms from one sample rate to another, by soxr; at once, or block by block with the same result."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import soxr
+
+from asr.audio.recording import Waveform
+from asr.errors import AudioError
+
+_MIN_RATE, _MAX_RATE = 1_000, 768_000  # hertz
+_QUALITY = "HQ"
+
+
+def resample(waveform: Waveform, orig_rate: int, new_rate: int) -> Waveform:
+    """Change the sample rate of a waveform, exactly as `load_audio` does.
+
+    Args:
+        waveform: Shape `(num_samples,)`.
+        orig_rate: Samples per second now, in [1000, 768000].
+        new_rate: Samples per second wanted, in [1000, 768000].
+
+    Returns:
+        Shape `(num_samples * new_rate / orig_rate,)`, rounded to a whole sample.
+
+    Raises:
+        AudioError: If a rate is out of range.
+    """
+    check_rates("the waveform", orig_rate, new_rate)
+    resampled: Waveform = soxr.resample(np.asarray(waveform, np.float32), orig_rate, new_rate, quality=_QUALITY)
+    return resampled
+
+
+def resample_blocks(blocks: Iterable[Waveform], orig_rate: int, new_rate: int) -> Iterator[Waveform]:
+    """Change the sample rate of a waveform that comes in blocks, each `(num_samples,)`; none is given out empty."""
+    if orig_rate == new_rate:
+        yield from (block for block in blocks if len(block))
+        return
+    resampler = soxr.ResampleStream(orig_rate, new_rate, 1, quality=_QUALITY)
+    for block in blocks:
+        if len(resampled := resampler.resample_chunk(block)):
+            yield resampled
+    if len(tail := resampler.resample_chunk(np.empty(0, np.float32), last=True)):
+        yield tail
+
+
+def check_rates(name: str, *sample_rates: int) -> None:
+    """Refuse rates that no recording has.
+
+    Args:
+        name: What has the rates, for the message.
+        sample_rates: Samples per second.
+
+    Raises:
+        AudioError: If one is out of range.
+    """
+    if wrong := [rate for rate in sample_rates if not _MIN_RATE <= rate <= _MAX_RATE]:
+        raise AudioError(
+            f"{name}: the sample rate {wrong[0]} Hz is out of range; expected {_MIN_RATE} to {_MAX_RATE} Hz"
+        )
