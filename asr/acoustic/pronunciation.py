@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from asr.errors import VocabularyError
+from asr.files import write_atomically
 from asr.tokenizer import BLANK
 
 
@@ -75,13 +76,9 @@ class PronunciationDictionary:
             raise VocabularyError(f"{path}: cannot be read as pronunciations ({error!r})") from error
 
     def save(self, path: Path) -> None:
-        """Write the dictionary, a word a line.
-
-        Args:
-            path: The JSON file to write.
-        """
+        """Write the dictionary to a JSON file, a word a line, whole or not at all."""
         fields = {"phones": list(self.phones), "words": dict(self.words)}
-        path.write_text(json.dumps(fields, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_atomically(path, json.dumps(fields, indent=0, ensure_ascii=False) + "\n")
 
     @cached_property
     def _tokens(self) -> Mapping[str, int]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
+from asr.files import replace_atomically
 from asr.lm.corpus import number_words, read_lines
 from asr.lm.ngram import SPECIAL_WORDS, NGramLM
 
@@ -208,9 +209,8 @@ def write_arpa(path: Path, model: NGramLM) -> None:
         path: The file, replaced if it exists; `.gz` is compressed.
         model: What to write.
     """
-    partial = path.with_name(f".{path.name}.partial")
     opener: Callable[..., IO[str]] = gzip.open if path.suffix == ".gz" else open
-    with opener(partial, "wt", encoding="utf-8") as file:
+    with replace_atomically(path) as partial, opener(partial, "wt", encoding="utf-8") as file:
         file.write("\\data\\\n")
         file.writelines(f"ngram {order}={count}\n" for order, count in enumerate(model.counts, start=1))
         ngrams = np.arange(len(model.words))[:, None]
@@ -221,7 +221,6 @@ def write_arpa(path: Path, model: NGramLM) -> None:
             file.write(f"\n\\{order}-grams:\n")
             file.writelines(_format_entries(model, ngrams, first))
         file.write("\n\\end\\\n")
-    partial.replace(path)
 
 
 def _format_entries(model: NGramLM, ngrams: NDArray[np.int64], first: int) -> Iterator[str]:

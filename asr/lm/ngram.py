@@ -9,7 +9,7 @@ A file keeps them in 8 bits: one codebook of up to 256 values for each order, as
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from asr.errors import LanguageModelError
+from asr.errors import LanguageModelError, TensorFileError
+from asr.files import load_tensors, save_tensors
 from asr.lm.packing import CODEBOOK_SIZE, decode_numbers, decode_values, encode_numbers, encode_values
 
 FORMAT_VERSION = 1
@@ -81,7 +80,45 @@ class NGramLM:
         """Return the state before the first word of a sentence."""
         return (BEGIN,)[: self.order - 1]
 
-    def score(self, state: State, word: str) -> tuple[float, State]:
+    def score(self, sentences: Sequence[Sequence[str]]) -> list[float]:
+        """Score whole sentences.
+
+        Args:
+            sentences: The words of each; one that the model lacks counts as `<unk>`.
+
+        Returns:
+            Natural log-probabilities, the ends of the sentences included.
+        """
+        return [float(log_probs.sum()) for log_probs in self.score_words(sentences)]
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """Score each word of sentences after those before it.
+
+        All words are scored at once, order by order: the n-gram that ends at a word continues, by this word, the
+        shorter one that ends before it.
+
+        Args:
+            sentences: The words of each; one that the model lacks counts as `<unk>`.
+
+        Returns:
+            Natural log-probabilities of the words and the end of each sentence, shape `(num_words + 1,)`.
+        """
+        if not sentences:
+            return []
+        ids = [[BEGIN, *(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences]
+        word_ids = np.concatenate(ids)
+        nodes = word_ids  # of the longest n-gram that ends at each position; -1 where the model has none
+        scores = self.log_probs[word_ids].astype(np.float64)
+        for _ in range(1, self.order):
+            contexts = np.concatenate([[-1], nodes[:-1]])
+            nodes = self.find_children(contexts, word_ids)
+            backed_off = scores + np.where(contexts >= 0, self.backoffs[contexts], 0)
+            scores = np.where(nodes >= 0, self.log_probs[nodes], backed_off)
+        # No n-gram continues beyond `</s>` or before `<s>`, so sentences do not see each other.
+        starts = np.cumsum([len(sentence) for sentence in ids])[:-1]
+        return [log_probs[1:] for log_probs in np.split(scores, starts)]
+
+    def score_word(self, state: State, word: str) -> tuple[float, State]:
         """Score a word after the words that led to a state.
 
         Args:
@@ -113,21 +150,6 @@ class NGramLM:
                 return backoff + float(self.log_probs[node]), (*state[first:], word_id)[-(self.order - 1) :]
             backoff += float(self.backoffs[context])
         return backoff + float(self.log_probs[word_id]), (word_id,)[: self.order - 1]
-
-    def score_sentence(self, words: Iterable[str]) -> float:
-        """Score a whole sentence, its end included.
-
-        Args:
-            words: The sentence without `<s>` and `</s>`.
-
-        Returns:
-            The log-probability.
-        """
-        state, total = self.start(), 0.0
-        for word in (*words, SPECIAL_WORDS[END]):
-            log_prob, state = self.score(state, word)
-            total += log_prob
-        return total
 
     def find_children(self, nodes: NDArray[np.int64], word_ids: NDArray[Any]) -> NDArray[np.int64]:
         """Find the n-grams that continue others by one word, many at once.
@@ -164,10 +186,7 @@ class NGramLM:
             quantize: Keep log-probabilities and back-offs in 8 bits, not in 32.
         """
         metadata = {"format_version": str(FORMAT_VERSION), "counts": json.dumps(self.counts)}
-        partial = path.with_name(f".{path.name}.partial")
-        save_file(self._to_tensors(quantize=quantize), partial, metadata)
-        partial.chmod(0o644)  # safetensors leaves it to its owner alone
-        partial.replace(path)
+        save_tensors(path, self._to_tensors(quantize=quantize), metadata)
 
     def num_bytes(self) -> int:
         """Bound the size of the quantised file that `save` writes, without writing it.
@@ -218,11 +237,9 @@ class NGramLM:
             LanguageModelError: If it cannot be read, is of another version, or its parts disagree.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        except (SafetensorError, OSError) as error:
-            raise LanguageModelError(f"{path}: cannot be read as a language model ({error})") from error
+            tensors, metadata = load_tensors(path)
+        except TensorFileError as error:
+            raise LanguageModelError(f"{error}; expected an n-gram language model") from error
         version = metadata.get("format_version")
         if version != str(FORMAT_VERSION):
             raise LanguageModelError(

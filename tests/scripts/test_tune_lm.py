@@ -215,7 +215,7 @@ def test_a_language_model_that_is_named_comes_into_the_bundle(
     assert main(["--manifest", str(manifest), "--model", str(bundle_folder), *flags]) == 0
     written = load_bundle(bundle_folder)
     assert written.lm is not None
-    assert written.lm.score(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
+    assert written.lm.score_word(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
     assert written.decoding == DecodingConfig("beam", lm_weight=0.5, internal_lm_weight=0.4, word_score=0.0)
 
 
