@@ -79,11 +79,14 @@ def _train(arguments: argparse.Namespace) -> int:
     text = TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count)
     config = NGramTraining(arguments.order, arguments.cutoffs, text, arguments.prune, arguments.max_size)
     with tqdm(leave=False, disable=True if arguments.quiet else None) as bar:
+        shown = ""
 
         def show(stage: str, count: int) -> None:
-            if stage != bar.desc:
+            nonlocal shown
+            if stage != shown:
+                shown = stage
                 bar.reset()
-                bar.desc = stage
+                bar.set_description(stage, refresh=False)
             bar.update(count)
 
         trained = train_ngram_lm(
