@@ -2,7 +2,7 @@
 
 The form is that of the CMU dictionary: a word and its phones on each line, other pronunciations as `word(2)`, comments
 after `;;;`. Stress marks are dropped and the first pronunciation of a word counts. A word that the dictionary lacks is
-one phone of its own, for its place in the sentence is known even where its sound is not.
+one phone of its own, for its position in the sentence is known even where its sound is not.
 """
 
 import json
@@ -58,7 +58,7 @@ class PronunciationDictionary:
 
     @classmethod
     def load(cls, path: Path) -> "PronunciationDictionary":
-        """Read what `save` wrote: much sooner than `read`, for it is read with every start of a recogniser.
+        """Read what `save` wrote; much faster than `read`, for every recogniser does it when it starts.
 
         Args:
             path: A JSON file.

@@ -1,4 +1,4 @@
-"""The internal LM of an acoustic network: the language model that it has learnt from the texts it was trained on.
+"""The internal LM of an acoustic network: the language model that it learns from its training texts.
 
 A network trained with CTC predicts a character from its neighbours as well as from the sound. A language model of words
 predicts it better, so a search with one subtracts a part of the internal LM, which is estimated by the bigrams of

@@ -2,7 +2,7 @@
 
 Node `i` of the trie is an n-gram: first the unigrams (node `i` is word `i`), then the bigrams, the trigrams and so on.
 The n-grams of one order are sorted by their history, itself a node, and then by their last word. So the continuations
-of a node stand side by side, and a word is found among them by bisection. Log-probabilities are natural.
+of a node are adjacent, and a word is found among them by bisection. Log-probabilities are natural.
 
 A file keeps them in 8 bits: one codebook of up to 256 values for each order, as KenLM does (Heafield 2011).
 """
@@ -162,8 +162,8 @@ class NGramLM:
             Their nodes, -1 where there is none, shape `(n,)`.
         """
         keys = nodes * len(self.words) + word_ids
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where((nodes >= 0) & (self._keys[places] == keys), places + len(self.words), -1)
+        indices = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where((nodes >= 0) & (self._keys[indices] == keys), indices + len(self.words), -1)
 
     def _node(self, context: State) -> int | None:
         """Walk to the node of a context."""
@@ -175,8 +175,8 @@ class NGramLM:
     def _child(self, node: int, word_id: int) -> int | None:
         """Find the n-gram that continues a node by a word."""
         first, last = int(self.children[node]), int(self.children[node + 1])
-        place = bisect_left(self.word_ids, word_id, first, last)
-        return place if place < last and self.word_ids[place] == word_id else None
+        child = bisect_left(self.word_ids, word_id, first, last)
+        return child if child < last and self.word_ids[child] == word_id else None
 
     def save(self, path: Path, *, quantize: bool = True) -> None:
         """Write the model to one safetensors file, whole or not at all.

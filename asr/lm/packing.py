@@ -50,7 +50,7 @@ def decode_values(name: str, tensors: dict[str, NDArray[Any]], counts: Sequence[
         The numbers, shape `(sum(counts),)`.
 
     Raises:
-        ValueError: If there are not so many codes.
+        ValueError: If the number of codes is another.
     """
     values = tensors[name]
     if values.shape != (sum(counts),):
@@ -87,7 +87,7 @@ def decode_numbers(name: str, tensors: dict[str, NDArray[Any]]) -> NDArray[np.in
         The numbers, shape `(n,)`.
 
     Raises:
-        ValueError: If they are of another type, or there are not so many large ones.
+        ValueError: If they are of another type, or the number of large ones is another.
     """
     small, large = tensors[name], tensors[f"{name}_large"]
     if small.dtype != np.uint8 or large.dtype != np.uint32:

@@ -1,8 +1,8 @@
 """A recurrent language model: the log-probability of a word after all the words before it.
 
-An n-gram model knows the last few words exactly; this one remembers the whole sentence, and words that are used alike
-are alike to it. The rarer a word, the shorter its vectors, on both sides: rare words are many, and little is known of
-each. `asr.training.recurrent_lm` trains it; here it is opened and scores sentences, without PyTorch.
+An n-gram model sees the last few words exactly; an LSTM sees the whole sentence, and words of similar use have similar
+vectors. The rarer a word, the shorter its vectors, at the input and at the output: rare words are many, and each has
+little data. `asr.training.recurrent_lm` trains it; here it is opened and scores sentences, without PyTorch.
 
 A file keeps the rows of matrices in 8 bits with a scale each, and vectors in half precision.
 

@@ -141,9 +141,7 @@ def test_recurrent_language_model_of_the_model_stays_with_its_n_grams(
     asked: Callable[..., dict[str, Any]], bundle_folder: Path, tmp_path: Path
 ) -> None:
     shape = RecurrentLMConfig(16, 4, (4,))
-    own, other = (
-        RecurrentLMNetwork(shape, (*SPECIAL_WORDS, word, "b")).to_language_model() for word in ("ab", "ba")
-    )
+    own, other = (RecurrentLMNetwork(shape, (*SPECIAL_WORDS, word, "b")).to_language_model() for word in ("ab", "ba"))
     own.save(bundle_folder / "recurrent_lm.safetensors")
     other.save(tmp_path / "other.safetensors")
     (tmp_path / "lm.arpa").write_text(ARPA, encoding="utf-8")
