@@ -128,7 +128,7 @@ def test_language_model_travels_with_the_bundle(bundle_folder: Path, tmp_path: P
     for folder in (bundle_folder, tmp_path / "copy"):
         loaded = load_bundle(folder).lm
         assert loaded is not None
-        assert loaded.score_sentence(["a"]) == pytest.approx(lm.score_sentence(["a"]), abs=1e-6)
+        assert loaded.score([["a"]]) == pytest.approx(lm.score([["a"]]), abs=1e-6)
 
 
 def test_internal_language_model_travels_with_the_bundle(tiny_bundle: Bundle, tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from asr.decoding.hot_words import parse_hot_words
 from asr.errors import ASRError, LanguageModelError
 from asr.lm.arpa import read_arpa
 from asr.lm.ngram import SPECIAL_WORDS
-from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
+from asr.lm.recurrent import RecurrentLMConfig
 from asr.segmentation import SegmenterConfig
+from asr.training.recurrent_lm_network import RecurrentLMNetwork
 from asr.writers import WriterOptions
 
 ARPA = "\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-99 <s>\n-1 </s>\n-0.5 abba\n\n\\end\\\n"
@@ -139,7 +140,8 @@ def test_language_model_of_either_form_takes_the_place_of_the_models_own(
 def test_recurrent_language_model_of_the_model_stays_with_its_n_grams(
     asked: Callable[..., dict[str, Any]], bundle_folder: Path, tmp_path: Path
 ) -> None:
-    own, other = (RecurrentLM(RecurrentLMConfig(16, 4, (4,)), (*SPECIAL_WORDS, word, "b")) for word in ("ab", "ba"))
+    shape = RecurrentLMConfig(16, 4, (4,))
+    own, other = (RecurrentLMNetwork(shape, (*SPECIAL_WORDS, word, "b")).to_language_model() for word in ("ab", "ba"))
     own.save(bundle_folder / "recurrent_lm.safetensors")
     other.save(tmp_path / "other.safetensors")
     (tmp_path / "lm.arpa").write_text(ARPA, encoding="utf-8")

@@ -16,9 +16,10 @@ from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.data.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, GreedyDecoder
 from asr.lm.ngram import SPECIAL_WORDS, NGramLM
-from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
+from asr.lm.recurrent import RecurrentLMConfig
 from asr.recognition.recognizer import Heard
 from asr.tokenizer import CharTokenizer
+from asr.training.recurrent_lm_network import RecurrentLMNetwork
 from scripts.tune_lm import HeldOutSpeech, choose_part, listen, main, measure, render_grid, render_modes, search
 
 PROBABILITIES = {"<unk>": 0.01, "<s>": 1e-9, "</s>": 0.29, "a": 0.6, "b": 0.1}
@@ -215,7 +216,7 @@ def test_a_language_model_that_is_named_comes_into_the_bundle(
     assert main(["--manifest", str(manifest), "--model", str(bundle_folder), *flags]) == 0
     written = load_bundle(bundle_folder)
     assert written.lm is not None
-    assert written.lm.score(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
+    assert written.lm.score_word(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
     assert written.decoding == DecodingConfig("beam", lm_weight=0.5, internal_lm_weight=0.4, word_score=0.0)
 
 
@@ -225,7 +226,8 @@ def test_language_models_take_the_place_of_both_of_the_bundle(
     make_lm().save(tmp_path / "words.safetensors")
     for name, word in (("own", "c"), ("new", "b")):
         words = (*SPECIAL_WORDS, "a", word)
-        RecurrentLM(RecurrentLMConfig(16, 4, (4,)), words).save(tmp_path / f"{name}.safetensors")
+        network = RecurrentLMNetwork(RecurrentLMConfig(16, 4, (4,)), words)
+        network.to_language_model().save(tmp_path / f"{name}.safetensors")
     (tmp_path / "own.safetensors").rename(bundle_folder / "recurrent_lm.safetensors")
     flags = ["--manifest", str(manifest), "--model", str(bundle_folder), "--lm", str(tmp_path / "words.safetensors")]
     flags += ["--lm-weights", "0.5", "--word-scores", "0"]
