@@ -7,7 +7,6 @@ package, and gets the ending .safetensors.
 
 import argparse
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from asr.cli.terminal import configure_logging, positive_count, positive_number, run_verb
+from asr.cli.terminal import positive_count, positive_number
 from asr.lm.arpa import open_model, write_arpa
 from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
 from asr.lm.counts import count_ngrams
@@ -93,21 +92,7 @@ def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a language model and print its figures.
-
-    Args:
-        argv: The flags; those of the process if None.
-
-    Returns:
-        The exit status (see `asr.cli.terminal`).
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=arguments.quiet)
-    return run_verb(lambda: _train(arguments))
-
-
-def _train(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Make the model, write it, and report on what was written."""
     output = _complete_name(arguments.output)
     for path in (output, arguments.arpa):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from asr.cli.terminal import configure_logging, positive_count, positive_number, run_verb
+from asr.cli.terminal import positive_count, positive_number
 from asr.errors import LanguageModelError
 
 _SUFFIX = ".safetensors"
@@ -51,21 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a language model and print its figures.
-
-    Args:
-        argv: The flags; those of the process if None.
-
-    Returns:
-        The exit status (see `asr.cli.terminal`).
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=arguments.quiet)
-    return run_verb(lambda: _train(arguments))
-
-
-def _train(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Train the model, write it, and report on what was written."""
     import torch
     from tqdm import tqdm

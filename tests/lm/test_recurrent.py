@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from asr.bundle import Bundle, load_bundle, save_bundle
-from asr.cli.train_recurrent_lm import main
+from asr.cli.terminal import run_command
 from asr.decoding import DecodingConfig, Hypothesis
 from asr.decoding.rescoring import RecurrentRescorer, build_rescoring
 from asr.errors import LanguageModelError, TrainingError
@@ -26,6 +27,8 @@ from asr.training.recurrent_lm import (
     sort_by_frequency,
     train_recurrent_lm,
 )
+
+main = partial(run_command, "asr.cli.train_recurrent_lm")
 
 WORDS = (*SPECIAL_WORDS, "a", "b", "ab", "ba", "bb", "aa")
 SHAPE = RecurrentLMConfig(embedding_size=16, hidden_size=12, class_sizes=(4, 2))
