@@ -38,8 +38,8 @@ RANKS = {
 # Each heavy library has one door, so that starting one part does not load the others.
 DOORS = {
     "av": {"audio"},
-    "soundfile": {"audio"},
-    "soxr": {"audio"},
+    "soundfile": {"audio", "data.synthesizers"},
+    "soxr": {"audio", "data.synthesizers"},
     "torchaudio": {"acoustic.features", "data.augmentation"},
     "numba": {"decoding.search"},
     "silero_vad": {"segmentation"},

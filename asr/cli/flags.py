@@ -11,14 +11,16 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import MISSING, Field, fields
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from asr.cli.terminal import number, whole_number
+from asr.errors import ASRError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     Config: TypeAlias = type[DataclassInstance]
+    _Config = TypeVar("_Config", bound=DataclassInstance)
 
 _NONE = "none"  # what is typed for a setting that may be None
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8,}.*)*)", re.MULTILINE)
@@ -67,6 +69,25 @@ def given_fields(arguments: argparse.Namespace, config: "Config") -> dict[str, A
     return {field.name: getattr(arguments, field.name) for field in fields(config) if field.name in arguments}
 
 
+def build_config(arguments: argparse.Namespace, config: "type[_Config]") -> "_Config":
+    """Build a dataclass from the flags that were given.
+
+    Args:
+        arguments: The command line.
+        config: The dataclass, as `add_fields` took it.
+
+    Returns:
+        The settings, defaults where nothing was given.
+
+    Raises:
+        ASRError: If the class refuses a value.
+    """
+    try:
+        return config(**given_fields(arguments, config))
+    except ValueError as error:
+        raise ASRError(f"the flags do not make sense: {error}") from error
+
+
 def add_deprecated_flag(
     group: "argparse._ActionsContainer", flag: str, target: argparse.Action, *, constant: str | None = None
 ) -> None:
@@ -86,8 +107,8 @@ def add_deprecated_flag(
         help=argparse.SUPPRESS,
         nargs=None if constant is None else 0,
         const=constant,
-        type=target.type,
         choices=target.choices,
+        **({} if target.type is None else {"type": target.type}),
     )
 
 
@@ -131,8 +152,9 @@ class _DeprecatedFlag(argparse.Action):
         today = flag_name(self.dest)
         if self.nargs == 0:
             today = f"{today} {self.const}"
-            values = self.type(self.const) if callable(self.type) else self.const
-        setattr(namespace, self.dest, values)
+            setattr(namespace, self.dest, self.type(self.const) if callable(self.type) else self.const)
+        else:
+            setattr(namespace, self.dest, values)
         message = f"{option_string} is deprecated and will go with the next release; use {today}"
         namespace.warnings = (*getattr(namespace, "warnings", ()), message)
 

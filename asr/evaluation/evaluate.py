@@ -113,7 +113,7 @@ def evaluate(
     """
     require_references(utterances)
     recognition = recognize(recognizer, utterances, batch_duration=batch_duration, on_progress=on_progress)
-    hypotheses = [transcript and transcript.text for transcript in recognition.transcripts]
+    hypotheses = [transcript.text if transcript else None for transcript in recognition.transcripts]
     report = build_report(utterances, hypotheses, recognition.seconds)
     transcripts = tuple(transcript for transcript in recognition.transcripts if transcript is not None)
     raw_words = tuple(
