@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, load_bundle
-from asr.cli.plot import main as draw
+from asr.cli.terminal import run_command
 from asr.decoding import DecodingConfig, GreedyDecoder, build_decoder
 from asr.lm.corpus import encode_corpus
 from asr.lm.counts import count_ngrams
@@ -317,7 +317,7 @@ for name in ("weather.flac", SOUND.name):
 starts = [word.start for word in transcript.words]
 claim("words come in the order of time", starts == sorted(starts))
 if arguments.output:
-    draw(["audio", str(SOUND), "--output", str(arguments.output / "digits.png"), "--quiet"])
+    run_command("asr.cli.plot", ["audio", str(SOUND), "--output", str(arguments.output / "digits.png"), "--quiet"])
     print(f"   a picture of sections 1, 3, 5 and 9: {arguments.output / 'digits.png'}")
 
 # %% [markdown]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.cli.terminal import configure_logging, positive_count, positive_number, run_verb
+from asr.cli.terminal import positive_count, positive_number
 from asr.lm.corpus import TextConfig
 from asr.lm.training import BYTES_PER_MEGABYTE, NGramTraining, train_ngram_lm
 
@@ -67,14 +67,7 @@ def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a language model, print its figures and return the exit status (see `asr.cli.terminal`)."""
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=arguments.quiet)
-    return run_verb(lambda: _train(arguments))
-
-
-def _train(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Make the model and report on it."""
     text = TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count)
     config = NGramTraining(arguments.order, arguments.cutoffs, text, arguments.prune, arguments.max_size)

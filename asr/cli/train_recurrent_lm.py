@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.cli.terminal import configure_logging, positive_count, positive_number, run_verb
+from asr.cli.terminal import positive_count, positive_number
 from asr.errors import LanguageModelError
 from asr.lm.corpus import TextConfig
 from asr.lm.training import BYTES_PER_MEGABYTE
@@ -53,14 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a language model, print its figures and return the exit status (see `asr.cli.terminal`)."""
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=arguments.quiet)
-    return run_verb(lambda: _train(arguments))
-
-
-def _train(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Train the model and report on it."""
     # Not above: PyTorch takes seconds to load, and the help needs none of it.
     import torch

@@ -107,7 +107,8 @@ def test_decoding_flags_replace_what_the_model_says_and_imply_the_beam_search(
     assert asked("--beam-threshold", 9.0, "--unknown-score", -4.0)["bundle"].decoding == DecodingConfig(
         decoder="beam", beam_threshold=9.0, unknown_score=-4.0
     )
-    assert asked("--closed")["bundle"].decoding == DecodingConfig(decoder="beam", unknown_score=None)
+    for flags in (("--unknown-score", "none"), ("--closed",)):
+        assert asked(*flags)["bundle"].decoding == DecodingConfig(decoder="beam", unknown_score=None)
     assert asked("--decoder", "greedy", "--beam-size", 7)["bundle"].decoding.decoder == "greedy"
 
 
@@ -121,8 +122,10 @@ def test_hot_words_of_flag_and_file_come_together_and_imply_the_beam_search(
 
 
 def test_segments_can_be_shorter_than_two_overlaps(asked: Callable[..., dict[str, Any]]) -> None:
-    segmentation = asked("--vad", "silero", "--max-segment", 6)["segmentation"]
-    assert segmentation == SegmenterConfig(detector="silero", max_speech_duration=6.0, overlap=3.0)
+    for detector, longest in (("--detector", "--max-speech-duration"), ("--vad", "--max-segment")):
+        segmentation = asked(detector, "silero", longest, 6)["segmentation"]
+        assert segmentation == SegmenterConfig(detector="silero", max_speech_duration=6.0, overlap=3.0)
+    assert asked("--overlap", 1, "--threshold", 0.6)["segmentation"] == SegmenterConfig(threshold=0.6, overlap=1.0)
 
 
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.safetensors"])
@@ -169,7 +172,8 @@ def test_language_model_that_is_missing_is_named(asked: Callable[..., dict[str, 
     [
         (("--beam-size", "2", "--nbest", "3"), "nbest is 3"),
         (("--unknown-score", "1"), "unknown_score is 1.0"),
-        (("--max-segment", "0.5"), "max_speech_duration 0.5 s"),
+        (("--max-speech-duration", "0.5"), "max_speech_duration 0.5 s"),
+        (("--beam-size", "0"), "beam_size is 0"),
     ],
 )
 def test_flags_that_do_not_fit_each_other_are_a_mistake(
@@ -181,7 +185,7 @@ def test_flags_that_do_not_fit_each_other_are_a_mistake(
 
 @pytest.mark.parametrize(
     "flags",
-    [("--lm-weight", "nan"), ("--word-score", "much"), ("--lm", "x", "--no-lm"), ("--closed", "--unknown-score", "-1")],
+    [("--lm-weight", "nan"), ("--word-score", "much"), ("--lm", "x", "--no-lm"), ("--detector", "ear")],
 )
 def test_decoding_flags_that_make_no_sense_are_refused(flags: tuple[str, ...]) -> None:
     parser = argparse.ArgumentParser()
