@@ -18,7 +18,7 @@ from asr.errors import ASRError, AudioError
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
-    from asr.alignment.text import TextAligner, TextAlignment
+    from asr.alignment.text import TextAlignment
 
 _log = logging.getLogger("asr.align")
 
@@ -61,12 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise ASRError("give either --output or --output-dir")
     pairs = find_texts(arguments.audio, arguments.text, arguments.text_file, arguments.manifest)
     from asr.alignment.matching import describe_mismatch, require_match
+    from asr.recognition.recognizer import Recognizer
 
-    aligner = _open_aligner(arguments)
+    greedy = {"decoder": "greedy"}  # alignment needs no language model, so none is opened
+    recognizer = Recognizer.from_bundle(
+        arguments.model, device=arguments.device, decoding=greedy, threads=arguments.threads
+    )
     failed = 0
     for item, text in pairs:
         try:
-            alignment = require_match(_align(aligner, item, text, arguments))
+            alignment = require_match(
+                recognizer.align(item.open(), text, channel=arguments.channel, batch_duration=arguments.batch_duration)
+            )
         except ASRError as error:
             failed += 1
             _log.error("%s", error if isinstance(error, AudioError) else f"{item.name}: {error}")
@@ -77,29 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
     if failed and len(pairs) > 1:
         _log.error("%d of %d recordings failed", failed, len(pairs))
     return 1 if failed else 0
-
-
-def _open_aligner(arguments: argparse.Namespace) -> "TextAligner":
-    """Open the model, now that the arguments are known to be good."""
-    import torch
-
-    from asr.alignment.text import TextAligner
-    from asr.bundle import ENGLISH_MODEL, load_bundle
-    from asr.recognition.recognizer import Recognizer
-
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    bundle = load_bundle(arguments.model or ENGLISH_MODEL)
-    recognizer = Recognizer(bundle, device=arguments.device)
-    return TextAligner(recognizer.model, recognizer.tokenizer, bundle.timing)
-
-
-def _align(aligner: "TextAligner", item: Input, text: str, arguments: argparse.Namespace) -> "TextAlignment":
-    """Align one recording."""
-    from asr.audio.reading import load_audio
-
-    waveform = load_audio(item.open(), aligner.model.sample_rate, channel=arguments.channel)
-    return aligner.align(waveform, text, batch_duration=arguments.batch_duration)
 
 
 def _write(alignment: "TextAlignment", item: Input, arguments: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.audio.reading import AudioInfo, load_audio, read_info, save_audio
+from asr.audio import AudioInfo, load_audio, read_info, save_audio
 from asr.data.corpora import READERS, Entry, Record, Rejection
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError, ManifestError
@@ -196,10 +196,8 @@ def _examine(entry: Entry, recording: _Recording, segments: Path, config: Prepar
 
 def _save(path: Path, waveform: NDArray[np.float32], sample_rate: int) -> Seconds:
     """Write a waveform and return its duration."""
-    import torch
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_audio(path, torch.from_numpy(waveform), sample_rate)
+    save_audio(path, waveform, sample_rate)
     return samples_to_seconds(len(waveform), sample_rate)
 
 
