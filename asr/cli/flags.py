@@ -99,6 +99,7 @@ def add_deprecated_flag(
         target: The flag of today, from `add_fields`.
         constant: What the old flag stands for, where it takes no value, as it would be typed.
     """
+    given: dict[str, Any] = {} if target.type is None else {"type": target.type}
     group.add_argument(
         flag,
         action=_DeprecatedFlag,
@@ -108,7 +109,7 @@ def add_deprecated_flag(
         nargs=None if constant is None else 0,
         const=constant,
         choices=target.choices,
-        **({} if target.type is None else {"type": target.type}),
+        **given,
     )
 
 
