@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+__version__ = "0.2.0"
+
 _HOMES = {
     "ASRError": "asr.errors",
     "Recognizer": "asr.recognition.recognizer",

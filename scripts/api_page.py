@@ -1,7 +1,7 @@
 """Write the page of the API reference while MkDocs builds: a section for each name of `asr.__all__`.
 
-MkDocs calls `on_files` (`hooks` in mkdocs.yml), and mkdocstrings fills each section in from the docstrings. Both read the
-source and run none of it, so that the documentation builds where neither PyTorch nor ONNX Runtime is installed.
+MkDocs calls `on_files` (`hooks` in mkdocs.yml), and mkdocstrings fills each section in from the docstrings. Both read
+the source and run none of it, so that the documentation builds where neither PyTorch nor ONNX Runtime is installed.
 """
 
 import ast
