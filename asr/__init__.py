@@ -1,48 +1,100 @@
 """Recurrent speech recognition: a recording in, its words out.
 
-    audio → segmentation → features → model → decoding → alignment → transcript → writers
-                                                    what happens to a recording, in the recognizer
-    data → training → bundle                        how an acoustic model comes to be
-    lm                                              how a language model does
+    audio → segmentation → acoustic → decoding → alignment → recognition → writers     from a recording to its words
+    data → training → bundle                                                            how an acoustic model is made
+    lm                                                                                  how a language model is made
 
     >>> from asr import Recognizer
     >>> Recognizer.from_bundle().transcribe("data/samples/weather.flac").text  # doctest: +SKIP
 
-Command lines are modules too: `python -m asr` lists them.
+The names below are the public ones. Each is loaded on first use, so that `import asr` is instant.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asr.errors import ASRError
+    from asr.acoustic.posteriors import Posteriors
+    from asr.alignment.text import TextAlignment
+    from asr.audio import load_audio
+    from asr.bundle import Bundle, load_bundle
+    from asr.data.manifest import Utterance, read_manifest, write_manifest
+    from asr.decoding import DecodingConfig, HotWord, Hypothesis, parse_hot_words
+    from asr.errors import ASRError, AudioError, BundleError
+    from asr.evaluation.evaluate import Evaluation, evaluate
+    from asr.lm.ngram import NGramLM
     from asr.recognition.recognizer import Recognizer
     from asr.recognition.results import Result
-    from asr.transcript import Segment, Transcript, Word
+    from asr.segmentation import SegmenterConfig
+    from asr.transcript import Alternative, Segment, Transcript, Word
+    from asr.writers import WRITERS, WriterOptions
 
-# How long a thread of OpenMP waits for the others before it gives the processor away. The layers of an LSTM meet at
-# every frame. One utterance at a time on two idle cores: 274 s of audio a second with this count, 202 with the default
-# wait, 66 giving way at once (OMP_WAIT_POLICY=PASSIVE). Beside one busy program of equal priority the three are alike;
-# beside training of higher priority the default took 16 s for what took 0.2 s with this. Each timed once. It is read
-# when torch loads, so it has no effect where torch was imported before this package.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+__version__ = "0.2.0"
 
 _HOMES = {
     "ASRError": "asr.errors",
+    "Alternative": "asr.transcript",
+    "AudioError": "asr.errors",
+    "Bundle": "asr.bundle",
+    "BundleError": "asr.errors",
+    "DecodingConfig": "asr.decoding",
+    "Evaluation": "asr.evaluation.evaluate",
+    "HotWord": "asr.decoding",
+    "Hypothesis": "asr.decoding",
+    "NGramLM": "asr.lm.ngram",
+    "Posteriors": "asr.acoustic.posteriors",
     "Recognizer": "asr.recognition.recognizer",
     "Result": "asr.recognition.results",
     "Segment": "asr.transcript",
+    "SegmenterConfig": "asr.segmentation",
+    "TextAlignment": "asr.alignment.text",
     "Transcript": "asr.transcript",
+    "Utterance": "asr.data.manifest",
+    "WRITERS": "asr.writers",
     "Word": "asr.transcript",
+    "WriterOptions": "asr.writers",
+    "evaluate": "asr.evaluation.evaluate",
+    "load_audio": "asr.audio",
+    "load_bundle": "asr.bundle",
+    "parse_hot_words": "asr.decoding",
+    "read_manifest": "asr.data.manifest",
+    "write_manifest": "asr.data.manifest",
 }
 
-__all__ = ["ASRError", "Recognizer", "Result", "Segment", "Transcript", "Word"]
+__all__ = [
+    "WRITERS",
+    "ASRError",
+    "Alternative",
+    "AudioError",
+    "Bundle",
+    "BundleError",
+    "DecodingConfig",
+    "Evaluation",
+    "HotWord",
+    "Hypothesis",
+    "NGramLM",
+    "Posteriors",
+    "Recognizer",
+    "Result",
+    "Segment",
+    "SegmenterConfig",
+    "TextAlignment",
+    "Transcript",
+    "Utterance",
+    "Word",
+    "WriterOptions",
+    "__version__",
+    "evaluate",
+    "load_audio",
+    "load_bundle",
+    "parse_hot_words",
+    "read_manifest",
+    "write_manifest",
+]
 
 
-def __getattr__(name: str) -> Any:  # Any: the public names are of several kinds
-    """Load a public name on first use, so that a command line without a model starts without PyTorch."""
+def __getattr__(name: str) -> Any:  # the public names are of several kinds
+    """Load a public name on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'asr' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
