@@ -23,9 +23,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from asr.acoustic.model import AcousticModel, ModelConfig
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.data.augmentation import SpecAugment, SpecAugmentConfig
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
+from asr.data.spec_augment import SpecAugment, SpecAugmentConfig
 from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors

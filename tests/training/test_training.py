@@ -123,7 +123,7 @@ def test_training_stops_early_when_the_error_rate_no_longer_falls(tones: Path, t
 
 def test_a_manifest_is_drawn_as_often_as_its_weight_says(tones: Path) -> None:
     manifests = [str(tones / "train.jsonl"), str(tones / "validation.jsonl")]
-    data = SpeechDataModule(manifests, manifests[1], train_weights=[0.0, 3.0], num_workers=0)
+    data = SpeechDataModule(manifests, manifests[1], sampling_weights=[0.0, 3.0], num_workers=0)
     data.setup("fit")
     names = [name for batch in data.train_dataloader() for name in batch.utterance_ids]
     assert Counter(names) == dict.fromkeys([f"validation-{number:03d}" for number in range(10)], 3)
