@@ -269,7 +269,8 @@ class SpeechDataModule(LightningDataModule):
         )
         if not len(sampler):
             raise ManifestError(
-                f"epoch {epoch}: the weights {decayed} draw no utterance; raise sampling_weights or sampling_weight_decay"
+                f"epoch {epoch}: the weights {decayed} draw no utterance; raise sampling_weights or "
+                "sampling_weight_decay"
             )
         return [utterance for utterance, _ in pairs], sampler
 

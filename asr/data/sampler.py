@@ -66,7 +66,8 @@ class DurationBatchSampler(Sampler[list[Draw]]):
         Args:
             durations: Seconds of each utterance.
             max_batch_duration: Padded seconds of a batch at most.
-            seed: Decides the order, the composition of batches and the random changes; `None` sorts by duration alone, for evaluation.
+            seed: Decides the order, the composition of batches and the random changes; `None` sorts by duration alone,
+                for evaluation.
             weights: How often each utterance is drawn on average; 1 each if not given.
             shard: The part to take; all of it if not given.
 

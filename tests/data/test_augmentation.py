@@ -346,7 +346,7 @@ def test_a_setting_out_of_range_is_named_in_one_line(settings: dict[str, float],
 
 def test_the_largest_speed_is_that_of_the_changes_that_are_on_and_never_below_1() -> None:
     assert AugmentConfig().max_speed == 1
-    assert AugmentConfig(speed_probability=0.5, speed_max=1.2).max_speed == 1.2
+    assert AugmentConfig(speed_probability=0.5, speed_max=1.2).max_speed == pytest.approx(1.2)
     assert AugmentConfig(stretch_probability=0.5, stretch_min=0.8, stretch_max=0.9).max_speed == 1
     both = AugmentConfig(speed_probability=0.5, speed_max=1.2, stretch_probability=0.5, stretch_max=1.1)
     assert both.max_speed == pytest.approx(1.32)

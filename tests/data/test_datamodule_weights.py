@@ -116,7 +116,7 @@ def test_the_old_spellings_of_the_flags_still_work_and_name_the_new_ones(
     assert caplog.messages == []
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(SpeechDataModule, "data")
-    flags = {"train": manifests, "validation": manifests[0]}
+    flags: dict[str, object] = {"train": manifests, "validation": manifests[0]}
     flags |= {"train_weights": [1.0, 4.0], "train_weight_decays": [1.0, 0.5]}
     old = parser.instantiate(parser.parse_object({"data": flags})).data
     assert (old.sampling_weights, old.sampling_weight_decay) == (new.sampling_weights, new.sampling_weight_decay)

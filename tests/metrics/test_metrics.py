@@ -27,7 +27,6 @@ from asr.metrics import (
     word_errors,
 )
 
-
 # 1 to 12 short words over few letters, so that many words recur.
 TEXTS = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=12).map(" ".join)
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=20)
@@ -191,9 +190,9 @@ def test_calibration_error_is_zero_where_confidence_is_the_fraction_of_right_ite
     assert expected_calibration_error([0.25] * 4 + [1.0], [True, False, False, False, True]) == pytest.approx(0.0)
 
 
-def test_calibration_error_needs_as_many_of_both() -> None:
+def test_calibration_error_needs_one_confidence_for_each_item() -> None:
     for confidences, correct in (([], []), ([0.5], [True, False])):
-        with pytest.raises(ValueError, match="expected as many, one at least"):
+        with pytest.raises(ValueError, match="expected one for each, and at least one item"):
             expected_calibration_error(confidences, correct)
 
 
