@@ -9,7 +9,7 @@ from asr.units import format_timestamp, samples_to_seconds, seconds_to_samples
 
 def test_seconds_become_the_samples_that_they_last() -> None:
     assert seconds_to_samples(0.025, 16_000) == 400
-    assert samples_to_seconds(12_000, 8_000) == 1.5
+    assert samples_to_seconds(12_000, 8_000) == pytest.approx(1.5)
 
 
 def test_a_duration_between_two_samples_becomes_the_nearest() -> None:

@@ -108,6 +108,7 @@ def plot_recording(heard: HeardRecording) -> "Figure":
     figure.suptitle(heard.title, fontsize=10, parse_math=False)
     waveform.set_xlim(heard.start, heard.end)
     waveform.locator_params(axis="x", nbins=round(width), steps=[1, 2, 5, 10])
+    waveform.ticklabel_format(axis="x", useOffset=False)  # late in a recording, labels stay whole times
     _draw_waveform(waveform, heard)
     _draw_features(features, heard)
     _draw_posteriors(posteriors, heard)

@@ -146,7 +146,8 @@ def test_waveform_is_drawn_and_shaded_where_words_are(heard: HeardRecording, rec
 def test_features_are_drawn_frame_by_frame(heard: HeardRecording, recording: Figure) -> None:
     mesh = drawn_mesh(recording.axes[1])
     np.testing.assert_array_equal(np.asarray(mesh.get_array()), heard.features.T)
-    times, rows = mesh.get_coordinates()[0, :, 0], mesh.get_coordinates()[:, 0, 1]
+    corners = np.asarray(mesh.get_coordinates(), dtype=float)  # (rows + 1, frames + 1, 2)
+    times, rows = corners[0, :, 0], corners[:, 0, 1]
     np.testing.assert_allclose(times, np.linspace(10.0, 10.5, 11))  # of 0.05 s each
     np.testing.assert_allclose(rows, np.array([-0.5, 0.5, 1.5, 2.5]))
     assert recording.axes[1].get_ylim() == (-0.5, 2.5)
@@ -157,7 +158,7 @@ def test_posteriors_of_likely_tokens_have_a_row_each_with_its_name(heard: HeardR
     mesh = drawn_mesh(axes)
     np.testing.assert_array_equal(np.asarray(mesh.get_array()), heard.posteriors[:, :5].T)
     assert mesh.get_clim() == (0.0, 1.0)
-    np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], np.linspace(10.0, 10.5, 6))
+    np.testing.assert_allclose(np.asarray(mesh.get_coordinates(), dtype=float)[0, :, 0], np.linspace(10.0, 10.5, 6))
     assert axes.get_ylim() == (-0.5, 4.5)
     assert axes.get_yticks().tolist() == [0, 1, 2, 3, 4]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["blank", "space", "a", "b", "c"]
