@@ -58,7 +58,31 @@ class BatchConfig:
 
 
 class SpeechDataModule(LightningDataModule):
-    """Manifests for training, validation and testing."""
+    """Manifests for training, validation and testing.
+
+    Args:
+        train: Manifest or manifests to train on.
+        validation: Manifest or manifests to choose the best model by.
+        test: Manifest or manifests for `python -m asr.train test`.
+        sampling_weights: How often each utterance of each training manifest is drawn in an epoch, on average; 1
+            by default.
+        sampling_weight_decay: Factor in [0, 1] on each of these weights after every epoch; 0.8 halves one in about
+            three epochs, 1 (the default) keeps it.
+        alphabet: The characters that texts may hold; collected from the training texts if not given.
+        batches: How utterances are put together.
+        augment: Random changes of the training waveforms.
+        max_duration: Seconds; longer training utterances are left out, and counted in the log.
+        skip_infeasible: Leave out training utterances with fewer frames than CTC needs, instead of refusing them.
+        cache: Keep all decoded audio in memory; an hour takes 230 MB at 16 kHz.
+        num_workers: Processes that load and augment; 0 loads in the training process.
+        sample_rate: Samples per second of the waveforms served; set by the model.
+        seed: Decides the order, the composition of batches and the random changes of the training utterances.
+        train_weights: Deprecated spelling of `sampling_weights`; goes with the next release.
+        train_weight_decays: Deprecated spelling of `sampling_weight_decay`; goes with the next release.
+
+    Raises:
+        ManifestError: If a setting is given in both spellings.
+    """
 
     def __init__(
         self,
@@ -79,31 +103,7 @@ class SpeechDataModule(LightningDataModule):
         train_weights: list[float] | None = None,
         train_weight_decays: list[float] | None = None,
     ) -> None:
-        """Keep the settings; nothing is read before `setup`.
-
-        Args:
-            train: Manifest or manifests to train on.
-            validation: Manifest or manifests to choose the best model by.
-            test: Manifest or manifests for `python -m asr.train test`.
-            sampling_weights: How often each utterance of each training manifest is drawn in an epoch, on average; 1
-                by default.
-            sampling_weight_decay: Factor in [0, 1] on each of these weights after every epoch; 0.8 halves one in about
-                three epochs, 1 (the default) keeps it.
-            alphabet: The characters that texts may hold; collected from the training texts if not given.
-            batches: How utterances are put together.
-            augment: Random changes of the training waveforms.
-            max_duration: Seconds; longer training utterances are left out, and counted in the log.
-            skip_infeasible: Leave out training utterances with fewer frames than CTC needs, instead of refusing them.
-            cache: Keep all decoded audio in memory; an hour takes 230 MB at 16 kHz.
-            num_workers: Processes that load and augment; 0 loads in the training process.
-            sample_rate: Samples per second of the waveforms served; set by the model.
-            seed: Decides the order, the composition of batches and the random changes of the training utterances.
-            train_weights: Deprecated spelling of `sampling_weights`; goes with the next release.
-            train_weight_decays: Deprecated spelling of `sampling_weight_decay`; goes with the next release.
-
-        Raises:
-            ManifestError: If a setting is given in both spellings.
-        """
+        """Keep the settings; nothing is read before `setup`."""
         super().__init__()
         weights = _take_renamed("sampling_weights", sampling_weights, "train_weights", train_weights)
         decay = _take_renamed(

@@ -139,6 +139,11 @@ def test_long_speech_is_cut_where_the_speaker_pauses() -> None:
     assert [" ".join(lines) for _, _, lines in cues(Transcript((run,), 60.0))] == [first.text, second.text]
 
 
+def test_slow_speech_is_cut_though_its_text_would_fit() -> None:
+    found = cues(Transcript((speak("far", "too", "slow", word=3.0),), 60.0))
+    assert [" ".join(lines) for _, _, lines in found] == ["far too", "slow"]
+
+
 def test_lines_of_a_cue_are_of_like_length() -> None:
     [(_, _, lines)] = cues(Transcript((speak(*["four"] * 9, word=0.2),), 60.0))
     assert lines == ["four four four four four", "four four four four"]
