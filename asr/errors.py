@@ -18,7 +18,7 @@ The command lines print it on stderr and exit with status 2.
 
 
 class ASRError(Exception):
-    """Any mistake of input or set-up that the user can put right."""
+    """Any mistake of input or set-up that the user can correct."""
 
 
 class AudioError(ASRError):

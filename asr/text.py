@@ -1,7 +1,7 @@
-"""The spelling rules that references and hypotheses share, whatever the language.
+"""Normalisation of texts, the same for references and hypotheses and for every language.
 
-Letters, marks and digits of every script stay; case, punctuation and layout go. Numbers are not spelled out,
-for that depends on the language: do it before training.
+Letters, marks and digits of every script are kept; case, punctuation and layout are dropped. Numbers are not spelled
+out, because that depends on the language: do it before training.
 """
 
 import unicodedata
@@ -10,11 +10,11 @@ _APOSTROPHES = str.maketrans({**dict.fromkeys("\u2019\u2018\u02bc\u0060\u00b4\uf
 
 
 def normalize_text(text: str) -> str:
-    """Bring a transcript into the form that models are trained on.
+    """Normalise a transcript as models are trained on it.
 
     Lower case, compatibility forms composed (NFKC), one kind of apostrophe kept where it touches a letter,
     dashes, slashes and ellipses turned into spaces, other punctuation and symbols dropped, single spaces.
-    Normalising twice changes nothing more.
+    Normalising twice is the same as normalising once.
 
     Args:
         text: A transcript as people write it.
@@ -24,13 +24,13 @@ def normalize_text(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower().replace("..", " ")
     kept = "".join(_replace(character) for character in folded)
-    # Lower case and what was dropped can leave a letter beside an accent that joins it.
+    # Lower-casing and dropping can leave a letter next to an accent that composes with it, so compose once more.
     words = unicodedata.normalize("NFC", kept).split()
     return " ".join(word for word in words if any(character.isalnum() for character in word))
 
 
 def _replace(character: str) -> str:
-    """Return what stands for a character in normalised text."""
+    """Return the replacement of a character in normalised text."""
     if character == "'" or unicodedata.category(character)[0] in "LMN":
         return character
     if character.isspace() or unicodedata.category(character) == "Pd" or character in "/\\_\u2044":

@@ -1,7 +1,7 @@
 """Characters to integers and back; index 0 is the CTC blank.
 
 The alphabet is any tuple of single characters, in the order of their indices: character `i` is token `i + 1`.
-Nothing is dropped in silence: a character outside the alphabet is an error that lists every such character.
+Nothing is dropped silently: a character outside the alphabet is an error that lists every such character.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class CharTokenizer:
     characters: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Check that each character stands once and alone."""
+        """Check that the entries are distinct single characters."""
         if not self.characters:
             raise VocabularyError("the alphabet is empty; give at least one character")
         wrong = [character for character in self.characters if len(character) != 1]
@@ -92,7 +92,7 @@ class CharTokenizer:
         return [index[character] for character in text]
 
     def min_frames(self, text: str) -> int:
-        """Count the frames that CTC needs to spell a text.
+        """Count the frames that CTC needs at least for a text.
 
         Args:
             text: A transcript.
@@ -103,7 +103,7 @@ class CharTokenizer:
         return len(text) + sum(first == second for first, second in pairwise(text))
 
     def join(self, tokens: Sequence[int]) -> str:
-        """Spell out tokens that are already collapsed, as decoders return them.
+        """Join tokens that are already collapsed, as decoders return them.
 
         Args:
             tokens: Indices in [1, vocabulary_size).
@@ -120,7 +120,7 @@ class CharTokenizer:
         return "".join(self.characters[token - 1] for token in tokens)
 
     def decode(self, frame_tokens: Sequence[int]) -> str:
-        """Read a CTC path: collapse repeats, then drop blanks.
+        """Turn a CTC path into text: collapse repeats, then drop blanks.
 
         Args:
             frame_tokens: One index per frame, in [0, vocabulary_size).

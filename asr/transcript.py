@@ -1,4 +1,4 @@
-"""What recognition yields: plain frozen data with a JSON round trip, and no torch in it."""
+"""The result of recognition: frozen data with a JSON round trip, without torch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +26,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reading of a segment.
+    """Another hypothesis for a segment.
 
     Attributes:
         text: Its words, separated by single spaces.
@@ -45,7 +45,7 @@ class Segment:
         start: Seconds from the start of the recording.
         end: Seconds; never before `start`.
         words: In the order of time, without overlap; none where nothing was recognised.
-        alternatives: The best readings, best first; none unless they were asked for.
+        alternatives: The best hypotheses, best first; none unless they were asked for.
     """
 
     start: Seconds
@@ -68,7 +68,7 @@ class Segment:
         """Move the segment in time.
 
         Args:
-            seconds: How much later; negative for earlier.
+            seconds: Added to all times; negative for earlier.
 
         Returns:
             The segment with all its times moved.

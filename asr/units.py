@@ -1,4 +1,4 @@
-"""The only place where samples, seconds and clock times become each other."""
+"""Conversions between samples, seconds and clock times; no other module does them."""
 
 from typing import TypeAlias
 
@@ -6,37 +6,21 @@ Seconds: TypeAlias = float
 
 
 def seconds_to_samples(duration: Seconds, sample_rate: int) -> int:
-    """Count the samples in a duration, to the nearest sample.
-
-    Args:
-        duration: Seconds, not negative.
-        sample_rate: Samples per second.
-
-    Returns:
-        A number of samples.
-    """
+    """Convert seconds to the nearest number of samples, at `sample_rate` samples per second."""
     return round(duration * sample_rate)
 
 
 def samples_to_seconds(num_samples: int, sample_rate: int) -> Seconds:
-    """Measure a number of samples in seconds.
-
-    Args:
-        num_samples: Samples of one channel.
-        sample_rate: Samples per second.
-
-    Returns:
-        Seconds.
-    """
+    """Convert a number of samples of one channel to seconds, at `sample_rate` samples per second."""
     return num_samples / sample_rate
 
 
 def format_timestamp(seconds: Seconds, decimal_mark: str = ".") -> str:
-    """Show a time as on a clock.
+    """Format a time as on a clock.
 
     Args:
         seconds: From the start of the recording, not negative.
-        decimal_mark: What stands before the milliseconds.
+        decimal_mark: Separator before the milliseconds.
 
     Returns:
         Hours, minutes, seconds and milliseconds, such as `01:02:03.456`, to the nearest millisecond.

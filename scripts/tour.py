@@ -3,7 +3,7 @@
 
 Run it whole, `python scripts/tour.py`, or cell by cell in an editor that knows `# %%`. It needs no network and no GPU.
 Wherever the text claims something, the next line computes it and stops the tour if it is not so. `--output FOLDER`
-adds a picture of what was heard.
+adds a picture of the recording.
 """
 
 import argparse
@@ -70,16 +70,16 @@ claim("no sample is louder than 1", waveform.abs().max() <= 1)
 # %% [markdown]
 # ## 2. A frame is how much of each pitch there is
 #
-# A single sample says nothing: what we hear is how fast the samples swing. So we cut the list into short overlapping
-# pieces, *frames*, short enough that the mouth hardly moves within one, and ask of each how strong it is at each
+# A single sample tells nothing: what we hear is how fast the samples swing. So we cut the list into short overlapping
+# stretches, *frames*, short enough that the mouth hardly moves within one, and ask of each how strong it is at each
 # frequency. That is what the Fourier transform computes. By hand, for the frame that starts half a second in:
 #
 # 1. Subtract from each sample most of the one before. That lifts high frequencies, which are faint in speech.
-# 2. Fade the piece in and out with a *window*, for a piece cut off hard sounds of the cut.
+# 2. Fade the frame in and out with a *window*, because an abrupt cut adds frequencies of its own.
 # 3. Transform it, and square the magnitudes: the *power* at each frequency.
 # 4. Sum the power under overlapping triangles, narrow at low frequencies and wide at high ones, as the ear does. This
 #    is the *mel* scale.
-# 5. Take logarithms: we hear ratios, not differences.
+# 5. Take logarithms: loudness is perceived as ratios, not differences.
 
 # %%
 settings = model.config.features
@@ -130,7 +130,7 @@ claim("the mean of all their squares is 1", agree(features[0].square().mean(), t
 #
 #     h_t = tanh(W x_t + U h_(t-1) + b)
 #
-# W says what to take from the sound, U what to keep of the past. This is all a recurrent network is; below, it is
+# W weighs the sound, U the past. This is all a recurrent network is; below, it is
 # three lines. Such a memory fades or runs wild with time, so the model's layers are *LSTM*s, which let the network
 # decide what to keep and for how long (`scripts/study_cells.py` measures both). And one half of each layer reads the
 # recording from its end, so that every output knows what came before and what comes after.
@@ -148,9 +148,9 @@ print(f"4. a network with a memory of 8 numbers has read {len(memories)} frames"
 claim("our loop is PyTorch's recurrent network", agree(torch.stack(memories), network(features[0])[0]))
 
 # %% [markdown]
-# ## 5. Posteriors: what the model thinks it hears, frame by frame
+# ## 5. Posteriors: the probability of each character, step by step
 #
-# First, two convolutions make one step out of a few frames, for speech brings fewer letters than frames. Then the
+# First, two convolutions make one step out of a few frames, because speech has fewer letters than frames. Then the
 # recurrent layers read, and from the memories of the last one the model computes, at each step, a probability for each
 # character of its alphabet. One more symbol stands beside the characters: the *blank*, "nothing new here". Below is the
 # likeliest symbol of each step, with a dot for the blank and a line for the space.
@@ -174,7 +174,7 @@ claim("the probabilities of each step sum to 1", agree(log_probs.exp().sum(dim=1
 # So a text has many paths, and its probability is the sum of theirs.
 #
 # Take a case small enough for paper: two steps, and one character, a. At each step the blank has probability 0.6 and
-# a has 0.4. Of the four paths, the likeliest is `··`, with 0.6 · 0.6 = 0.36, and it says nothing. But `a·`, `·a` and
+# a has 0.4. Of the four paths, the likeliest is `··`, with 0.6 · 0.6 = 0.36, and it spells nothing. But `a·`, `·a` and
 # `aa` all read "a", and together they have 0.24 + 0.24 + 0.16 = 0.64. So **the likeliest path is not the likeliest
 # text**.
 
@@ -209,7 +209,7 @@ claim("tt·oo· and ·t··o· both read to", read_path("tt·oo·") == read_path
 claim("to·o reads too, and too· reads to", (read_path("to·o"), read_path("too·")) == ("too", "to"))
 claim("all texts together have probability 1", math.isclose(sum(texts.values()), 1, abs_tol=1e-6))
 greedy = GreedyDecoder().decode(tiny.log())[0]
-claim("reading the best path finds nothing", letters.join(greedy.tokens) == "")
+claim("the best path spells nothing", letters.join(greedy.tokens) == "")
 beam = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters).decode(tiny.log())[0]
 claim("the library's beam search, which adds paths up, finds a", letters.join(beam.tokens) == "a")
 claim("and gives it log 0.64", math.isclose(beam.score, math.log(0.64), abs_tol=1e-5))
@@ -217,14 +217,14 @@ claim("and gives it log 0.64", math.isclose(beam.score, math.log(0.64), abs_tol=
 # %% [markdown]
 # ## 7. Adding up more paths than anyone could list
 #
-# The real recording has too many paths to list. But paths share beginnings, and two beginnings that stand at the same
-# place of the text have the same future, so they can be added up and forgotten. That is the *forward algorithm*:
-# write the text with a blank around each character, and carry along, for each place in it, the summed probability of
-# all beginnings that stand there. A beginning stays, moves on by one, or skips a blank that parts two different
-# characters. The work is steps times places: what was hopeless takes a moment.
+# The real recording has too many paths to list. But paths have prefixes in common, and two prefixes at the same
+# position in the text continue in the same ways, so their probabilities can be added up. That is the *forward
+# algorithm*: write the text with a blank around each character, and carry along, for each position in it, the summed
+# probability of all prefixes that end there. A prefix stays, moves on by one, or skips a blank between two different
+# characters. The work is steps times positions, which takes a moment.
 #
-# Minus the logarithm of the result is the *CTC loss*. Training makes it small for what was truly said, and nobody has
-# to say at which step: every alignment takes part.
+# Minus the logarithm of the result is the *CTC loss*. Training makes it small for the words that were spoken, and
+# nobody has to mark at which step: every alignment takes part.
 #
 # The same algorithm counts. If every symbol had probability 1 at every step, every path would have it too, and their
 # sum is how many they are.
@@ -239,15 +239,15 @@ def add_logs(logs: list[float]) -> float:
 
 def forward(log_probs: Tensor, tokens: list[int]) -> float:
     """Return the log-probability of a text by the forward algorithm."""
-    places = [BLANK]
+    states = [BLANK]
     for token in tokens:
-        places += [token, BLANK]
-    scores = [0.0] + [-math.inf] * len(places)  # before the first step, all stands in front of the first place
+        states += [token, BLANK]
+    scores = [0.0] + [-math.inf] * len(states)  # before the first step, everything is in front of the first state
     for step in log_probs.tolist():
-        before = [-math.inf, *scores]  # one more, so that the first place can look back by two as well
+        before = [-math.inf, *scores]  # one more, so that the first state can look back by two as well
         scores[0] = -math.inf
-        for index, token in enumerate(places):
-            may_skip = token not in {BLANK, places[index - 2]}
+        for index, token in enumerate(states):
+            may_skip = token not in {BLANK, states[index - 2]}
             ways = [before[index + 2], before[index + 1], before[index] if may_skip else -math.inf]
             scores[index + 1] = add_logs(ways) + step[token]
     return add_logs(scores[-2:])
@@ -278,7 +278,7 @@ claim("on the recording, it is minus PyTorch's CTC loss", difference < 0.01)
 # it is as text. Each word makes a text less likely, here some ten times, so the search would rather leave words out; a
 # `word_score` of log 10 pays that back. Words that the language model lacks are forbidden.
 #
-# This is no magic. Given a sentence about the weather, such a recogniser hears digits too.
+# This is no magic. Given a sentence about the weather, such a recogniser finds digits too.
 
 # %%
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -295,11 +295,11 @@ total = sum(math.exp(lm.score_word(after_two, word)[0]) for word in (*WORDS, "</
 claim("after two, the probabilities of all that may follow sum to 1", math.isclose(total, 1, abs_tol=1e-3))
 rules = DecodingConfig(decoder="beam", lm_weight=1.0, word_score=math.log(len(WORDS)), unknown_score=None)
 searcher = build_decoder(rules, tokenizer, lm)
-heard = tokenizer.join(GreedyDecoder().decode(log_probs)[0].tokens)
-read = tokenizer.join(searcher.decode(log_probs)[0].tokens).strip()
-for name, text in (("said", SAID), ("by ear", heard), ("with words", read)):
+greedy_text = tokenizer.join(GreedyDecoder().decode(log_probs)[0].tokens)
+beam_text = tokenizer.join(searcher.decode(log_probs)[0].tokens).strip()
+for name, text in (("said", SAID), ("greedy", greedy_text), ("with words", beam_text)):
     print(f"   {name + ':':<12}{text}   ({word_error_rate([SAID], [text]):.0%} of the words wrong)")
-claim("with the language model, every word is a digit", set(read.split()) <= set(WORDS))
+claim("with the language model, every word is a digit", set(beam_text.split()) <= set(WORDS))
 [weather] = recognizer.log_probs([load_audio(SAMPLES / "weather.flac", sample_rate)])
 print("   the weather, with words:", tokenizer.join(searcher.decode(weather)[0].tokens))
 
@@ -307,7 +307,7 @@ print("   the weather, with words:", tokenizer.join(searcher.decode(weather)[0].
 # ## 9. All of it in one call
 #
 # `Recognizer` does all this, cuts long recordings in pauses, and finds for each word the steps that spoke it. It
-# reads as the shipped model's settings say, with a language model of English if one is shipped with it. These
+# decodes with the settings of the shipped model, and with a language model of English if one is shipped with it. These
 # sentences are spoken by a machine; what the model is worth on people, its card says: `asr/models/english/README.md`.
 
 # %%
@@ -325,5 +325,5 @@ if arguments.output:
 #
 # - Train a recogniser yourself, in under a minute: `scripts/make_tones.py`, then `configs/smoke.yaml`.
 # - See gradients vanish and explode, and what gates do about it: `scripts/study_cells.py --quick`.
-# - Read the code in the order of this tour: `asr/features.py`, `asr/model.py`, `asr/training/module.py`,
-#   `asr/decoding/`, `asr/lm/`, `asr/recognizer.py`.
+# - Read the code in the order of this tour: `asr/acoustic/features.py`, `asr/acoustic/model.py`,
+#   `asr/training/module.py`, `asr/decoding/`, `asr/lm/`, `asr/recognition/recognizer.py`.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.export import export_graph
@@ -20,6 +21,10 @@ from asr.tokenizer import CharTokenizer
 
 RATE = 16_000
 TINY_ALPHABET = CharTokenizer((" ", "a", "b", "c", "d", "e", "é"))
+
+# Property tests draw the same examples on every machine, and keep no files about them.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=25)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from asr.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "asr").rglob("*.py"))
-SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 
 # A module imports lower ranks only.
 RANKS = {
@@ -44,8 +44,8 @@ DOORS = {
     "numba": {"decoding.search"},
     "silero_vad": {"segmentation"},
     "tqdm": {"cli"},
-    "librosa": {"data"},
-    "safetensors": {"bundle", "files"},
+    "librosa": {"data", "plots"},
+    "safetensors": {"files"},
     "lightning": {"data.datamodule", "training", "cli.train"},
     "pytorch_lightning": {"data.datamodule", "training", "cli.train"},
     "matplotlib": {"plots"},
@@ -118,16 +118,19 @@ def test_heavy_libraries_are_imported_only_at_their_doors() -> None:
     assert not trespasses
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
-def test_modules_and_functions_stay_short(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    num_lines = len(source.splitlines())
-    assert num_lines <= MAX_MODULE_LINES
-    functions = [
-        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    lengths = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions}
-    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
+def test_modules_and_functions_stay_short() -> None:
+    too_long = []
+    for path in [*MODULES, *SCRIPTS]:
+        source, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
+        num_lines = len(source.splitlines())
+        if num_lines > MAX_MODULE_LINES:
+            too_long.append(f"{name}: {num_lines} lines; at most {MAX_MODULE_LINES}")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                num_lines = (node.end_lineno or 0) - node.lineno + 1
+                if num_lines > MAX_FUNCTION_LINES:
+                    too_long.append(f"{name}:{node.lineno}: {node.name} has {num_lines} lines; {MAX_FUNCTION_LINES}")
+    assert not too_long
 
 
 def test_public_names_are_sorted_and_exist_and_none_is_a_verb() -> None:

@@ -1,7 +1,9 @@
-"""How sure the model is becomes how likely a word is right: logistic calibration of confidences.
+"""Raw confidences to probabilities that a word is right: calibration by logistic regression (Platt scaling).
 
-Posteriors of a trained network overstate, or understate, how often it is right. Two numbers, fitted on recordings
-with known texts, move them on the logistic scale.
+Posteriors of a trained network overstate, or understate, how often it is right. With a slope a and an intercept b,
+fitted on recordings with known texts,
+
+    p(right) = logistic(a · logit(confidence) + b)
 
 Source: Platt (1999), Probabilistic outputs for support vector machines.
 """
@@ -15,25 +17,25 @@ from numpy.typing import NDArray
 from asr.transcript import Word
 
 _FLOOR = 1e-6  # confidences are kept this far from 0 and 1, where the logistic scale ends
-_RIDGE = 1e-3  # keeps the fit finite where confidence separates right from wrong without exception
+_RIDGE = 1e-3  # keeps the fit finite where confidence separates right from wrong perfectly
 _MAX_STEPS = 100
 _CONVERGED = 1e-9
 
 
 @dataclass(frozen=True)
 class ConfidenceCalibration:
-    """The straight line on the logistic scale; as it stands, it changes nothing.
+    """The line on the logistic scale; by default the identity.
 
     Attributes:
-        slope: Factor of the raw log-odds.
-        intercept: Added to them.
+        slope: a, the factor of the raw log-odds.
+        intercept: b, which is added to them.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
 
     def apply(self, confidences: Sequence[float]) -> list[float]:
-        """Move confidences.
+        """Calibrate confidences.
 
         Args:
             confidences: In [0, 1].
@@ -43,8 +45,8 @@ class ConfidenceCalibration:
         """
         if self == ConfidenceCalibration():
             return list(confidences)
-        moved: list[float] = _logistic(self.slope * _log_odds(confidences) + self.intercept).tolist()
-        return moved
+        calibrated: list[float] = _logistic(self.slope * _log_odds(confidences) + self.intercept).tolist()
+        return calibrated
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class JudgedWord:
     """A recognised word and whether it was right.
 
     Attributes:
-        confidence: What the recogniser said about it, in [0, 1].
-        is_correct: Whether it was said.
+        confidence: Its confidence, in [0, 1].
+        is_correct: Whether it was spoken.
     """
 
     confidence: float
@@ -72,11 +74,11 @@ def calibrate(words: Iterable[Word], calibration: ConfidenceCalibration) -> tupl
     """
     words = tuple(words)
     confidences = calibration.apply([word.confidence for word in words])
-    return tuple(replace(word, confidence=moved) for word, moved in zip(words, confidences, strict=True))
+    return tuple(replace(word, confidence=value) for word, value in zip(words, confidences, strict=True))
 
 
 def fit_calibration(words: Sequence[JudgedWord]) -> ConfidenceCalibration:
-    """Fit the calibration under which what happened is likeliest (logistic regression by Newton's method).
+    """Fit a calibration by maximum likelihood (logistic regression by Newton's method).
 
     Args:
         words: Words with their raw confidence.
@@ -93,13 +95,14 @@ def fit_calibration(words: Sequence[JudgedWord]) -> ConfidenceCalibration:
     log_odds = _log_odds([word.confidence for word in words])
     inputs = np.stack([log_odds, np.ones(len(words))], axis=1)  # (words, 2)
     targets = np.array([float(word.is_correct) for word in words])
-    identity = np.array([1.0, 0.0])
+    identity = np.array([1.0, 0.0])  # no evidence, no change: the ridge pulls towards it
     weights = np.zeros(2)
     for _ in range(_MAX_STEPS):
         probabilities = _logistic(inputs @ weights)
+        # Negative log-likelihood plus ridge λ: gradient Xᵀ(p - y) + λ(w - w₀), Hessian Xᵀ diag(p(1 - p)) X + λI.
         gradient = inputs.T @ (probabilities - targets) + _RIDGE * (weights - identity)
-        curvature = (inputs.T * (probabilities * (1 - probabilities))) @ inputs + _RIDGE * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
+        hessian = (inputs.T * (probabilities * (1 - probabilities))) @ inputs + _RIDGE * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
         weights -= step
         if np.abs(step).max() < _CONVERGED:
             break
@@ -107,7 +110,7 @@ def fit_calibration(words: Sequence[JudgedWord]) -> ConfidenceCalibration:
 
 
 def cross_calibrate(utterances: Sequence[Sequence[JudgedWord]]) -> list[list[JudgedWord]]:
-    """Calibrate each half of some utterances by what the other half gives, to see what a calibration is worth.
+    """Calibrate each half of some utterances with a fit to the other half, for an honest estimate of its effect.
 
     Args:
         utterances: The words of each, with their raw confidence.
@@ -133,7 +136,7 @@ def recalibrate(words: Sequence[JudgedWord], calibration: ConfidenceCalibration)
         The words with calibrated confidence.
     """
     confidences = calibration.apply([word.confidence for word in words])
-    return [JudgedWord(moved, word.is_correct) for word, moved in zip(words, confidences, strict=True)]
+    return [JudgedWord(value, word.is_correct) for word, value in zip(words, confidences, strict=True)]
 
 
 def _log_odds(confidences: Sequence[float]) -> NDArray[np.float64]:

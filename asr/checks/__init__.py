@@ -1,4 +1,4 @@
-"""The data doctor: manifests become findings, before training meets what is wrong with them."""
+"""Manifests to findings: what would hurt a training run, found before it starts."""
 
 from asr.checks.cleaning import write_cleaned
 from asr.checks.examination import Examination, Measure, examine

@@ -34,16 +34,16 @@ def write_cleaned(path: Path, examination: Examination) -> tuple[int, int]:
     problems: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in examination.problems:
         if finding.kind is not WRONG_DURATION:
-            problems[finding.entry.place].append(finding)
+            problems[finding.entry.location].append(finding)
     first = examination.entries[0].manifest
     entries = [entry for entry in examination.entries if entry.manifest == first]
-    kept = [entry.utterance for entry in entries if entry.place not in problems]
+    kept = [entry.utterance for entry in entries if entry.location not in problems]
     if not kept:
         raise ManifestError(f"{first}: each of its {len(entries)} utterances has problems; nothing is left to write")
     rejections = [
-        Rejection(str(entry.utterance.audio_filepath), finding.kind.name, f"{entry.place}: {finding.detail}")
+        Rejection(str(entry.utterance.audio_filepath), finding.kind.name, f"{entry.location}: {finding.detail}")
         for entry in entries
-        for finding in problems[entry.place]
+        for finding in problems[entry.location]
     ]
     lines = (json.dumps(asdict(rejection), ensure_ascii=False) for rejection in rejections)
     write_atomically(path.with_name(f"{path.name}.rejected.jsonl"), "".join(f"{line}\n" for line in lines))

@@ -1,6 +1,6 @@
 """The examination of manifests: every finding, and the figures that describe the data.
 
-manifests → entries → recordings measured → texts, pace, duplicates, sharing → what the model hears
+manifests → entries → recordings measured → texts, pace, duplicates, sharing → alignment by a trained model
 """
 
 from collections.abc import Callable, Sequence
@@ -36,10 +36,10 @@ class Measure:
 
     Attributes:
         model: The network that will be trained; its weights do not matter.
-        sample_rate: Samples per second that it wants.
-        tokenizer: The alphabet; that of the texts if there is none.
+        sample_rate: Samples per second that it expects.
+        tokenizer: The alphabet; by default that of the texts.
         batch_duration: Padded seconds of audio in a batch.
-        aligner: A trained model that listens whether texts were spoken; nobody does if there is none.
+        aligner: A trained model that checks whether texts were spoken; without one, that is not checked.
     """
 
     model: AcousticModel
@@ -95,7 +95,7 @@ class Examination:
                     "character": each.character,
                     "count": each.count,
                     "texts": each.num_texts,
-                    "example": each.example.place,
+                    "example": each.example.location,
                 }
                 for each in self.characters
             ],
@@ -114,7 +114,7 @@ def examine(
     Args:
         entries: Their lines, as `read_entries` gives them; at least one.
         measure: What they are measured against.
-        advance: Called with the seconds of audio newly done; each second is done twice if a model listens.
+        advance: Called with the seconds of audio newly done; each second counts twice if a model aligns.
 
     Returns:
         What was found.
@@ -152,7 +152,7 @@ def examine(
 
 
 def measure_manifests(entries: Sequence[Entry]) -> list[tuple[Path, int, float]]:
-    """Say how large each manifest is.
+    """Measure the size of each manifest.
 
     Args:
         entries: The lines of all, in order.

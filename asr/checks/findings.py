@@ -1,6 +1,7 @@
 """What an examination of manifests can find, and where: kinds, lines of manifests, findings.
 
-A problem stops a training run, spoils it or makes its test untrue. A warning is worth a look: the data can be used.
+A problem stops a training run, degrades it or invalidates its test. A warning is worth a look, but the data can be
+used.
 """
 
 from collections.abc import Iterable
@@ -15,9 +16,9 @@ class Kind:
     """A kind of finding.
 
     Attributes:
-        name: How programs call it.
-        title: What is wrong, to be read after a number.
-        remedy: What to do about it, as a command.
+        name: Its identifier in JSON.
+        title: What is wrong, in the plural.
+        remedy: What to do about it, in the imperative.
         is_problem: Whether it is more than a warning.
     """
 
@@ -46,27 +47,32 @@ TOO_SHORT = Kind(
     True,
 )
 CONFLICTING = Kind("conflicting", "recordings occur again with another text", "keep the text that is right", True)
-LEAKED = Kind("leaked", "recordings are in two manifests", "leave them out of one, or the test will not be true", True)
+LEAKED = Kind("leaked", "recordings are in two manifests", "remove them from one, or the test is not independent", True)
 WRONG_TEXT = Kind(
-    "wrong_text", "texts are not what the model hears", "listen to them; they likely belong to other recordings", True
+    "wrong_text",
+    "texts are not what the model recognises",
+    "listen to them; they likely belong to other recordings",
+    True,
 )
 CLIPPED = Kind("clipped", "recordings are clipped", "record them quieter; distorted speech trains distorted sounds")
-OFFSET = Kind("offset", "recordings have a DC offset", "subtract their means, or mend the sound card")
+OFFSET = Kind("offset", "recordings have a DC offset", "subtract their means, or repair the sound card")
 LOW_RATE = Kind(
     "low_rate", "recordings have a rate below the model's", "record at its rate, or train a model with a lower one"
 )
 BAND_LIMITED = Kind(
     "band_limited", "recordings have no content near half their rate", "find the originals; these were resampled"
 )
-EMPTY_TEXT = Kind("empty_text", "texts are empty", "write down what is said, unless it is silence on purpose")
+EMPTY_TEXT = Kind("empty_text", "texts are empty", "transcribe them, unless the silence is intended")
 TOO_LONG = Kind("too_long", "recordings are longer than a batch", "cut them, or raise --batch-duration")
-ODD_PACE = Kind("odd_pace", "texts are said oddly fast or slowly", "check that text and recording belong together")
+ODD_PACE = Kind(
+    "odd_pace", "texts are spoken unusually fast or slowly", "check that text and recording belong together"
+)
 DUPLICATE = Kind("duplicate", "recordings occur again with the same text", "keep one of each")
 RARE_CHARACTER = Kind(
     "rare_character", "characters are rare", "replace them in the texts, for a model cannot learn them"
 )
 SHARED_SPEAKERS = Kind(
-    "shared_speakers", "pairs of manifests share speakers", "split by speaker, or the test says nothing about new ones"
+    "shared_speakers", "pairs of manifests share speakers", "split by speaker, or the test tells nothing about new ones"
 )
 SHARED_TEXTS = Kind(
     "shared_texts", "pairs of manifests share texts", "split by sentence, unless only these will ever be said"
@@ -86,7 +92,7 @@ class Entry:
     Attributes:
         manifest: The file.
         line: Its number, from 1.
-        utterance: What it says.
+        utterance: Its content.
     """
 
     manifest: Path
@@ -94,7 +100,7 @@ class Entry:
     utterance: Utterance
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """File and line, as messages name them."""
         return f"{self.manifest}:{self.line}"
 
@@ -104,9 +110,9 @@ class Finding:
     """Something that an examination found.
 
     Attributes:
-        kind: What sort of thing.
+        kind: Its kind.
         entry: The line that it is about, or the first of them.
-        detail: What was found there, in a few words.
+        detail: What was found, in a few words.
     """
 
     kind: Kind

@@ -13,8 +13,8 @@ class Histogram:
     """How often values occur.
 
     Attributes:
-        step: The width of a bin; the first begins at 0, and the last holds all that is larger too.
-        counts: The values in each bin.
+        step: The width of a bin; the first begins at 0, and the last also holds everything beyond it.
+        counts: Number of values in each bin.
     """
 
     step: float
@@ -48,9 +48,9 @@ def draw_histogram(histogram: Histogram) -> Iterator[str]:
         The lines: where the bin begins, its bar and its count.
     """
     largest = max(histogram.counts)
-    places = max(0, -math.floor(math.log10(histogram.step)))
+    num_decimals = max(0, -math.floor(math.log10(histogram.step)))
     last = len(histogram.counts) - 1
     for index, count in enumerate(histogram.counts):
-        start = f"{index * histogram.step:8.{places}f}"
-        end = f"{(index + 1) * histogram.step:<8.{places}f}" if index < last else f"{'':8}"
+        start = f"{index * histogram.step:8.{num_decimals}f}"
+        end = f"{(index + 1) * histogram.step:<8.{num_decimals}f}" if index < last else f"{'':8}"
         yield f"{start} - {end} {'#' * math.ceil(_BAR * count / largest):<{_BAR}} {count}"

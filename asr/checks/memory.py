@@ -1,7 +1,7 @@
 """How much memory an update of training will take, for a network and a size of batch.
 
-A few seconds of noise are sent through the network, and what autograd keeps of them for the backward pass is counted
-and scaled to the batch, for all of it grows with the padded seconds.
+Two seconds of noise are sent through the network, and what autograd keeps for the backward pass is counted and scaled
+to the batch, because all of it grows with the padded seconds.
 """
 
 from copy import deepcopy

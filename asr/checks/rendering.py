@@ -1,4 +1,4 @@
-"""An examination as text for people: what was found, kind by kind, the figures, and a verdict as the last line."""
+"""An examination as text: findings by kind, the figures, and a verdict as the last line."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -25,7 +25,7 @@ def render_examination(examination: Examination) -> str:
 
 
 def render_verdict(examination: Examination) -> str:
-    """Sum an examination up.
+    """Summarise an examination.
 
     Args:
         examination: What was found.
@@ -38,8 +38,8 @@ def render_verdict(examination: Examination) -> str:
     of = f"{_count(len(examination.entries), 'utterance')}, {_count(num_warnings, 'warning')}"
     if not problems:
         return f"verdict: nothing wrong in {of}"
-    hurt = len({finding.entry.place for finding in problems})
-    return f"verdict: {_count(len(problems), 'problem')} in {hurt} of {of}"
+    num_affected = len({finding.entry.location for finding in problems})
+    return f"verdict: {_count(len(problems), 'problem')} in {num_affected} of {of}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -54,7 +54,7 @@ def _render_findings(examination: Examination) -> Iterator[str]:
         yield f"{'problem' if kind.is_problem else 'warning'}: {kind.title}: {len(findings)}"
         yield f"  remedy: {kind.remedy}"
         for finding in findings[:_NUM_SHOWN]:
-            yield f"  {finding.entry.place}: {finding.entry.utterance.audio_filepath.name}: {finding.detail}"
+            yield f"  {finding.entry.location}: {finding.entry.utterance.audio_filepath.name}: {finding.detail}"
         if len(findings) > _NUM_SHOWN:
             yield f"  ... and {len(findings) - _NUM_SHOWN} more; --json lists all"
         yield ""

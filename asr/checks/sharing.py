@@ -1,6 +1,6 @@
 """What occurs twice: recordings inside a manifest; recordings, speakers and texts in two manifests.
 
-Recordings are one if their decoded samples are, whatever their files and formats are called.
+Two recordings are the same if their decoded samples are, whatever their names and formats.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ def find_duplicates(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome]) 
 
     Args:
         entries: The lines.
-        outcomes: What `measure_recordings` returned; silent recordings are passed over, for all are alike.
+        outcomes: What `measure_recordings` returned; silent recordings are skipped, because all are alike.
 
     Yields:
         For each recording with several texts, all its lines; for each with one, its lines after the first.
@@ -30,28 +30,28 @@ def find_duplicates(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome]) 
         if len({entry.utterance.text for entry in group}) > 1:
             for entry in group:
                 other = next(each for each in group if each.utterance.text != entry.utterance.text)
-                yield Finding(CONFLICTING, entry, f"{quote(entry)}, and {quote(other)} at {other.place}")
+                yield Finding(CONFLICTING, entry, f"{quote(entry)}, and {quote(other)} at {other.location}")
         else:
             for entry in group[1:]:
-                yield Finding(DUPLICATE, entry, f"as at {group[0].place}")
+                yield Finding(DUPLICATE, entry, f"as at {group[0].location}")
 
 
 def find_sharing(manifests: Sequence[Sequence[Entry]], outcomes: Mapping[Path, Outcome]) -> Iterator[Finding]:
-    """Find what each two manifests have in common.
+    """Find what each pair of manifests has in common.
 
     Args:
         manifests: The lines of each.
         outcomes: What `measure_recordings` returned.
 
     Yields:
-        A finding for each recording, at its line in the former manifest, and one for all speakers and for all texts of
-        the pair.
+        One finding per common recording, at its line in the first manifest; one per pair for the speakers, and one for
+        the texts.
     """
     for first, second in combinations(manifests, 2):
         digests = _group(second, lambda entry: _digest(entry, outcomes))
         for entry in first:
             if twins := digests.get(_digest(entry, outcomes)):
-                yield Finding(LEAKED, entry, f"also at {twins[0].place}")
+                yield Finding(LEAKED, entry, f"also at {twins[0].location}")
         for kind, key in (
             (SHARED_SPEAKERS, lambda entry: entry.utterance.speaker),
             (SHARED_TEXTS, lambda entry: entry.utterance.text or None),
@@ -63,7 +63,7 @@ def find_sharing(manifests: Sequence[Sequence[Entry]], outcomes: Mapping[Path, O
 
 
 def most_repeated(entries: Iterable[Entry]) -> tuple[int, str, int]:
-    """Say how often texts are repeated.
+    """Count how often texts are repeated.
 
     Args:
         entries: The lines.
@@ -77,7 +77,7 @@ def most_repeated(entries: Iterable[Entry]) -> tuple[int, str, int]:
 
 
 def _digest(entry: Entry, outcomes: Mapping[Path, Outcome]) -> str | None:
-    """Return what stands for the samples of a recording; nothing if it is silent or unreadable."""
+    """Return the hash of a recording's samples; None if it is silent or unreadable."""
     outcome = outcomes[entry.utterance.audio_filepath]
     return outcome.digest if isinstance(outcome, Measurement) and not outcome.level.is_silent else None
 

@@ -1,4 +1,4 @@
-"""Texts, judged without listening: their characters, how many frames they need, and how fast they are said."""
+"""Checks of texts that need no recording: characters, frames that CTC needs, and characters per second."""
 
 import math
 from collections import Counter, defaultdict
@@ -23,10 +23,10 @@ from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
 
 _RARE = 5
-_MIN_TEXTS = 100  # fewer say nothing about what is rare
+_MIN_TEXTS = 100  # fewer are too small a sample to call anything rare
 _QUOTED = 60
 _ODD = 6.0  # robust standard deviations of the logarithm of the pace
-_MIN_SPREAD = 0.15  # of that logarithm, lest a corpus of one pace make every other odd
+_MIN_SPREAD = 0.15  # of that logarithm: in a very uniform corpus, small deviations are not odd
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def count_characters(entries: Sequence[Entry]) -> list[CharacterCount]:
 
 
 def find_rare_characters(characters: Sequence[CharacterCount], num_texts: int) -> Iterator[Finding]:
-    """Find characters that occur in too few texts to be learnt.
+    """Find characters that occur in fewer than five texts, too few to be learnt.
 
     Args:
         characters: What `count_characters` returned.
@@ -88,11 +88,11 @@ def find_rare_characters(characters: Sequence[CharacterCount], num_texts: int) -
 def judge_texts(
     entries: Sequence[Entry], tokenizer: CharTokenizer | None, batch_duration: Seconds
 ) -> Iterator[Finding]:
-    """Find texts that hold what the alphabet lacks, or nothing, and recordings longer than a batch.
+    """Find texts that are empty or hold unknown characters, and recordings longer than a batch.
 
     Args:
         entries: The lines.
-        tokenizer: The alphabet; any character will do if there is none.
+        tokenizer: The alphabet; without one, any character is allowed.
         batch_duration: Seconds that a batch may hold.
 
     Yields:
@@ -130,7 +130,7 @@ def find_odd_pace(entries: Sequence[Entry]) -> Iterator[Finding]:
     """Find texts with far more, or far fewer, characters a second than others of their corpus.
 
     Args:
-        entries: The lines; each corpus is judged by itself, for read books and commands differ.
+        entries: The lines; each corpus is judged by itself, because read books and commands differ.
 
     Yields:
         The findings, corpus by corpus.
@@ -153,7 +153,7 @@ def find_odd_pace(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def pace(entry: Entry) -> float:
-    """Measure how fast a text is said.
+    """Measure how fast a text is spoken.
 
     Args:
         entry: The line.

@@ -1,4 +1,4 @@
-"""Texts that a model does not hear in their recordings: likely transcripts of something else."""
+"""Texts that a trained model does not find in their recordings: likely transcripts of something else."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -16,8 +16,8 @@ def find_wrong_texts(
     """Find texts that were not spoken in their recordings.
 
     Args:
-        entries: The lines. What cannot be aligned at all is passed over, for other examinations name it.
-        aligner: The model that listens.
+        entries: The lines. What cannot be aligned at all is skipped, because other checks report it.
+        aligner: Aligns with a trained model.
         advance: Called with the seconds of audio newly done.
 
     Yields:
@@ -32,5 +32,7 @@ def find_wrong_texts(
         finally:
             advance(entry.utterance.duration)
         if not alignment.matches:
-            loss = f"each character loses {alignment.loss:.1f} nats, {alignment.mismatched:.0%} stand where another is"
-            yield Finding(WRONG_TEXT, entry, f"{loss} heard: {quote(entry)}")
+            loss = (
+                f"each character loses {alignment.loss:.1f} nats, {alignment.mismatched:.0%} are recognised as another"
+            )
+            yield Finding(WRONG_TEXT, entry, f"{loss}: {quote(entry)}")

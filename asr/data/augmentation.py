@@ -1,11 +1,11 @@
-"""Random changes that keep the words: waveforms in the data-loader workers, log-mels on the training device.
+"""Random changes of waveforms that keep the words, made in the data-loader workers.
 
-A waveform is `(num_samples,)` float32 in and out. Its changes stand in the order of nature: how fast somebody
-speaks, the room, the noise in it, the line, the level at its end. Every draw comes from the generator passed in,
-so a seed fixes the result in whichever worker it is made. Everything is off until its probability is set.
+A waveform is `(num_samples,)` float32 in and out. The changes are applied in the order of nature: how high and how
+fast somebody speaks, the room, the noise in it, the line, the level at its end. Every draw comes from the generator
+passed in, so a seed fixes the result in whichever worker it is made. Everything is off until its probability is set.
 
 Sources: Ko et al. (2015), doi:10.21437/Interspeech.2015-711, for speed; Ko et al. (2017),
-doi:10.1109/ICASSP.2017.7953152, for rooms and noise; SpecAugment names its own.
+doi:10.1109/ICASSP.2017.7953152, for rooms and noise.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Protocol, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import pad
 
 from asr.audio import AUDIO_EXTENSIONS, find_recordings, load_audio, resample
+from asr.data.voice import PitchShift, TimeStretch
 from asr.errors import AudioError
 from asr.units import Seconds, seconds_to_samples
 
@@ -30,24 +32,34 @@ class AugmentConfig:
     """Which random changes a training waveform undergoes; all are off by default.
 
     Attributes:
-        speed_probability: Share of utterances played faster or slower, in [0, 1]; pitch changes too. 0 is off.
+        pitch_probability: Fraction of utterances spoken higher or lower at the same speed, in [0, 1]; 0 is off.
+        pitch_max_semitones: Largest shift either way, in semitones, in [0, 12].
+        stretch_probability: Fraction of utterances spoken faster or slower at the same pitch, in [0, 1]; 0 is off.
+        stretch_min: Slowest rate as a factor, in [0.5, 2].
+        stretch_max: Fastest rate as a factor, in [0.5, 2], not below stretch_min.
+        speed_probability: Fraction of utterances played faster or slower, in [0, 1]; pitch changes too. 0 is off.
         speed_min: Slowest speed as a factor, in [0.5, 2]; 0.9 makes an utterance 11 % longer.
         speed_max: Fastest speed as a factor, in [0.5, 2], not below speed_min; 1.1 makes an utterance 9 % shorter.
-        reverb_probability: Share of utterances put into a simulated room, in [0, 1]; 0 is off.
+        reverb_probability: Fraction of utterances put into a simulated room, in [0, 1]; 0 is off.
         reverb_decay_min: Shortest time in which the echo falls by 60 dB, in seconds, in [0.01, 10].
         reverb_decay_max: Longest such time, in seconds, in [0.01, 10], not below reverb_decay_min.
-        noise_probability: Share of utterances with noise added, in [0, 1]; needs noise_dir. 0 is off.
+        noise_probability: Fraction of utterances with noise added, in [0, 1]; needs noise_dir. 0 is off.
         noise_dir: Folder of noise recordings, searched with its subfolders; none by default.
         noise_exclude: Pattern of file names in noise_dir to leave out, such as *_5-*; none by default.
         noise_snr_min_db: Loudest noise as a signal-to-noise ratio in dB over the utterance, in [-100, 100].
         noise_snr_max_db: Faintest noise as such a ratio in dB, in [-100, 100], not below noise_snr_min_db.
-        band_limit_probability: Share of utterances low-passed as by a line of 8 kHz, in [0, 1]; half of these also
-            lose what is below 300 Hz, as on the telephone. 0 is off.
-        gain_probability: Share of utterances made louder or quieter, in [0, 1]; 0 is off.
+        band_limit_probability: Fraction of utterances low-passed as by a line of 8 kHz, in [0, 1]; half of these also
+            lose what is below 200 Hz, and part of what is below 300 Hz, as on the telephone. 0 is off.
+        gain_probability: Fraction of utterances made louder or quieter, in [0, 1]; 0 is off.
         gain_min_db: Strongest attenuation in dB, in [-100, 100]; -10 divides the amplitude by 3.
         gain_max_db: Strongest gain in dB, in [-100, 100], not below gain_min_db; less where peaks would clip.
     """
 
+    pitch_probability: float = 0.0
+    pitch_max_semitones: float = 2.0
+    stretch_probability: float = 0.0
+    stretch_min: float = 0.9
+    stretch_max: float = 1.1
     speed_probability: float = 0.0
     speed_min: float = 0.9
     speed_max: float = 1.1
@@ -66,11 +78,14 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         """Check every range."""
-        for change in ("speed", "reverb", "noise", "band_limit", "gain"):
+        for change in ("pitch", "stretch", "speed", "reverb", "noise", "band_limit", "gain"):
             name = f"{change}_probability"
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a share in [0, 1]")
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1]")
+        if not 0 <= self.pitch_max_semitones <= 12:
+            raise ValueError(f"pitch_max_semitones is {self.pitch_max_semitones}; expected a number in [0, 12]")
         for low_name, high_name, lowest, highest in (
+            ("stretch_min", "stretch_max", 0.5, 2),
             ("speed_min", "speed_max", 0.5, 2),
             ("reverb_decay_min", "reverb_decay_max", 0.01, 10),
             ("noise_snr_min_db", "noise_snr_max_db", -100, 100),
@@ -81,6 +96,13 @@ class AugmentConfig:
                 raise ValueError(f"{low_name} {low} and {high_name} {high} are not in order in [{lowest}, {highest}]")
         if self.noise_probability > 0 and not self.noise_dir:
             raise ValueError("noise_probability is above 0 but noise_dir is not set; name a folder of noise recordings")
+
+    @property
+    def max_speed(self) -> float:
+        """The largest factor, 1 at least, by which the changes that are on can shorten an utterance."""
+        stretch = self.stretch_max if self.stretch_probability > 0 else 1.0
+        speed = self.speed_max if self.speed_probability > 0 else 1.0
+        return max(1.0, stretch) * max(1.0, speed)
 
 
 class WaveformAugment(Protocol):
@@ -111,10 +133,17 @@ def build_augment(config: AugmentConfig) -> "Compose":
     Raises:
         AudioError: If noise is asked for and its folder is missing or holds no recording.
     """
+    semitones = (-config.pitch_max_semitones, config.pitch_max_semitones)
+    voice: tuple[tuple[float, WaveformAugment], ...] = (
+        (config.pitch_probability, PitchShift(semitones)),
+        (config.stretch_probability, TimeStretch((config.stretch_min, config.stretch_max))),
+    )
     noises: tuple[Path, ...] = ()
     if config.noise_probability > 0 and config.noise_dir:
         noises = _list_noises(Path(config.noise_dir), config.noise_exclude)
     return Compose((
+        # Left out where they are off: a stage draws one number, and seeds from before them shall mean the same.
+        *((probability, change) for probability, change in voice if probability > 0),
         (config.speed_probability, SpeedPerturb((config.speed_min, config.speed_max))),
         (config.reverb_probability, Reverberate((config.reverb_decay_min, config.reverb_decay_max))),
         (config.noise_probability, AddNoise(noises, (config.noise_snr_min_db, config.noise_snr_max_db))),
@@ -145,7 +174,7 @@ class Compose:
 @final
 @dataclass(frozen=True)
 class SpeedPerturb:
-    """Play faster or slower, with the pitch.
+    """Play faster or slower, which changes the pitch too.
 
     Attributes:
         factors: Slowest and fastest, in [0.5, 2].
@@ -184,7 +213,7 @@ class Reverberate:
 @final
 @dataclass(frozen=True)
 class AddNoise:
-    """Add a stretch of a noise recording, from a random place, repeated where it is short.
+    """Add a stretch of a noise recording, from a random position, repeated where it is short.
 
     Attributes:
         files: Noise recordings; each is read once and kept.
@@ -212,13 +241,14 @@ class BandLimit:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Filter without delay; full level from 300 (or 0) to 3,400 Hz. See `WaveformAugment`."""
+        # The gain falls in a straight line from 1 at 3,400 Hz to 0 at 4,000 Hz, and from 1 at 300 Hz to 0 at 200 Hz.
         delay = sample_rate // 20  # the filter rings for less than 0.05 s to either side
         frequencies = torch.fft.rfftfreq(2 * delay, 1 / sample_rate)
         response = ((4000 - frequencies) / 600).clamp(0, 1)
         if _uniform(0.0, 1.0, generator) < 0.5:
             response = response * ((frequencies - 200) / 100).clamp(0, 1)
         kernel = torch.fft.irfft(response).roll(delay)
-        return _convolve(nn.functional.pad(waveform, (0, delay)), kernel)[delay:]
+        return _convolve(pad(waveform, (0, delay)), kernel)[delay:]
 
 
 @final
@@ -239,73 +269,6 @@ class Gain:
         return waveform * (factor if factor * peak <= 1 else 1 / peak)
 
 
-@dataclass(frozen=True)
-class SpecAugmentConfig:
-    """How much of a log-mel spectrogram training hides; nothing by default.
-
-    Attributes:
-        num_time_masks: Stretches of time hidden in each utterance, 0 or more; 0 is off.
-        time_mask_max_frames: Longest stretch, in frames; lengths are drawn evenly from 0 to this.
-        time_mask_max_share: Longest stretch as a share of the utterance, in [0, 1]; spares short utterances.
-        num_frequency_masks: Bands of mel bins hidden in each utterance, 0 or more; 0 is off.
-        frequency_mask_max_bins: Widest band, in mel bins; widths are drawn evenly from 0 to this.
-    """
-
-    num_time_masks: int = 0
-    time_mask_max_frames: int = 50
-    time_mask_max_share: float = 0.1
-    num_frequency_masks: int = 0
-    frequency_mask_max_bins: int = 15
-
-    def __post_init__(self) -> None:
-        """Check every range."""
-        for name in ("num_time_masks", "time_mask_max_frames", "num_frequency_masks", "frequency_mask_max_bins"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.time_mask_max_share <= 1:
-            raise ValueError(f"time_mask_max_share is {self.time_mask_max_share}; expected a share in [0, 1]")
-
-
-@final
-class SpecAugment(nn.Module):
-    """Hide random stretches of time and bands of mel bins while training; in evaluation change nothing.
-
-    What is hidden becomes the utterance's own mean of that bin. The draws come from the global generator of the
-    device, and nothing waits for the device.
-
-    Source: Park et al. (2019), doi:10.21437/Interspeech.2019-2680, without its time warping.
-    """
-
-    def __init__(self, config: SpecAugmentConfig) -> None:
-        """Keep the settings: how many masks, and how wide."""
-        super().__init__()
-        self.config = config
-
-    def forward(self, log_mels: Tensor, lengths: Tensor) -> Tensor:
-        """Hide parts of each utterance, different ones in each.
-
-        Args:
-            log_mels: Log-mel energies, shape `(batch, frames, n_mels)`; left as they are.
-            lengths: Frames in each utterance, shape `(batch,)`, on the same device.
-
-        Returns:
-            Energies of the same shape; the input itself in evaluation or without masks.
-        """
-        config = self.config
-        if not self.training or config.num_time_masks == config.num_frequency_masks == 0:
-            return log_mels
-        _, num_frames, n_mels = log_mels.shape
-        limits = (config.time_mask_max_share * lengths).floor().clamp(max=config.time_mask_max_frames)
-        in_time = _random_masks(lengths, limits, config.num_time_masks, num_frames)
-        bins = torch.full_like(lengths, n_mels)
-        limits = bins.clamp(max=config.frequency_mask_max_bins)
-        in_frequency = _random_masks(bins, limits, config.num_frequency_masks, n_mels)
-        valid = torch.arange(num_frames, device=log_mels.device) < lengths[:, None]
-        totals = torch.where(valid[:, :, None], log_mels, 0).sum(dim=1, keepdim=True)  # (batch, 1, n_mels)
-        means = totals / lengths.clamp(min=1)[:, None, None]
-        return torch.where(in_time[:, :, None] | in_frequency[:, None, :], means, log_mels)
-
-
 def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
     """List the recordings below a folder, sorted, so that a seed chooses the same ones everywhere."""
     if not folder.is_dir():
@@ -318,22 +281,13 @@ def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
     return kept
 
 
-def _random_masks(lengths: Tensor, limits: Tensor, num_masks: int, size: int) -> Tensor:
-    """Draw masks up to `limits` wide inside `lengths`, both `(batch,)`; true where hidden, `(batch, size)`."""
-    shape = (len(lengths), num_masks)
-    widths = (torch.rand(shape, device=lengths.device) * (limits[:, None] + 1)).floor()
-    starts = (torch.rand(shape, device=lengths.device) * (lengths[:, None] - widths + 1)).floor()
-    places = torch.arange(size, device=lengths.device)[:, None]  # (size, 1), against (batch, 1, num_masks)
-    return ((places >= starts[:, None]) & (places < (starts + widths)[:, None])).any(dim=-1)
-
-
 def _convolve(waveform: Tensor, kernel: Tensor) -> Tensor:
     """Convolve causally and keep the length, block by block: eight times faster than one long transform."""
     overlap = len(kernel)
     block = -(-4 * overlap // 4096) * 4096  # most of a block is new samples, and its length transforms fast
     step = block - overlap
     num_blocks = -(-len(waveform) // step)
-    padded = nn.functional.pad(waveform, (overlap, num_blocks * step - len(waveform)))
+    padded = pad(waveform, (overlap, num_blocks * step - len(waveform)))
     spectra = torch.fft.rfft(padded.unfold(0, block, step)) * torch.fft.rfft(kernel, block)
     convolved: Tensor = torch.fft.irfft(spectra, block)[:, overlap:]  # (num_blocks, step)
     return convolved.reshape(-1)[: len(waveform)]

@@ -1,8 +1,8 @@
-"""Corpora as they lie on disk become entries: one for each utterance that the corpus lists.
+"""Corpora on disk to entries: one for each utterance that the corpus lists.
 
-A reader knows where its corpus keeps names, texts and speakers, and opens no recording. It yields an `Entry` for what
-can be looked at further and a `Rejection` for what cannot, so nothing that a corpus lists is lost in silence. A folder
-that is not that corpus at all is a `ManifestError` that names the file expected.
+A reader knows where its corpus keeps names, texts and speakers, and opens no recording. It yields an `Entry` for an
+utterance and a `Rejection` for what cannot become one, so nothing that a corpus lists is lost silently. A folder that
+is not that corpus at all is a `ManifestError` that names the file expected.
 """
 
 import math
@@ -20,7 +20,7 @@ from asr.units import Seconds
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _FSDD_STEM = re.compile(r"(\d)_(.+)_(\d+)")
-# Takes 0 to 4 are the published test set; the next five are kept back from the rest, to validate on.
+# Takes 0 to 4 are the published test set; the next five are held out of the rest for validation.
 _FSDD_SPLITS = ("test", "validation", "train")
 _AN4_LINE = re.compile(r"(.*)\(([^()\s]+)\)")
 _TO_THE_END = -1  # Kaldi's end time for the end of a recording
@@ -29,13 +29,13 @@ _MARKUP = re.compile(r"<[^<>]*>")  # <s>, </s> and <sil>, which are no words
 
 @dataclass(frozen=True)
 class Entry:
-    """What a corpus says about one utterance, before its recording is opened.
+    """One utterance as a corpus lists it, before its recording is opened.
 
     Attributes:
         audio_filepath: Where the recording should be.
-        text: What is said, as the corpus spells it.
+        text: The transcript, as the corpus spells it.
         utterance_id: The corpus's name for the utterance.
-        speaker: Who speaks, where the corpus says so.
+        speaker: The speaker, where the corpus names one.
         start: Seconds into the recording where the utterance starts.
         end: Seconds into the recording where it ends; None at the recording's own end.
     """
@@ -141,8 +141,8 @@ def read_an4(source: Path, *, split: str = "train") -> Iterator[Record]:
         split: train or test.
 
     Yields:
-        The utterances in the order of the file ids. Headerless `.raw` recordings are rejected, for nothing in them
-        tells their byte order.
+        The utterances in the order of the file ids. Headerless `.raw` recordings are rejected, because nothing in
+        them tells their byte order.
 
     Raises:
         ManifestError: If one of the two lists cannot be read.
@@ -203,7 +203,7 @@ def read_kaldi(source: Path) -> Iterator[Record]:
 
     Yields:
         The utterances in the order of `segments`, or else of `wav.scp`; then the texts without a recording. A recording
-        that is the output of a command is rejected, for a manifest names files.
+        that is the output of a command is rejected, because a manifest names files.
 
     Raises:
         ManifestError: If `wav.scp` or `text` cannot be read, or a file lists a name twice.

@@ -1,24 +1,24 @@
 """The data of a training run: manifests in, batches out, for Lightning.
 
-A fresh loader is built for each epoch from `(seed, epoch)`; the place in the epoch is part of each checkpoint, so
+A fresh loader is built for each epoch from `(seed, epoch)`; the position in the epoch is part of each checkpoint, so
 a run that was killed goes on with the batch it would have had next.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from asr.data.augmentation import AugmentConfig, build_augment
-from asr.data.dataset import Augment, Batch, SpeechDataset, collate, read_waveforms
+from asr.data.dataset import Augment, SpeechDataset, collate, read_waveforms
 from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible
+from asr.data.loader import ResumableLoader
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.sampler import DurationBatchSampler, Shard
 from asr.errors import ManifestError
@@ -57,64 +57,40 @@ class BatchConfig:
             raise ValueError(f"max_batch_duration {self.max_batch_duration} is not a positive number of seconds")
 
 
-class ResumableLoader(DataLoader[Any]):  # Any: torch has one type for what a dataset holds and what is served
-    """A loader that a checkpoint can continue in the middle of an epoch."""
-
-    def __init__(self, dataset: SpeechDataset, sampler: DurationBatchSampler, epoch: int, num_workers: int) -> None:
-        """Keep the sampler and count from its start.
-
-        Args:
-            dataset: What to load from.
-            sampler: The batches of the epoch.
-            epoch: Which epoch, from 0.
-            num_workers: Processes that load; 0 loads in this one.
-        """
-        super().__init__(
-            dataset,
-            batch_sampler=sampler,
-            num_workers=num_workers,
-            collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
-        )
-        self._duration_sampler = sampler
-        self._epoch = epoch
-        self._num_served = 0
-
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves as the iterator
-        """Serve the batches from the sampler's start on, counting them."""
-        self._num_served = self._duration_sampler.start
-        for batch in super().__iter__():
-            self._num_served += 1
-            yield batch
-
-    def state_dict(self) -> dict[str, int]:
-        """Say how far the epoch has come.
-
-        Returns:
-            The epoch, and the batches served in it.
-        """
-        return {"epoch": self._epoch, "num_served": self._num_served}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a place in the epoch.
-
-        Args:
-            state: What `state_dict` returned; without effect if it is of another epoch.
-        """
-        if state["epoch"] == self._epoch:
-            self._duration_sampler.start = state["num_served"]
-
-
 class SpeechDataModule(LightningDataModule):
-    """Manifests for training, validation and testing."""
+    """Manifests for training, validation and testing.
+
+    Args:
+        train: Manifest or manifests to train on.
+        validation: Manifest or manifests to choose the best model by.
+        test: Manifest or manifests for `python -m asr.train test`.
+        sampling_weights: How often each utterance of each training manifest is drawn in an epoch, on average; 1
+            by default.
+        sampling_weight_decay: Factor in [0, 1] on each of these weights after every epoch; 0.8 halves one in about
+            three epochs, 1 (the default) keeps it.
+        alphabet: The characters that texts may hold; collected from the training texts if not given.
+        batches: How utterances are put together.
+        augment: Random changes of the training waveforms.
+        max_duration: Seconds; longer training utterances are left out, and counted in the log.
+        skip_infeasible: Leave out training utterances with fewer frames than CTC needs, instead of refusing them.
+        cache: Keep all decoded audio in memory; an hour takes 230 MB at 16 kHz.
+        num_workers: Processes that load and augment; 0 loads in the training process.
+        sample_rate: Samples per second of the waveforms served; set by the model.
+        seed: Decides the order, the composition of batches and the random changes of the training utterances.
+        train_weights: Deprecated spelling of `sampling_weights`; goes with the next release.
+        train_weight_decays: Deprecated spelling of `sampling_weight_decay`; goes with the next release.
+
+    Raises:
+        ManifestError: If a setting is given in both spellings.
+    """
 
     def __init__(
         self,
         train: str | list[str],
         validation: str | list[str],
         test: str | list[str] | None = None,
-        train_weights: list[float] | None = None,
-        train_weight_decays: list[float] | None = None,
+        sampling_weights: list[float] | None = None,
+        sampling_weight_decay: list[float] | None = None,
         alphabet: str | None = None,
         batches: BatchConfig = BatchConfig(),
         augment: AugmentConfig = AugmentConfig(),
@@ -124,29 +100,18 @@ class SpeechDataModule(LightningDataModule):
         num_workers: int = 2,
         sample_rate: int = 16_000,
         seed: int = 0,
+        train_weights: list[float] | None = None,
+        train_weight_decays: list[float] | None = None,
     ) -> None:
-        """Keep the settings; nothing is read before `setup`.
-
-        Args:
-            train: Manifest or manifests to train on.
-            validation: Manifest or manifests to choose the best model by.
-            test: Manifest or manifests for `python -m asr.train test`.
-            train_weights: How often each utterance of each training manifest is drawn in an epoch, on average.
-            train_weight_decays: Factor in [0, 1] on each weight after every epoch; 0.8 halves one in about three.
-            alphabet: The characters that texts may hold; collected from the training texts if not given.
-            batches: How utterances are put together.
-            augment: Random changes of the training waveforms.
-            max_duration: Seconds; longer training utterances are left out, and counted in the log.
-            skip_infeasible: Leave out training utterances with fewer frames than CTC needs, instead of refusing them.
-            cache: Keep all decoded audio in memory; an hour takes 230 MB at 16 kHz.
-            num_workers: Processes that load and augment; 0 loads in the training process.
-            sample_rate: Samples per second of the waveforms served; set by the model.
-            seed: Decides order, company and random changes of the training utterances.
-        """
+        """Keep the settings; nothing is read before `setup`."""
         super().__init__()
+        weights = _take_renamed("sampling_weights", sampling_weights, "train_weights", train_weights)
+        decay = _take_renamed(
+            "sampling_weight_decay", sampling_weight_decay, "train_weight_decays", train_weight_decays
+        )
         self.manifests = {"train": _as_paths(train), "validation": _as_paths(validation), "test": _as_paths(test)}
-        self.train_weights = train_weights or [1.0] * len(self.manifests["train"])
-        self.train_weight_decays = train_weight_decays or [1.0] * len(self.manifests["train"])
+        self.sampling_weights = weights or [1.0] * len(self.manifests["train"])
+        self.sampling_weight_decay = decay or [1.0] * len(self.manifests["train"])
         self.alphabet = alphabet
         self.batches, self.augment = batches, augment
         self.max_duration = max_duration
@@ -156,7 +121,7 @@ class SpeechDataModule(LightningDataModule):
         self.sample_rate = sample_rate
         self.seed = seed
         self.tokenizer: CharTokenizer | None = None
-        self._train: list[tuple[Utterance, int]] = []  # with the place of its manifest
+        self._train: list[tuple[Utterance, int]] = []  # with the index of its manifest
         self._waveforms: dict[Path, Tensor] = {}
 
     def setup(self, stage: str) -> None:
@@ -181,9 +146,8 @@ class SpeechDataModule(LightningDataModule):
             num_frames: The model's rule from samples to frames.
         """
         utterances = [utterance for utterance, _ in self._train]
-        speed = self.augment.speed_max if self.augment.speed_probability > 0 else 1.0
         found = find_infeasible(
-            utterances, self._require_tokenizer(), num_frames, self.sample_rate, speed=max(1.0, speed)
+            utterances, self._require_tokenizer(), num_frames, self.sample_rate, speed=self.augment.max_speed
         )
         if not self.skip_infeasible:
             refuse_infeasible(found)
@@ -206,7 +170,7 @@ class SpeechDataModule(LightningDataModule):
             The batches of all epochs. Where no weight decays, those after the warm-up count as the first of them, give
             or take a batch.
         """
-        decaying = any(decay < 1 for decay in self.train_weight_decays)
+        decaying = any(decay < 1 for decay in self.sampling_weight_decay)
         num_laid_out = num_epochs if decaying else min(num_epochs, self.batches.warmup_epochs + 1)
         counts = [len(self._sampler(epoch)[1]) for epoch in range(num_laid_out)]
         return sum(counts) + (num_epochs - num_laid_out) * sum(counts[-1:])
@@ -215,7 +179,7 @@ class SpeechDataModule(LightningDataModule):
         """Build the loader of the current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         utterances, sampler = self._sampler(epoch)
-        _log.info("epoch %d: %d batches, %.1f %% padding", epoch, len(sampler), 100 * sampler.padding_share)
+        _log.info("epoch %d: %d batches, %.1f %% padding", epoch, len(sampler), 100 * sampler.padding_fraction)
         return ResumableLoader(self._dataset(utterances, build_augment(self.augment)), sampler, epoch, self.num_workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -247,17 +211,18 @@ class SpeechDataModule(LightningDataModule):
         }
 
     def _read_train(self) -> list[tuple[Utterance, int]]:
-        """Read the training utterances with the places of their manifests, and leave out those that are too long."""
+        """Read the training utterances with the indices of their manifests, and leave out those that are too long."""
         paths = self.manifests["train"]
-        for name, values in (("train_weights", self.train_weights), ("train_weight_decays", self.train_weight_decays)):
+        for name in ("sampling_weights", "sampling_weight_decay"):
+            values = getattr(self, name)
             if len(values) != len(paths):
                 raise ManifestError(
                     f"{name} holds {len(values)} numbers for {len(paths)} training manifests; give one for each"
                 )
-        if not all(0 <= decay <= 1 for decay in self.train_weight_decays):
-            raise ManifestError(f"train_weight_decays are {self.train_weight_decays}; expected factors in [0, 1]")
-        pairs = [(utterance, place) for place, path in enumerate(paths) for utterance in read_manifest(path)]
-        kept = [(utterance, place) for utterance, place in pairs if utterance.duration <= self.max_duration]
+        if not all(0 <= decay <= 1 for decay in self.sampling_weight_decay):
+            raise ManifestError(f"sampling_weight_decay is {self.sampling_weight_decay}; expected factors in [0, 1]")
+        pairs = [(utterance, index) for index, path in enumerate(paths) for utterance in read_manifest(path)]
+        kept = [(utterance, index) for utterance, index in pairs if utterance.duration <= self.max_duration]
         if not kept:
             raise ManifestError(f"all {len(pairs)} training utterances are longer than {self.max_duration} s")
         if len(kept) < len(pairs):
@@ -287,25 +252,25 @@ class SpeechDataModule(LightningDataModule):
         """Lay out the batches of an epoch, over the utterances short enough for it."""
         warming_up = epoch < self.batches.warmup_epochs
         longest = self.batches.warmup_max_duration if warming_up else self.max_duration
-        pairs = [(utterance, place) for utterance, place in self._train if utterance.duration <= longest]
+        pairs = [(utterance, index) for utterance, index in self._train if utterance.duration <= longest]
         if not pairs:
             raise ManifestError(
                 f"epoch {epoch}: no training utterance of at most {longest} s; raise warmup_max_duration"
             )
-        decayed = [
-            weight * decay**epoch for weight, decay in zip(self.train_weights, self.train_weight_decays, strict=True)
-        ]
+        settings = zip(self.sampling_weights, self.sampling_weight_decay, strict=True)
+        decayed = [weight * decay**epoch for weight, decay in settings]
         sampler = DurationBatchSampler(
             [utterance.duration for utterance, _ in pairs],
             self.batches.warmup_batch_duration if warming_up else self.batches.max_batch_duration,
-            # Seeds stand so far apart that no two pairs of seed and epoch meet.
+            # A large prime apart, so that no two pairs of seed and epoch give one number.
             seed=self.seed * 1_000_003 + epoch,
-            weights=[decayed[place] for _, place in pairs],
+            weights=[decayed[index] for _, index in pairs],
             shard=self._shard(even=True),
         )
         if not len(sampler):
             raise ManifestError(
-                f"epoch {epoch}: the weights {decayed} draw no utterance; raise train_weights or train_weight_decays"
+                f"epoch {epoch}: the weights {decayed} draw no utterance; raise sampling_weights or "
+                "sampling_weight_decay"
             )
         return [utterance for utterance, _ in pairs], sampler
 
@@ -317,7 +282,7 @@ class SpeechDataModule(LightningDataModule):
         )
 
     def _shard(self, *, even: bool) -> Shard:
-        """Return the share of this process."""
+        """Return the shard of this process."""
         if self.trainer is None:
             return Shard()
         return Shard(self.trainer.global_rank, self.trainer.world_size, even)
@@ -333,3 +298,15 @@ def _as_paths(manifests: str | list[str] | None) -> list[Path]:
     """Take one manifest, several or none."""
     names = [manifests] if isinstance(manifests, str) else manifests or []
     return [Path(name) for name in names]
+
+
+def _take_renamed(
+    name: str, value: list[float] | None, old_name: str, old_value: list[float] | None
+) -> list[float] | None:
+    """Return what a setting was given in its new or its deprecated spelling."""
+    if old_value is None:
+        return value
+    if value is not None:
+        raise ManifestError(f"{name} and {old_name}, its deprecated spelling, are both given; give {name} alone")
+    _log.warning("%s is deprecated and goes with the next release; write %s", old_name, name)
+    return old_value

@@ -1,4 +1,4 @@
-"""What would hurt a training run, found before it starts."""
+"""Texts that training cannot use, found before it starts: unknown characters, and too few frames for CTC."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -23,9 +23,9 @@ class Utterance:
     Attributes:
         audio_filepath: Where the recording is.
         duration: Seconds, positive.
-        text: What is said, normalised; empty where it is not known.
+        text: The normalised transcript; empty where it is not known.
         utterance_id: A name for messages and reports; the file's stem where the manifest has none.
-        speaker: Who speaks, where known.
+        speaker: The speaker, where known.
         corpus: Where the recording comes from, where known.
     """
 
@@ -44,7 +44,7 @@ def read_manifest(path: Path) -> list[Utterance]:
         path: A JSONL file.
 
     Returns:
-        The utterances in the order of the lines; blank lines are passed over.
+        The utterances in the order of the lines; blank lines are skipped.
 
     Raises:
         ManifestError: If the file is missing, holds no utterance, or a line is not one; the line is named.
@@ -93,39 +93,39 @@ def _to_fields(utterance: Utterance, folder: Path) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _parse_line(line: str, folder: Path, place: str) -> Utterance:
-    """Turn one line into an utterance; `place` opens each message."""
+def _parse_line(line: str, folder: Path, location: str) -> Utterance:
+    """Turn one line into an utterance; `location` opens each message."""
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
         raise ManifestError(
-            f"{place}: not JSON ({error.msg} at column {error.colno}); fix or remove the line"
+            f"{location}: not JSON ({error.msg} at column {error.colno}); fix or remove the line"
         ) from error
     if not isinstance(fields, dict):
         raise ManifestError(
-            f"{place}: a JSON {type(fields).__name__}; expected an object with audio_filepath, duration, text"
+            f"{location}: a JSON {type(fields).__name__}; expected an object with audio_filepath, duration, text"
         )
-    audio = folder / _require_text(fields, "audio_filepath", place)
+    audio = folder / _require_text(fields, "audio_filepath", location)
     duration = fields.get("duration")
     if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 < duration < math.inf:
         raise ManifestError(
-            f"{place}: duration {duration!r} is not a positive number of seconds; measure the file again"
+            f"{location}: duration {duration!r} is not a positive number of seconds; measure the file again"
         )
     return Utterance(
         audio_filepath=audio,
         duration=float(duration),
-        text=_require_text(fields, "text", place, may_be_empty=True),
+        text=_require_text(fields, "text", location, may_be_empty=True),
         utterance_id=_optional_text(fields, "utterance_id") or audio.stem,
         speaker=_optional_text(fields, "speaker"),
         corpus=_optional_text(fields, "corpus"),
     )
 
 
-def _require_text(fields: dict[str, Any], key: str, place: str, *, may_be_empty: bool = False) -> str:
+def _require_text(fields: dict[str, Any], key: str, location: str, *, may_be_empty: bool = False) -> str:
     """Return the string under a key that every line must have."""
     value = fields.get(key)
     if not isinstance(value, str) or not (value or may_be_empty):
-        raise ManifestError(f"{place}: {key} is {value!r}; expected a string")
+        raise ManifestError(f"{location}: {key} is {value!r}; expected a string")
     return value
 
 

@@ -1,11 +1,11 @@
 """Batches of bounded size with little padding, the same for the same seed.
 
 A batch is bounded by its padded seconds (the longest utterance times their number), for that is what memory and
-time depend on. Utterances are sorted by a duration blurred at random and cut into batches, so that neighbours have
-nearly one length and yet meet others in each epoch; then the batches are shuffled.
+time depend on. Utterances are sorted by a randomly perturbed duration and cut into batches, so that those of a batch
+have nearly one length and yet differ from epoch to epoch; then the batches are shuffled.
 
-Everything is a function of `(seed, epoch)`: any process can say which batch comes at which place, so a run
-continues in mid-epoch and each rank of a distributed run takes its share without a word to the others.
+Everything is a function of `(seed, epoch)`: any process can tell which batch comes when, so a run continues
+in mid-epoch and each rank of a distributed run takes its batches without asking the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ from torch.utils.data import Sampler
 from asr.errors import ManifestError
 from asr.units import Seconds
 
-# Blurring durations by 5 % pads about 5 % of a batch; sorting them exactly would fix who meets whom for good.
-_BLUR = 0.05
+# Perturbing durations by 5 % pads about 5 % of a batch; sorting exactly would give every epoch the same batches.
+_PERTURBATION = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class DurationBatchSampler(Sampler[list[Draw]]):
         Args:
             durations: Seconds of each utterance.
             max_batch_duration: Padded seconds of a batch at most.
-            seed: Decides order, company and random changes; `None` sorts by duration alone, for evaluation.
+            seed: Decides the order, the composition of batches and the random changes; `None` sorts by duration alone,
+                for evaluation.
             weights: How often each utterance is drawn on average; 1 each if not given.
             shard: The part to take; all of it if not given.
 
@@ -84,8 +85,8 @@ class DurationBatchSampler(Sampler[list[Draw]]):
         draws = _draw(len(durations), weights, generator)
         batches = _cut(_sort(draws, durations, generator), durations, max_batch_duration)
         if generator is not None:
-            batches = [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
-        self.padding_share = _padding_share(batches, durations)
+            batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        self.padding_fraction = _padding_fraction(batches, durations)
         self._batches = _take_shard(batches, shard or Shard())
 
     def __iter__(self) -> Iterator[list[Draw]]:
@@ -109,10 +110,12 @@ def _draw(count: int, weights: Sequence[float] | None, generator: torch.Generato
 
 
 def _sort(draws: list[Draw], durations: Sequence[Seconds], generator: torch.Generator | None) -> list[Draw]:
-    """Order draws by duration, blurred if a generator is given."""
-    blur = torch.zeros(len(draws)) if generator is None else torch.rand(len(draws), generator=generator) * 2 - 1
-    keys = [durations[draw.index] * (1 + _BLUR * shift) for draw, shift in zip(draws, blur.tolist(), strict=True)]
-    return [draws[place] for place in sorted(range(len(draws)), key=keys.__getitem__)]
+    """Order draws by duration, perturbed if a generator is given."""
+    noise = torch.zeros(len(draws)) if generator is None else torch.rand(len(draws), generator=generator) * 2 - 1
+    keys = [
+        durations[draw.index] * (1 + _PERTURBATION * shift) for draw, shift in zip(draws, noise.tolist(), strict=True)
+    ]
+    return [draws[index] for index in sorted(range(len(draws)), key=keys.__getitem__)]
 
 
 def _cut(draws: list[Draw], durations: Sequence[Seconds], max_batch_duration: Seconds) -> list[list[Draw]]:
@@ -129,8 +132,8 @@ def _cut(draws: list[Draw], durations: Sequence[Seconds], max_batch_duration: Se
     return batches
 
 
-def _padding_share(batches: list[list[Draw]], durations: Sequence[Seconds]) -> float:
-    """Return the share of all padded seconds that is padding, in [0, 1)."""
+def _padding_fraction(batches: list[list[Draw]], durations: Sequence[Seconds]) -> float:
+    """Return the fraction of all padded seconds that is padding, in [0, 1)."""
     lengths = [[durations[draw.index] for draw in batch] for batch in batches]
     padded = sum(max(batch) * len(batch) for batch in lengths)
     return 1 - sum(map(sum, lengths)) / padded if padded else 0.0
@@ -140,5 +143,5 @@ def _take_shard(batches: list[list[Draw]], shard: Shard) -> list[list[Draw]]:
     """Deal the batches out to the processes."""
     if shard.even and batches:
         num_even = len(batches) + -len(batches) % shard.world_size
-        batches = [batches[place % len(batches)] for place in range(num_even)]
+        batches = [batches[index % len(batches)] for index in range(num_even)]
     return batches[shard.rank :: shard.world_size]

@@ -1,4 +1,4 @@
-"""Text files that list something become lines, pairs or columns; one that cannot be read is named."""
+"""Text files to lines, pairs or columns; an error names the file that cannot be read."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         The number of the line, from 1, and the line without its end.
 
     Raises:
-        ManifestError: If the file is missing or no UTF-8 text.
+        ManifestError: If the file is missing or not UTF-8 text.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -68,19 +68,19 @@ def read_columns(path: Path, *columns: Sequence[str]) -> Iterator[tuple[int, lis
             file.seek(0)
             delimiter = max("\t,;", key=first.count)
             quotechar = None if delimiter == "\t" else '"'
-            # Strict, or a stray quote would swallow the lines after it in silence.
+            # Strict, or a stray quote would silently swallow the lines after it.
             rows = csv.reader(file, delimiter=delimiter, quotechar=quotechar, strict=True)
             header = next(rows, [])
-            places = [_find_column(path, header, names) for names in columns]
+            indices = [_find_column(path, header, names) for names in columns]
             for row in filter(None, rows):
                 fits = len(row) == len(header)
-                yield rows.line_num, ["" if place is None else row[place] for place in places] if fits else None
+                yield rows.line_num, ["" if index is None else row[index] for index in indices] if fits else None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(_describe(path, error)) from error
 
 
 def _find_column(path: Path, header: Sequence[str], names: Sequence[str]) -> int | None:
-    """Return the place of the first name in the header, or None for an optional column that is not there."""
+    """Return the index of the first name that the header holds, or None for an optional column that is missing."""
     found = next((name for name in names if name in header), names[-1])
     if found and found not in header:
         raise ManifestError(

@@ -8,12 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Items of like confidence.
+    """Items of similar confidence.
 
     Attributes:
         confidence: Their mean confidence, in [0, 1].
-        accuracy: The share of them that is right, in [0, 1].
-        count: How many they are.
+        accuracy: The fraction of them that is right, in [0, 1].
+        count: The number of items.
     """
 
     confidence: float
@@ -24,7 +24,7 @@ class CalibrationBin:
 def calibration_bins(
     confidences: Sequence[float], correct: Sequence[bool], *, num_bins: int = 10
 ) -> list[CalibrationBin]:
-    """Set confidences beside how often they are right.
+    """Compare confidences with how often they are right, bin by bin.
 
     Args:
         confidences: The probability that each item is right, in [0, 1].
@@ -32,13 +32,15 @@ def calibration_bins(
         num_bins: Bins of equal width over [0, 1].
 
     Returns:
-        The bins that hold items, in the order of confidence.
+        The bins that hold items, by ascending confidence.
 
     Raises:
-        ValueError: If there is no item, or there are not as many of the ones as of the others.
+        ValueError: If there is no item, or the two differ in length.
     """
     if not confidences or len(confidences) != len(correct):
-        raise ValueError(f"{len(confidences)} confidences for {len(correct)} items; expected as many, one at least")
+        raise ValueError(
+            f"{len(confidences)} confidences for {len(correct)} items; expected one for each, and at least one item"
+        )
     values = np.asarray(confidences, dtype=np.float64)
     bins = np.minimum((values * num_bins).astype(np.int64), num_bins - 1)
     columns = zip(np.bincount(bins, values), np.bincount(bins, correct), np.bincount(bins), strict=True)
@@ -56,10 +58,10 @@ def expected_calibration_error(confidences: Sequence[float], correct: Sequence[b
         num_bins: Bins of equal width over [0, 1].
 
     Returns:
-        The mean over all items of the difference, within their bin, of mean confidence and share of right items.
+        The expected calibration error, in [0, 1]: Σ over bins of count / total · |accuracy - confidence|.
 
     Raises:
-        ValueError: If there is no item, or there are not as many of the ones as of the others.
+        ValueError: If there is no item, or the two differ in length.
     """
     bins = calibration_bins(confidences, correct, num_bins=num_bins)
     return sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / len(confidences)

@@ -1,7 +1,7 @@
 """Reference and hypothesis to counted errors: edit distance with its path, word and character error rates.
 
-Words and characters take the same path; they differ only in how a text is split. Of the cheapest alignments the one
-is taken that, read from the end, pairs two items where it can, deletes where it cannot, and inserts last of all.
+Words and characters are treated alike; they differ only in how a text is split. Among alignments of equal cost, the
+one chosen, seen from the end, prefers pairing two items to a deletion, and a deletion to an insertion.
 
 Minimising edits is maximising a score of 2 for each hit and 1 for each substitution: a path through n reference and
 m hypothesis items has 2 (hits + substitutions) + deletions + insertions = n + m, so errors = n + m - score. Unlike
@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 
 class Edit(StrEnum):
@@ -45,7 +45,7 @@ class EditStep(NamedTuple):
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """How often each edit occurs in the alignment of one utterance, or of many together.
+    """Edits in the alignment of one utterance, or of several together.
 
     Attributes:
         hits: Items that agree.
@@ -125,28 +125,12 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCo
 
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """Count the edits between the words of two texts.
-
-    Args:
-        reference: What was said; white space separates words.
-        hypothesis: What was recognised.
-
-    Returns:
-        Counts of words.
-    """
+    """Count the edits between the words of two texts, which white space separates."""
     return count_errors(reference.split(), hypothesis.split())
 
 
 def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """Count the edits between the characters of two texts.
-
-    Args:
-        reference: What was said; spaces count as characters.
-        hypothesis: What was recognised.
-
-    Returns:
-        Counts of characters.
-    """
+    """Count the edits between the characters of two texts, spaces included."""
     return count_errors(reference, hypothesis)
 
 
@@ -173,7 +157,7 @@ def word_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> flo
         Errors per reference word, from 0.
 
     Raises:
-        ValueError: If there are more of the ones than of the others.
+        ValueError: If the two differ in length.
     """
     pairs = zip(references, hypotheses, strict=True)
     return error_rate(word_errors(said, recognised) for said, recognised in pairs)
@@ -190,7 +174,7 @@ def character_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -
         Errors per reference character, from 0.
 
     Raises:
-        ValueError: If there are more of the ones than of the others.
+        ValueError: If the two differ in length.
     """
     pairs = zip(references, hypotheses, strict=True)
     return error_rate(character_errors(said, recognised) for said, recognised in pairs)
@@ -217,8 +201,8 @@ def _edit_path(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Edit
     return path[::-1]
 
 
-def _score_table(reference: Sequence[str], hypothesis: Sequence[str]) -> npt.NDArray[np.int32]:
-    """Score the best alignment of each beginning of the reference with each beginning of the hypothesis.
+def _score_table(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[np.int32]:
+    """Score the best alignment of each prefix of the reference with each prefix of the hypothesis.
 
     Returns:
         Scores as the head of this module defines them, shape `(len(reference) + 1, len(hypothesis) + 1)`.
@@ -227,8 +211,9 @@ def _score_table(reference: Sequence[str], hypothesis: Sequence[str]) -> npt.NDA
     reference_ids = [index.setdefault(item, len(index)) for item in reference]
     num_items = len(index)
     hypothesis_ids = np.array([index.setdefault(item, len(index)) for item in hypothesis], dtype=np.int32)
-    # What pairing gains, per distinct item of the reference: 2 where the hypothesis agrees, otherwise 1.
+    # Score of pairing, per distinct item of the reference: 2 where the hypothesis agrees, otherwise 1.
     gains = (1 + (np.arange(num_items)[:, None] == hypothesis_ids)).astype(np.int32)  # (num_items, hypothesis)
+    # score[i, j] = max(score[i-1, j-1] + gain, score[i-1, j], score[i, j-1]); the running maximum does the last term.
     scores = np.zeros((len(reference) + 1, len(hypothesis) + 1), dtype=np.int32)
     for above, row, item in zip(scores[:-1], scores[1:], reference_ids, strict=True):
         np.maximum(above[:-1] + gains[item], above[1:], out=row[1:])

@@ -1,6 +1,6 @@
-"""Counted errors to what they are worth: intervals of an error rate, and whether two recognisers differ by chance.
+"""Error counts to statistics: intervals of an error rate, and whether two recognisers differ by more than chance.
 
-Utterances, not words, are drawn anew, for errors within an utterance depend on each other.
+The bootstrap resamples utterances, not words, because errors within an utterance depend on each other.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from asr.metrics.edits import ErrorCounts
 
@@ -18,11 +18,11 @@ class PairedComparison:
     """How the error rate of one recogniser differs from that of another on the same utterances.
 
     Attributes:
-        difference: Its error rate less that of the other; below 0 it is better.
+        difference: Its error rate minus that of the other; negative if it is better.
         interval_low: Lower bound of the interval of the difference.
         interval_high: Upper bound of it.
-        probability_better: Share of the resampled sets on which it makes fewer errors, in [0, 1].
-        p_value: How likely errors that differ so much, or more, would be if the two were equally good, in [0, 1].
+        probability_better: Fraction of the resampled sets on which it makes fewer errors, in [0, 1].
+        p_value: Probability of a difference at least as large if the two were equally good, in [0, 1].
     """
 
     difference: float
@@ -35,13 +35,13 @@ class PairedComparison:
 def bootstrap_interval(
     counts: Sequence[ErrorCounts], *, confidence: float = 0.95, num_samples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Estimate between which bounds an error rate lies, had other utterances of the same kind been drawn.
+    """Estimate the interval of an error rate under resampling of the utterances (percentile bootstrap).
 
     Source: Bisani and Ney (2004), doi:10.1109/ICASSP.2004.1326009.
 
     Args:
         counts: One per utterance, each with a reference that is not empty.
-        confidence: Share of the resampled rates that lie between the bounds, in (0, 1).
+        confidence: Fraction of the resampled rates that lie between the bounds, in (0, 1).
         num_samples: How often the set is resampled.
         seed: Start of the random numbers; the same seed gives the same bounds.
 
@@ -73,13 +73,13 @@ def compare_paired(
     Args:
         counts: One per utterance, each with a reference that is not empty.
         baseline: Those of the other recogniser on the same utterances, in the same order.
-        confidence: Share of the resampled differences that lie between the bounds, in (0, 1).
+        confidence: Fraction of the resampled differences that lie between the bounds, in (0, 1).
         num_samples: How often the set is resampled.
         seed: Start of the random numbers; the same seed gives the same bounds.
 
     Returns:
-        The difference and what it is worth. The p-value is 1 where all utterances differ alike, as a single one does,
-        for then nothing tells how much they vary.
+        The difference with its interval and p-value. The p-value is 1 where all utterances differ equally, as a
+        single one does, because their variance is then unknown.
 
     Raises:
         ValueError: If there is no utterance, one has an empty reference, or the two had different references.
@@ -100,21 +100,19 @@ def compare_paired(
     )
 
 
-def _resample(
-    errors: Sequence[int], counts: Sequence[ErrorCounts], num_samples: int, seed: int
-) -> npt.NDArray[np.float64]:
-    """Compute a rate, errors per reference item, on each of many sets of utterances drawn anew."""
+def _resample(errors: Sequence[int], counts: Sequence[ErrorCounts], num_samples: int, seed: int) -> NDArray[np.float64]:
+    """Compute a rate, errors per reference item, on each resampled set of utterances."""
     if not counts or any(count.reference_length == 0 for count in counts):
         raise ValueError(f"{len(counts)} utterances, some without reference; an interval needs one or more, each with")
     totals = np.array([errors, [count.reference_length for count in counts]]).T  # (utterances, 2)
     generator = np.random.default_rng(seed)
     # One sample at a time: all of them at once would take 8 GB for a million utterances.
     sums = np.array([totals[generator.integers(len(totals), size=len(totals))].sum(0) for _ in range(num_samples)])
-    rates: npt.NDArray[np.float64] = sums[:, 0] / sums[:, 1]
+    rates: NDArray[np.float64] = sums[:, 0] / sums[:, 1]
     return rates
 
 
-def _bounds(rates: npt.NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """Find between which bounds the given share of some rates lies."""
+def _bounds(rates: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    """Return the bounds between which the given fraction of the rates lies."""
     low, high = np.quantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

@@ -1,6 +1,6 @@
 """What all pictures share: an empty figure, its colours, and how it becomes a file.
 
-Figures are made by themselves and drawn by Agg, without pyplot: no window, no state that another part could change.
+Figures are drawn by Agg without pyplot: no window, no global state.
 """
 
 import io
@@ -15,12 +15,12 @@ from asr.errors import ASRError, MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
-# From blue to yellow, alike for eyes with and without colour deficiency: doi:10.1371/journal.pone.0199239.
+# From blue to yellow, the same with and without colour vision deficiency: doi:10.1371/journal.pone.0199239.
 COLOR_MAP = "cividis"
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#999999"  # told apart by all eyes: doi:10.1038/nmeth.1618
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#999999"  # distinct for every colour vision: doi:10.1038/nmeth.1618
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -38,8 +38,18 @@ def require_matplotlib() -> None:
         raise MissingExtraError('a picture needs matplotlib; run: pip install "asr[plot]"')
 
 
+def require_librosa() -> None:
+    """Make sure that spectrograms can be drawn, before work is done for one.
+
+    Raises:
+        MissingExtraError: If librosa is not installed.
+    """
+    if find_spec("librosa") is None:
+        raise MissingExtraError('a picture of a recording needs librosa; run: pip install "asr[plot]"')
+
+
 def new_figure(width: float, height: float) -> "Figure":
-    """Make an empty figure, whose parts find their places by themselves.
+    """Make an empty figure that lays its parts out by itself.
 
     Args:
         width: Inches.
@@ -61,7 +71,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def tidy_axes(axes: "Axes") -> None:
-    """Take away the frame where nothing is read off, and make the labels small.
+    """Remove the upper and right spines, and make the labels small.
 
     Args:
         axes: Changed.
@@ -72,13 +82,13 @@ def tidy_axes(axes: "Axes") -> None:
     axes.yaxis.label.set_fontsize(_LABEL_SIZE + 1)
 
 
-def add_color_bar(image: "AxesImage", axes: "Axes", label: str, *, extend: str = "neither") -> None:
-    """Explain the colours of an image beside it.
+def add_color_bar(image: "ScalarMappable", axes: "Axes", label: str, *, extend: str = "neither") -> None:
+    """Add a colour bar beside an image.
 
     Args:
-        image: What is explained.
-        axes: Where it is.
-        label: What a colour stands for, with its unit.
+        image: An image or a mesh.
+        axes: The axes of the image.
+        label: The quantity, with its unit.
         extend: Whether values beyond the ends are drawn in the colours of the ends: `neither` or `both`.
     """
     bar = axes.figure.colorbar(image, ax=axes, extend=extend, pad=0.01)
@@ -88,7 +98,7 @@ def add_color_bar(image: "AxesImage", axes: "Axes", label: str, *, extend: str =
 
 @contextmanager
 def allow_missing_glyphs() -> Generator[None]:
-    """Let characters that the font lacks be boxes; they say so themselves, and need no warning.
+    """Draw characters that the font lacks as boxes, without a warning.
 
     Yields:
         Nothing.

@@ -1,4 +1,4 @@
-"""The TensorBoard events of a training run become curves, and curves a picture."""
+"""TensorBoard events of a training run to curves, and curves to a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from asr.errors import TrainingError
 from asr.plots.canvas import BLUE, GREY, ORANGE, new_figure, tidy_axes
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_Values = npt.NDArray[np.float64]
+_Values = NDArray[np.float64]
 
 _EVENTS = "events.out.tfevents.*"
 _WIDTH, _HEIGHT = 9.0, 5.5  # inches
-_ROOM = 1.02  # of the width, so that the last point is whole
+_ROOM = 1.02  # of the last update, so that its point is drawn whole
 _AVERAGED = 21  # neighbouring values of a noisy curve
-_WIDE_RANGE = 10  # a curve whose highest value is so many times its lowest gets a logarithmic axis
+_WIDE_RANGE = 10  # ratio of highest to lowest value above which an axis is logarithmic
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class _Line:
-    """How a curve is drawn: its name in the events, its label, and what tells it from others, also without colour."""
+    """How a curve is drawn: its name in the events, its label, and what distinguishes it, also without colour."""
 
     tag: str
     label: str = ""
@@ -59,7 +59,7 @@ class _Panel:
     from_zero: bool = False
 
 
-# Laid out as in `_PLACES`, one letter each.
+# A letter for each in `_LAYOUT`.
 _PANELS = {
     "L": _Panel(
         "loss, nats a character",
@@ -80,7 +80,7 @@ _PANELS = {
     "N": _Panel("gradient norm", (_Line("gradient_norm", f"mean of {_AVERAGED}", is_noisy=True),)),
     "S": _Panel("speed, s of audio a second", (_Line("audio_seconds_per_second"),), from_zero=True),
 }
-_PLACES = "LLLEEE;RRNNSS"
+_LAYOUT = "LLLEEE;RRNNSS"
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:
@@ -117,7 +117,7 @@ def read_curves(folder: Path) -> dict[str, Curve]:
 
 
 def plot_curves(curves: Mapping[str, Curve], title: str) -> "Figure":
-    """Show how a training run went.
+    """Draw the curves of a training run.
 
     Args:
         curves: What `read_curves` returned.
@@ -132,10 +132,10 @@ def plot_curves(curves: Mapping[str, Curve], title: str) -> "Figure":
     """
     figure = new_figure(_WIDTH, _HEIGHT)
     figure.suptitle(title, fontsize=10, parse_math=False)
-    parts = figure.subplot_mosaic(_PLACES, height_ratios=(3, 2))
+    parts = figure.subplot_mosaic(_LAYOUT, height_ratios=(3, 2))
     last = max((curve.updates[-1] for curve in curves.values()), default=1)
-    for place, panel in _PANELS.items():
-        axes = parts[place]
+    for letter, panel in _PANELS.items():
+        axes = parts[letter]
         axes.set(xlabel="update", xlim=(0, _ROOM * last), ylabel=panel.label)
         _draw_panel(axes, panel, curves)
         tidy_axes(axes)
@@ -143,7 +143,7 @@ def plot_curves(curves: Mapping[str, Curve], title: str) -> "Figure":
 
 
 def _draw_panel(axes: "Axes", panel: _Panel, curves: Mapping[str, Curve]) -> None:
-    """Draw the curves of a panel that there are."""
+    """Draw the curves of a panel that were logged."""
     logged = [(line, curves[line.tag]) for line in panel.lines if line.tag in curves]
     if not logged:
         axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, horizontalalignment="center", fontsize=9)
@@ -197,10 +197,10 @@ def _average(values: _Values) -> _Values:
 
 def _mark_lowest(axes: "Axes", updates: tuple[int, ...], values: _Values) -> None:
     """Write the lowest value beside its point."""
-    place = int(np.nanargmin(values))
+    index = int(np.nanargmin(values))
     axes.annotate(
-        f"{values[place]:.3g}",
-        (updates[place], values[place]),
+        f"{values[index]:.3g}",
+        (updates[index], values[index]),
         xytext=(0, 6),
         textcoords="offset points",
         horizontalalignment="center",
@@ -210,7 +210,7 @@ def _mark_lowest(axes: "Axes", updates: tuple[int, ...], values: _Values) -> Non
 
 
 def _join_runs(events: Sequence[tuple[int, float]]) -> Curve:
-    """Put what was logged in order, and leave out what a later run did again."""
+    """Order what was logged, and drop what a continued run logged again."""
     kept: list[tuple[int, float]] = []
     for update, value in reversed(events):
         if not kept or update < kept[-1][0]:

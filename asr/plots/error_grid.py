@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.plots.canvas import COLOR_MAP, new_figure
 
@@ -46,7 +47,7 @@ def plot_error_grid(rates: Mapping[tuple[float, float], float]) -> "Figure":
     return figure
 
 
-def _label_cells(axes: "Axes", percents: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
+def _label_cells(axes: "Axes", percents: NDArray[np.float64]) -> None:
     """Write each figure of `(rows, columns)` into its cell, readable on its colour, and frame the lowest."""
     from matplotlib.patches import Rectangle
 

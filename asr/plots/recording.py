@@ -1,4 +1,4 @@
-"""A stretch of a recording and all that the recogniser makes of it, one picture under the other on one time axis.
+"""A stretch of a recording and its recognition, one plot under the other on one time axis.
 
     waveform and words | MFCC | posteriors and aligned characters | words and confidence
 
@@ -11,31 +11,43 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from asr.plots.canvas import BLUE, COLOR_MAP, GREY, add_color_bar, allow_missing_glyphs, new_figure, tidy_axes
+from asr.plots.canvas import (
+    BLUE,
+    COLOR_MAP,
+    GREY,
+    add_color_bar,
+    allow_missing_glyphs,
+    new_figure,
+    require_librosa,
+    tidy_axes,
+)
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.transcript import Word
 from asr.units import Seconds, samples_to_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
     from asr.alignment.ctc import TokenSpan
 
-_Samples = npt.NDArray[np.float32]
+_Samples = NDArray[np.float32]
 
 _MIN_WIDTH, _HEIGHT = 9.0, 7.5  # inches
-_INCHES_PER_SECOND = 0.75  # where that makes a wider picture: words of fast speech keep apart
-_SHARES = (1.0, 1.5, 3.6, 1.0)  # of the height, from top to bottom
+_INCHES_PER_SECOND = 0.75  # where that makes a wider picture, so that the words of fast speech keep apart
+_HEIGHT_RATIOS = (1.0, 1.5, 3.6, 1.0)  # from top to bottom
 
-_LIKELY = 0.1  # a token is shown if it is so probable in some frame
+_LIKELY = 0.1  # a token is shown if its probability in some frame is this or higher
 _MAX_ROWS = 40
 _NAMES = {" ": "space"}
-_FEATURE_RANGE = (5, 95)  # percentiles that the colours span, for the first coefficients are far larger than the last
+_FEATURE_RANGE = (
+    5,
+    95,
+)  # percentiles that the colours span, because the first coefficients are far larger than the last
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class RecordingAnalysis:
         start: Seconds from the start of the recording to the stretch; all other times count from the stretch.
         sample_rate: Samples per second.
         waveform: Shape `(num_samples,)`.
-        features: What the network sees, shape `(feature_frames, num_features)`.
+        features: Input of the network, shape `(feature_frames, num_features)`.
         feature_shift: Seconds from one frame of the features to the next.
         posteriors: The probability of each token in each frame, shape `(frames, vocabulary_size)`.
         frame_shift: Seconds from one frame of the posteriors to the next.
@@ -86,15 +98,17 @@ def plot_recording(analysis: RecordingAnalysis) -> "Figure":
         Labels of words stand upright where they would overlap.
 
     Raises:
-        MissingExtraError: If matplotlib is not installed.
+        MissingExtraError: If matplotlib or librosa is not installed.
     """
+    require_librosa()
     width = max(_MIN_WIDTH, _INCHES_PER_SECOND * (analysis.end - analysis.start))
     figure = new_figure(width, _HEIGHT)
-    parts = figure.subplots(len(_SHARES), 1, sharex=True, height_ratios=_SHARES)
+    parts = figure.subplots(len(_HEIGHT_RATIOS), 1, sharex=True, height_ratios=_HEIGHT_RATIOS)
     waveform, features, posteriors, confidence = parts
     figure.suptitle(analysis.title, fontsize=10, parse_math=False)
     waveform.set_xlim(analysis.start, analysis.end)
     waveform.locator_params(axis="x", nbins=round(width), steps=[1, 2, 5, 10])
+    waveform.ticklabel_format(axis="x", useOffset=False)  # late in a recording, labels stay whole times
     _draw_waveform(waveform, analysis)
     _draw_features(features, analysis)
     _draw_posteriors(posteriors, analysis)
@@ -166,14 +180,28 @@ def _draw_confidence(axes: "Axes", analysis: RecordingAnalysis) -> "list[Text]":
     ]
 
 
-def _draw_frames(axes: "Axes", frames: _Samples, start: Seconds, shift: Seconds) -> "AxesImage":
-    """Draw `(frames, rows)` as an image over time, the first row at the bottom."""
+def _draw_frames(axes: "Axes", frames: _Samples, start: Seconds, shift: Seconds) -> "QuadMesh":
+    """Draw `(frames, rows)` as a spectrogram over seconds, the first row at the bottom."""
+    from librosa.display import specshow
+
     num_frames, num_rows = frames.shape
-    extent = (start, start + num_frames * shift, -0.5, num_rows - 0.5)
-    limits = axes.get_xlim()
-    image = axes.imshow(frames.T, cmap=COLOR_MAP, origin="lower", aspect="auto", extent=extent, interpolation="nearest")
-    axes.set_xlim(limits)
-    return image
+    boundaries = start + shift * np.arange(num_frames + 1)
+    x_axis = axes.xaxis
+    limits, locator, formatter = axes.get_xlim(), x_axis.get_major_locator(), x_axis.get_major_formatter()
+    mesh: QuadMesh = specshow(
+        frames.T,
+        x_coords=boundaries,
+        y_coords=np.arange(num_rows + 1) - 0.5,
+        x_axis="s",
+        y_axis="frames",
+        cmap=COLOR_MAP,
+        ax=axes,
+    )
+    # specshow fits the axes to the frames and labels times in three digits; the whole picture has one time axis.
+    axes.set(xlim=limits, ylim=(-0.5, num_rows - 0.5), xlabel="")
+    x_axis.set_major_locator(locator)
+    x_axis.set_major_formatter(formatter)
+    return mesh
 
 
 def _choose_tokens(posteriors: _Samples, aligned: Sequence[int]) -> list[int]:
@@ -193,7 +221,7 @@ def _name_token(token: int, tokenizer: CharTokenizer) -> str:
 
 @allow_missing_glyphs()
 def _keep_apart(figure: "Figure", axes: "Axes", labels: "Sequence[Text]") -> None:
-    """Turn labels that stand in a row upright if some overlap, and move them to the right as far as they still do."""
+    """Turn labels upright if some overlap, and move those to the right that still do."""
     figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in labels]
     if all(left.x1 < right.x0 for left, right in pairwise(boxes)):

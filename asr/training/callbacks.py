@@ -1,4 +1,4 @@
-"""What a run does besides learning: average its weights, and write the bundle that users get."""
+"""Callbacks of a run: averaged weights, checkpoints, and the bundle that users get."""
 
 import logging
 import time
@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float, patience: int) -> list[Callback]:
-    """Put together what every run does besides learning.
+    """Build the callbacks of every run.
 
     Args:
         folder: Where the run lives.
-        ema_decay: Share of the averaged weights that each update keeps, in [0, 1); 0 for no average.
-        checkpoint_minutes: Minutes between checkpoints to go on from.
+        ema_decay: Fraction of the averaged weights that each update keeps, in [0, 1); 0 for no average.
+        checkpoint_minutes: Minutes between checkpoints to resume from.
         patience: Validations without a lower word error rate after which training stops; 0 for never.
 
     Returns:
@@ -56,22 +56,22 @@ def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float
 class EMAWeights(WeightAveraging):
     """An exponential moving average of the weights, used for validation and for the bundle.
 
-    The decay grows with the updates, (1 + n) / (10 + n) at most, so that the first weights are soon forgotten.
+    The decay grows with the updates, (1 + n) / (10 + n) at most, so that the initial weights are soon forgotten.
     """
 
     def __init__(self, decay: float) -> None:
         """Choose how much is remembered.
 
         Args:
-            decay: Share of the average that each update keeps, in (0, 1).
+            decay: Fraction of the average that each update keeps, in (0, 1).
         """
         super().__init__(use_buffers=False, multi_avg_fn=_averaging(decay))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep the average in place until `on_validation_end`, for the bundle is written from it."""
+        """Keep the averaged weights until `on_validation_end`, because the bundle is written from them."""
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Bring the weights that are being trained back.
+        """Restore the weights that are being trained.
 
         Args:
             trainer: Runs the validation.
@@ -129,7 +129,7 @@ class SaveBundle(Callback):
             self._save(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a continued run must know."""
+        """Return the state that a continued run needs."""
         return {"best_wer": self.best_wer, "seconds": self._seconds()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -24,8 +24,8 @@ in which CER counts spaces.
 
 ## Licences and limits
 
-The licences of the recordings named above bind what may be done with this model: add them here before you share it.
-It knows what it was trained on: other accents, rooms and microphones will cost accuracy. Measure with
+The licences of the recordings named above restrict the use of this model: add them here before you publish it.
+It recognises speech like that it was trained on: other accents, rooms and microphones will cost accuracy. Measure with
 `python -m asr evaluate --manifest YOUR.jsonl --model THIS_FOLDER`.
 """
 

@@ -1,10 +1,12 @@
-"""Training against every other sequence: CTC as a conditional random field (CTC-CRF).
+"""CTC as a conditional random field (CTC-CRF): training against the sum over all other token sequences.
 
-CTC asks for the likelihood of the right tokens, and so the network learns to guess them from their neighbours too,
-which a language model does better. Here that of all sequences together is held against it, each weighed by trigrams of
-the training texts: what the trigrams can guess is not the network's task any more.
+CTC alone maximises p(tokens | audio), so the network also learns to predict tokens from their neighbours, which a
+language model does better. CTC-CRF normalises over every token sequence, weighted by a trigram model P of the training
+texts: what the trigrams predict is no longer the task of the network.
 
-    loss = -log p(tokens | audio) + weight * log Σ over all sequences of p(sequence | audio) p(sequence)
+    loss = -log p(tokens | audio) + weight · log Σ_sequences p(sequence | audio) P(sequence)
+
+The second term is the denominator. Shapes: `log_probs` is `(frames, batch, vocabulary_size)`.
 
 Source: Xiang and Ou (2019), arXiv:1911.01911.
 """
@@ -20,15 +22,15 @@ from asr.tokenizer import BLANK
 
 
 def estimate_trigrams(sequences: Iterable[Sequence[int]], vocabulary_size: int) -> Tensor:
-    """Count trigrams, and smooth them by bigrams, those by unigrams (Witten and Bell, 1991).
+    """Estimate trigrams, smoothed by bigrams and those by unigrams (Witten and Bell, 1991).
 
     Args:
         sequences: Tokens, each in [1, vocabulary_size); a sequence that occurs again does not count again.
         vocabulary_size: One more than the highest token.
 
     Returns:
-        The probability of each token after each two, shape `(vocabulary_size,) * 3`, the last two tokens first; the
-        place of the blank stands for the beginning and the end.
+        P(w | u, v), shape `(vocabulary_size,) * 3` with the axes u, v, w; the index of the blank stands for the start
+        of a sequence in u and v, and for its end in w.
     """
     counts = np.zeros((vocabulary_size,) * 3)
     for sequence in {tuple(each) for each in sequences}:
@@ -39,16 +41,30 @@ def estimate_trigrams(sequences: Iterable[Sequence[int]], vocabulary_size: int) 
 
 
 class Denominator(nn.Module):
-    """Sums up all sequences."""
+    """The logarithm of the sum over all token sequences, each weighted by its trigrams.
+
+    A path assigns one symbol, a token or the blank, to each frame. The forward variables sum over all paths through
+    the frames 1..t whose last two tokens are u, v:
+
+        B_t(u, v)   paths that end in a blank
+        T_t(u, v)   paths that end in the token v
+
+    With p_t(k) the posterior of symbol k in frame t, and P(w | u, v) the trigrams:
+
+        B_{t+1}(u, v) = p_{t+1}(blank) [B_t(u, v) + T_t(u, v)]
+        T_{t+1}(v, w) = p_{t+1}(w) [T_t(v, w) + E_t(v, w)]
+        E_t(v, w)     = Σ_u P(w | u, v) [B_t(u, v) + T_t(u, v)]    for w ≠ v
+        E_t(v, v)     = Σ_u P(v | u, v) B_t(u, v)                  a repeated token needs a blank in between
+
+    They start with B_0(start, start) = 1, all else 0, and the sum over all sequences is
+
+        Σ_{u,v} P(end | u, v) [B_n(u, v) + T_n(u, v)]    after the last frame n.
+    """
 
     trigrams: Tensor
 
     def __init__(self, trigrams: Tensor) -> None:
-        """Keep the trigrams, which are not learnt.
-
-        Args:
-            trigrams: From `estimate_trigrams`.
-        """
+        """Keep the trigrams of `estimate_trigrams`, which are not learnt."""
         super().__init__()
         self.register_buffer("trigrams", trigrams, persistent=False)
 
@@ -63,26 +79,30 @@ class Denominator(nn.Module):
             The natural logarithm of each sum, shape `(batch,)`.
         """
         probs = log_probs.float().exp()
-        after = self.trigrams.transpose(0, 1)  # (last, last but one, next): what a state is multiplied by
-        repeated = torch.diagonal(self.trigrams, dim1=1, dim2=2)  # (last but one, last): the last token once more
-        # Paths by their last two tokens, (last but one, batch, last), whether the last frame is a blank or a token.
-        blank = probs.new_zeros(len(after), probs.shape[1], len(after))
-        blank[BLANK, :, BLANK] = 1.0
-        token = torch.zeros_like(blank)
+        after = self.trigrams.transpose(0, 1)  # P(w | u, v) as (v, u, w): one matrix (u, w) for each v
+        repeated = torch.diagonal(self.trigrams, dim1=1, dim2=2)  # P(v | u, v), (u, v)
+        blank = probs.new_zeros(len(after), probs.shape[1], len(after))  # B, (u, batch, v)
+        blank[BLANK, :, BLANK] = 1.0  # B_0: no token yet, so both histories are the start
+        token = torch.zeros_like(blank)  # T, (u, batch, v)
         log_sum = probs.new_zeros(probs.shape[1])
+        # The blank is not a token: p_t(w) is 0 for it in the recursion of T.
         token_probs = probs.index_fill(-1, torch.tensor([BLANK], device=probs.device), 0.0)
         for frame, token_probabilities in enumerate(token_probs):
             both = blank + token
-            # Without a blank between them, the same token again is no new one.
-            again = (token * repeated.unsqueeze(1)).sum(dim=0)
+            # Σ_u P(v | u, v) T(u, v): what the sum over u counts too much for w = v, on the diagonal of E.
+            again = (token * repeated.unsqueeze(1)).sum(dim=0)  # (batch, v)
+            # E: for each v a product (batch, u) times (u, w); less the diagonal, (batch, v, v) turned to (v, batch, v).
             entering = torch.bmm(both.transpose(0, 2), after) - torch.diag_embed(again).transpose(0, 1)
-            going_on = frame < lengths
             next_token = (entering + token) * token_probabilities
             next_blank = both * probs[frame, :, BLANK].unsqueeze(-1)
-            total = (next_token + next_blank).sum(dim=(0, 2)).detach()  # a factor that cancels has no gradient
+            # Products of hundreds of probabilities underflow, so B and T are scaled to sum to 1 in every frame, and the
+            # logarithms of the scales are added up. The scale cancels out of the result, so it needs no gradient.
+            total = (next_token + next_blank).sum(dim=(0, 2)).detach()
+            # Utterances that have ended keep their B and T.
+            going_on = frame < lengths
             scale = torch.where(going_on, total, torch.ones_like(total))
             log_sum = log_sum + scale.log()
             token = torch.where(going_on.unsqueeze(-1), next_token / scale.unsqueeze(-1), token)
             blank = torch.where(going_on.unsqueeze(-1), next_blank / scale.unsqueeze(-1), blank)
-        ending = self.trigrams[:, :, BLANK].unsqueeze(1)
-        return log_sum + ((token + blank) * ending).sum(dim=(0, 2)).log()
+        end = self.trigrams[:, :, BLANK].unsqueeze(1)  # P(end | u, v), (u, 1, v)
+        return log_sum + ((token + blank) * end).sum(dim=(0, 2)).log()

@@ -1,4 +1,4 @@
-"""What a run computes with: the device's name for the record, and the arithmetic that it is fast at."""
+"""The hardware of a run: its name for the record, and the precision that it computes in fastest."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def name_hardware() -> str:
-    """Name what computes.
+    """Name the GPUs or the processor.
 
     Returns:
         The GPUs if there are any, else the processor, with their number or that of its cores.
@@ -40,7 +40,7 @@ def choose_precision(accelerator: str) -> Precision:
 
 
 def _read_processor(field: str) -> str:
-    """Look up what the system says of the first processor; empty if it says nothing."""
+    """Look up a field of the first processor in /proc/cpuinfo; empty if there is none."""
     try:
         lines = _CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 
 
 def choose_alphabet(bundle: Bundle, tokenizer: CharTokenizer) -> CharTokenizer:
-    """Keep the alphabet of a bundle where it can spell everything that new texts hold.
+    """Keep the alphabet of a bundle if it holds every character of the new texts.
 
     Args:
         bundle: What training starts from.
@@ -56,7 +56,7 @@ def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float, deepen:
 
 
 def _log_characters(old: CharTokenizer, new: CharTokenizer) -> None:
-    """Say which characters go on, which begin and which are no more."""
+    """Log which characters are kept, new and dropped."""
     groups = {
         "kept": [character for character in new.characters if character in old.characters],
         "new": [character for character in new.characters if character not in old.characters],

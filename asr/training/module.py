@@ -1,8 +1,8 @@
 """CTC training: batches become a loss, and validation becomes a word error rate.
 
-The loss of a batch is the negative log-likelihood of its texts over their characters, in nats, so batches of any
-size weigh alike. Validation decodes with the greedy decoder of the recogniser and counts errors as `asr.cli.evaluate`.
-Every random choice in an update follows from `(seed, update)`, so a continued run makes the choices of an
+The loss of a batch is the negative log-likelihood of its texts over their characters, in nats, so that batches of any
+size have equal weight. Validation decodes with the greedy decoder of the recogniser and counts errors as `asr evaluate`
+does. Every random choice in an update follows from `(seed, update)`, so a continued run makes the choices of an
 uninterrupted one.
 
 Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
@@ -25,9 +25,9 @@ from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.posteriors import Posteriors
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.data.augmentation import SpecAugment, SpecAugmentConfig
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
+from asr.data.spec_augment import SpecAugment, SpecAugmentConfig
 from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
@@ -48,10 +48,10 @@ class OptimizerConfig:
 
     Attributes:
         learning_rate: The highest rate of AdamW.
-        weight_decay: How strongly the weight matrices are drawn towards zero.
+        weight_decay: Weight decay of AdamW, for matrices only.
         schedule: `cosine`, `one_cycle` or `constant`.
         warmup_steps: Updates over which the rate rises; `one_cycle` rises over 30 % of the run instead.
-        final_rate: Share of the highest rate that is left at the end of the run.
+        final_rate: Fraction of the highest rate at the end of the run.
         max_skipped_steps: Updates in a row with a loss or gradient that is not finite, after which training stops.
     """
 
@@ -165,7 +165,7 @@ class CTCTrainingModule(LightningModule):
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
         config = self.optimizer_config
-        # Decay is for matrices; a bias or a normalisation pulled towards zero only loses what it learnt.
+        # Weight decay regularises matrices; on biases and normalisation gains it only costs accuracy.
         matrices = [parameter for parameter in self.parameters() if parameter.ndim > 1]
         vectors = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
@@ -285,7 +285,7 @@ class CTCTrainingModule(LightningModule):
         )
 
     def _log_step(self, loss: Tensor, batch: Batch) -> None:
-        """Log what an update tells."""
+        """Log the loss and the speed of an update."""
         self._epoch_audio += samples_to_seconds(int(batch.waveform_lengths.sum()), self.network.features.sample_rate)
         speed = self._epoch_audio / (time.perf_counter() - self._epoch_start)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
@@ -330,7 +330,7 @@ class CTCTrainingModule(LightningModule):
 
 
 def _check_ranges(initial: str | None, deepen: int, crf_weight: float) -> None:
-    """Refuse settings that make no sense."""
+    """Refuse settings out of range."""
     if deepen < 0 or (deepen and initial is None):
         raise ValueError(f"deepen is {deepen}; expected 0, or more with initial: a bundle to put layers on top of")
     if not 0 <= crf_weight <= 1:

@@ -1,7 +1,7 @@
-"""A second CTC loss while training: a lower layer also has to name the phones that are spoken.
+"""Multi-task CTC: a second loss, over phones, on a lower layer.
 
-Spelling hides sound ("though", "through"), so characters alone teach the first layers slowly. The head that names the
-phones goes into the bundle, and has a say when readings with a language model are compared.
+English spelling hides sound ("though", "through"), so characters alone train the first layers slowly. The phone head
+goes into the bundle, where rescoring uses it.
 
 Source: Fernandez et al. (2007), IJCAI; Krishna et al. (2018), arXiv 1807.06234.
 """
@@ -22,7 +22,7 @@ from asr.tokenizer import BLANK
 from asr.training.crf import Denominator, estimate_trigrams
 
 _log = logging.getLogger(__name__)
-# With fewer of its words in a dictionary, a text is likely to be in another language.
+# With a smaller fraction of its words in the dictionary, a text is likely in another language.
 _LEAST_KNOWN = 0.9
 
 
@@ -34,8 +34,8 @@ class PhoneConfig:
         dictionary: Pronunciations in the form of the CMU dictionary. If not given, a model to start from keeps its own,
             on the layer where it has them, if they hold nine of ten words of the texts; without either, no phones are
             used.
-        layer: The recurrent layer that names the phones, from 1.
-        weight: Share of the phones in the whole loss, in [0, 1).
+        layer: The recurrent layer that predicts the phones, from 1.
+        weight: Fraction of the phone loss in the whole loss, in [0, 1).
         crf_weight: How much all other sequences of phones count against the right one (CTC-CRF), in [0, 1].
     """
 
@@ -57,7 +57,7 @@ class PhoneConfig:
 def build_phones(
     config: PhoneConfig, model: AcousticModel, texts: Sequence[str], initial: Bundle | None = None
 ) -> "PhoneCTC | None":
-    """Decide whether phones help training, and which.
+    """Build the phone loss, if there are phones to train with.
 
     Args:
         config: What is asked for.
@@ -92,7 +92,7 @@ def build_phones(
 
 
 class PhoneCTC(nn.Module):
-    """Compares what a layer of the acoustic model says with the phones of the texts."""
+    """CTC loss between a layer of the acoustic model and the phones of the texts."""
 
     def __init__(
         self, config: PhoneConfig, pronunciations: PronunciationDictionary, model: AcousticModel, texts: Sequence[str]
@@ -124,9 +124,9 @@ class PhoneCTC(nn.Module):
         """Compute the loss of a batch.
 
         Args:
-            hidden: What each layer of the model gave, the first one first, shape `(frames, batch, size)`.
+            hidden: Output of each layer of the model, the first one first, shape `(frames, batch, size)`.
             lengths: Frames in each utterance, shape `(batch,)`.
-            texts: What was said.
+            texts: Their transcripts.
 
         Returns:
             Nats a phone, a scalar; utterances with fewer frames than phones do not count.

@@ -9,7 +9,7 @@ _ONE_CYCLE_RISE = 0.3
 
 
 def rate_factor(step: int, *, schedule: Schedule, warmup_steps: int, total_steps: int, floor: float) -> float:
-    """Return the share of the highest learning rate that an update uses.
+    """Return the factor of the highest learning rate for an update.
 
     Args:
         step: Updates done, from 0.
@@ -18,7 +18,7 @@ def rate_factor(step: int, *, schedule: Schedule, warmup_steps: int, total_steps
             rises over `warmup_steps` and stays.
         warmup_steps: Updates of linear rise.
         total_steps: Updates in the run.
-        floor: The share at the end of the run, in [0, 1].
+        floor: The factor at the end of the run, in [0, 1].
 
     Returns:
         A factor in [0, 1].

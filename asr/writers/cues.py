@@ -1,8 +1,8 @@
 """Words to subtitle cues: which words stand on the screen together, in which lines, and for how long.
 
 A cue ends at the end of a segment and at a long pause. What is still too much for one cue is halved where the speaker
-pauses longest near its middle, and the halves again. A cue appears with its first word and stays as long as reading it
-takes, if the next leaves it that long; one that would be gone too soon appears before its word, if there is room.
+pauses longest near its middle, and the halves again. A cue appears with its first word and stays as long as it
+takes to read, unless the next one comes earlier; one that would vanish too soon appears before its word, if it can.
 """
 
 import math
@@ -20,7 +20,7 @@ MAX_DURATION: Seconds = 7.0
 MAX_READING_SPEED = 17.0  # characters a second
 LONG_PAUSE: Seconds = 0.8
 
-# A cut at the very edge must gain so much of a pause over one in the middle.
+# A cut at the very edge needs a pause longer by this than one in the middle.
 _EDGE_PRICE: Seconds = 0.5
 
 
@@ -60,14 +60,14 @@ def make_cues(transcript: Transcript, options: WriterOptions) -> list[Cue]:
     starts = _find_starts(groups, limit)
     cues = []
     for group, text, start, next_start in zip(groups, texts, starts, [*starts, limit][1:], strict=True):
-        reading = max(MIN_DURATION, len(text) / MAX_READING_SPEED)
-        end = min(max(group[-1].end, start + reading), next_start)
+        reading_time = max(MIN_DURATION, len(text) / MAX_READING_SPEED)
+        end = min(max(group[-1].end, start + reading_time), next_start)
         cues.append(Cue(start, end, tuple(_balance(text, options))))
     return cues
 
 
 def _find_starts(groups: Sequence[Sequence[Word]], limit: Seconds) -> list[Seconds]:
-    """Let each cue start with its words, or earlier if it would else be gone too soon, but not over earlier words."""
+    """Start each cue with its words, or earlier if it would vanish too soon, but not before earlier words end."""
     earlier_ends = [0.0, *(group[-1].end for group in groups)]
     starts: list[Seconds] = []
     for group, earlier_end in zip(reversed(groups), reversed(earlier_ends[:-1]), strict=True):
@@ -106,12 +106,12 @@ def _find_cut(words: Sequence[Word]) -> int:
     """Find the first word of the second half: after a long pause, near the middle of the text."""
     num_characters = sum(len(word.text) for word in words)
     before = 0
-    worths = []
+    merits = []
     for left, right in pairwise(words):
         before += len(left.text)
         off_middle = abs(2 * before / num_characters - 1)
-        worths.append(right.start - left.end - _EDGE_PRICE * off_middle)
-    return 1 + max(range(len(worths)), key=worths.__getitem__)
+        merits.append(right.start - left.end - _EDGE_PRICE * off_middle)
+    return 1 + max(range(len(merits)), key=merits.__getitem__)
 
 
 def _balance(text: str, options: WriterOptions) -> list[str]:

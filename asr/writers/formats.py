@@ -9,7 +9,7 @@ from asr.units import Seconds, format_timestamp
 from asr.writers.cues import make_cues
 from asr.writers.options import DEFAULT_OPTIONS, WriterOptions
 
-# SubRip has tags and an arrow but no way to escape them, so the single angle quotation marks take their place.
+# SubRip has tags and an arrow but no way to escape them, so single angle quotation marks replace them.
 _SRT_LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a"})
 _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -22,7 +22,7 @@ class Writer(Protocol):
 
         Args:
             transcript: What was said.
-            options: The name of the recording and the shape of subtitles; a writer takes what concerns it.
+            options: The name of the recording and the shape of subtitles; a writer uses what it needs.
 
         Returns:
             The whole text of a file.
@@ -31,54 +31,22 @@ class Writer(Protocol):
 
 
 def to_txt(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> str:
-    """Write the words alone, on one line.
-
-    Args:
-        transcript: What was said.
-        options: None matters here.
-
-    Returns:
-        The text and a line feed.
-    """
+    """Write the words alone, on one line."""
     return f"{transcript.text}\n"
 
 
 def to_json(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> str:
-    """Write everything that is known, as a JSON object.
-
-    Args:
-        transcript: What was said.
-        options: None matters here.
-
-    Returns:
-        One line that `Transcript.from_dict` can read back.
-    """
+    """Write everything as a JSON object on one line, which `Transcript.from_dict` reads back."""
     return json.dumps(transcript.to_dict(), ensure_ascii=False) + "\n"
 
 
 def to_jsonl(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> str:
-    """Write each segment as a JSON object.
-
-    Args:
-        transcript: What was said.
-        options: None matters here.
-
-    Returns:
-        A line for each segment, that `Segment.from_dict` can read back.
-    """
+    """Write each segment as a JSON object on a line of its own, which `Segment.from_dict` reads back."""
     return "".join(json.dumps(segment.to_dict(), ensure_ascii=False) + "\n" for segment in transcript.segments)
 
 
 def to_srt(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> str:
-    """Write SubRip subtitles.
-
-    Args:
-        transcript: What was said.
-        options: The shape of subtitles.
-
-    Returns:
-        Numbered cues; angle brackets in words become angle quotation marks, for no player takes those for tags.
-    """
+    """Write SubRip subtitles; angle brackets in words become angle quotation marks, which no player takes for tags."""
     cues = make_cues(transcript, options)
     return "".join(
         f"{number}\n{format_timestamp(cue.start, ',')} --> {format_timestamp(cue.end, ',')}\n"
@@ -89,15 +57,7 @@ def to_srt(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> 
 
 
 def to_vtt(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> str:
-    """Write WebVTT subtitles.
-
-    Args:
-        transcript: What was said.
-        options: The shape of subtitles.
-
-    Returns:
-        Cues, with `&`, `<` and `>` in words escaped.
-    """
+    """Write WebVTT subtitles, with `&`, `<` and `>` in words escaped."""
     cues = (
         f"\n{format_timestamp(cue.start)} --> {format_timestamp(cue.end)}\n"
         + "\n".join(cue.lines).translate(_VTT_ESCAPES)
@@ -108,15 +68,7 @@ def to_vtt(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> 
 
 
 def to_tsv(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> str:
-    """Write a table of the segments that hold words, in the columns of Whisper's.
-
-    Args:
-        transcript: What was said.
-        options: None matters here.
-
-    Returns:
-        A header, and a line for each segment: start and end in milliseconds, text.
-    """
+    """Write the segments that hold words as Whisper does: start and end in milliseconds, text, under a header."""
     lines = [
         f"{round(segment.start * 1000)}\t{round(segment.end * 1000)}\t{segment.text}\n"
         for segment in transcript.segments
@@ -130,7 +82,7 @@ def to_ctm(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> 
 
     Args:
         transcript: What was said.
-        options: The name of the recording; its spaces become `_`, for they separate the columns.
+        options: The name of the recording; its spaces become `_`, because spaces separate the columns.
 
     Returns:
         A line for each word: recording, channel (always 1), start and duration in seconds, word, confidence.
@@ -138,7 +90,10 @@ def to_ctm(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS) -> 
     name = "_".join(options.name.split())
     lines = []
     for word in transcript.words:
-        start, end = round(word.start, 3), round(word.end, 3)  # before the difference, lest words overlap
+        start, end = (
+            round(word.start, 3),
+            round(word.end, 3),
+        )  # before the difference, or rounding could make words overlap
         lines.append(f"{name} 1 {start:.3f} {end - start:.3f} {word.text} {word.confidence:.4f}\n")
     return "".join(lines)
 
@@ -148,11 +103,11 @@ def to_textgrid(transcript: Transcript, options: WriterOptions = DEFAULT_OPTIONS
 
     Args:
         transcript: What was said.
-        options: None matters here.
+        options: Ignored.
 
     Returns:
-        A TextGrid in the long text format. Both tiers cover the recording without gap or overlap; a word without
-        length is left out, for Praat takes no such interval.
+        A TextGrid in the long text format. Both tiers cover the recording without gap or overlap; a word of zero
+        length is left out, because Praat refuses such an interval.
     """
     words = ((word.start, word.end, word.text) for word in transcript.words)
     segments = ((segment.start, segment.end, segment.text) for segment in transcript.segments)

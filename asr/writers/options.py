@@ -1,4 +1,4 @@
-"""What a writer may be told beside the transcript."""
+"""Options of the writers: the name of the recording and the shape of subtitles."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class WriterOptions:
     """How a transcript is written.
 
     Attributes:
-        name: How the recording is called, for formats that name it.
+        name: Name of the recording, for formats that hold one.
         max_line_width: Characters in a line of a subtitle, at least 1; a word that is longer has its line alone.
         max_line_count: Lines of a subtitle, at least 1.
 

@@ -57,7 +57,7 @@ def build_run(
     model, data = dict(settings.get("model", {})), dict(settings.get("data", {}))
     model["network"] = {**model.get("network", {}), **network}
     data["batches"] = {**data.get("batches", {}), "warmup_epochs": 0}
-    data |= {"train": str(manifest), "validation": str(manifest), "train_weights": None, "cache": False}
+    data |= {"train": str(manifest), "validation": str(manifest), "sampling_weights": None, "cache": False}
     built = parser.instantiate(parser.parse_object({"model": model, "data": data}))
     built.data.sample_rate = built.model.network.features.sample_rate
     return built.model, built.data
@@ -77,7 +77,7 @@ def measure_training(setup: Setup) -> Iterator[Measurement]:
     _, data = build_run(setup.settings, setup.train_manifest)
     durations = [one.duration for one in read_manifest(setup.train_manifest) if one.duration <= data.max_duration]
     sampler = DurationBatchSampler(durations, data.batches.max_batch_duration, seed=0)
-    yield Measurement("padding of training batches", 100 * sampler.padding_share, "%")
+    yield Measurement("padding of training batches", 100 * sampler.padding_fraction, "%")
     for device in DEVICES:
         for dtype in dict.fromkeys((torch.float32, DTYPES[choose_precision(device)])):
             hardware = matrix_product_speed(device, dtype, setup.repeats)

@@ -8,7 +8,7 @@ from pathlib import Path
 from asr.evaluation.modes import markdown_table
 from asr.units import Seconds
 from scripts.study.designs import BASE_LAYERS, CELL_NAMES, CELLS, CLIP_NORM, DEPTHS, Design, describe_design
-from scripts.study.runs import NUM_PIECES, PIECE_DURATION, Corpus
+from scripts.study.runs import CHUNK_DURATION, NUM_CHUNKS, Corpus
 from scripts.study.summary import Rate, Summary, Unit, choose_unit, get_rate, lie_apart
 
 _HEADER = (
@@ -18,7 +18,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Chapter:
-    """What the page says of one corpus.
+    """The part of the page about one corpus.
 
     Attributes:
         corpus: The corpus.
@@ -54,8 +54,8 @@ def render_page(
         table=_tabulate_radii(radii),
         base_layers=BASE_LAYERS,
         clip_norm=CLIP_NORM,
-        num_pieces=NUM_PIECES,
-        piece_duration=PIECE_DURATION,
+        num_chunks=NUM_CHUNKS,
+        chunk_duration=CHUNK_DURATION,
         chapters="\n\n".join(map(_render_chapter, chapters)),
     )
 
@@ -74,7 +74,7 @@ def fit_step_factor(gradient: Sequence[float]) -> float:
 
 
 def _tabulate_radii(radii: Mapping[tuple[str, float], Sequence[float]]) -> str:
-    """Set what each radius does beside what the rule of thumb says."""
+    """Compare the effect of each radius with the rule of thumb."""
     last = len(next(iter(radii.values()))) - 1
     rows = [
         (

@@ -6,6 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonargparse import ArgumentParser
 
 from asr.data.datamodule import BatchConfig, SpeechDataModule
 from asr.data.manifest import Utterance, write_manifest
@@ -32,8 +35,8 @@ def build_data(
     return SpeechDataModule(
         manifests,
         manifests[0],
-        train_weights=weights,
-        train_weight_decays=decays,
+        sampling_weights=weights,
+        sampling_weight_decay=decays,
         batches=BatchConfig(max_batch_duration=4.0),
         num_workers=0,
     )
@@ -86,17 +89,43 @@ def test_the_batches_of_a_run_are_those_that_its_epochs_serve(manifests: list[st
 def test_a_run_in_which_an_epoch_would_draw_nothing_is_refused_before_it_starts(manifests: list[str]) -> None:
     data = read(build_data(manifests[:1], decays=[0.0]))
     assert data.num_batches(1) == 5
-    with pytest.raises(ManifestError, match=r"^epoch 1: the weights \[0\.0\] draw no utterance; raise train_weights "):
+    with pytest.raises(
+        ManifestError, match=r"^epoch 1: the weights \[0\.0\] draw no utterance; raise sampling_weights "
+    ):
         data.num_batches(2)
 
 
-@pytest.mark.parametrize("decays", [[0.5], [1.0, 0.5, 0.5]])
-def test_a_factor_is_wanted_for_each_manifest(manifests: list[str], decays: list[float]) -> None:
-    with pytest.raises(ManifestError, match=rf"^train_weight_decays holds {len(decays)} numbers for 2 .*one for each$"):
-        read(build_data(manifests, decays=decays))
+def test_a_weight_and_a_factor_are_wanted_for_each_manifest(manifests: list[str]) -> None:
+    with pytest.raises(ManifestError, match=r"^sampling_weight_decay holds 1 numbers for 2 .*one for each$"):
+        read(build_data(manifests, decays=[0.5]))
+    with pytest.raises(ManifestError, match=r"^sampling_weights holds 3 numbers for 2 .*one for each$"):
+        read(build_data(manifests, weights=[1.0, 0.5, 0.5]))
 
 
-@pytest.mark.parametrize("decay", [-0.1, 1.1, float("nan")])
-def test_a_factor_that_does_not_decay_is_refused(manifests: list[str], decay: float) -> None:
-    with pytest.raises(ManifestError, match=r"^train_weight_decays are \[1\.0, .*\]; expected factors in \[0, 1\]$"):
+@given(st.floats().filter(lambda decay: not 0 <= decay <= 1))
+def test_a_factor_that_does_not_decay_is_refused(decay: float) -> None:
+    manifests = ["not-read.jsonl"] * 2
+    with pytest.raises(ManifestError, match=r"^sampling_weight_decay is \[1\.0, .*\]; expected factors in \[0, 1\]$"):
         read(build_data(manifests, decays=[1.0, decay]))
+
+
+def test_the_old_spellings_of_the_flags_still_work_and_name_the_new_ones(
+    manifests: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    new = SpeechDataModule(manifests, manifests[0], sampling_weights=[1.0, 4.0], sampling_weight_decay=[1.0, 0.5])
+    assert caplog.messages == []
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(SpeechDataModule, "data")
+    flags: dict[str, object] = {"train": manifests, "validation": manifests[0]}
+    flags |= {"train_weights": [1.0, 4.0], "train_weight_decays": [1.0, 0.5]}
+    old = parser.instantiate(parser.parse_object({"data": flags})).data
+    assert (old.sampling_weights, old.sampling_weight_decay) == (new.sampling_weights, new.sampling_weight_decay)
+    assert caplog.messages == [
+        "train_weights is deprecated and goes with the next release; write sampling_weights",
+        "train_weight_decays is deprecated and goes with the next release; write sampling_weight_decay",
+    ]
+
+
+def test_a_setting_in_both_spellings_is_refused() -> None:
+    with pytest.raises(ManifestError, match=r"^sampling_weights and train_weights, .*; give sampling_weights alone$"):
+        SpeechDataModule("not-read.jsonl", "not-read.jsonl", sampling_weights=[1.0], train_weights=[1.0])

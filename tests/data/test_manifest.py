@@ -1,10 +1,14 @@
 """Manifests on disk."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import ManifestError
@@ -41,11 +45,11 @@ def test_the_shortest_recording_keeps_a_duration_that_can_be_read(tmp_path: Path
     assert read_manifest(path)[0].duration == pytest.approx(1 / 192_000, rel=0.1)  # six decimals are kept
 
 
-@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\n"])
-def test_characters_that_end_lines_elsewhere_do_not_end_a_manifest_line(tmp_path: Path, separator: str) -> None:
+def test_characters_that_end_lines_elsewhere_do_not_end_a_manifest_line(tmp_path: Path) -> None:
+    text = "one\u2028two\u2029three\x85four\x1cfive\nsix"
     path = tmp_path / "manifest.jsonl"
-    write_manifest(path, [Utterance(tmp_path / "a.wav", 1.0, f"one{separator}two", "a")])
-    assert read_manifest(path)[0].text == f"one{separator}two"
+    write_manifest(path, [Utterance(tmp_path / "a.wav", 1.0, text, "a")])
+    assert read_manifest(path)[0].text == text
 
 
 def test_a_failed_write_leaves_the_old_manifest(tmp_path: Path) -> None:
@@ -83,9 +87,7 @@ def test_keys_that_may_be_left_out_have_their_defaults(tmp_path: Path) -> None:
         ("[1]", "a JSON list"),
         (json.dumps({**LINE, "audio_filepath": ""}), "audio_filepath is ''"),
         (json.dumps({**LINE, "text": None}), "text is None"),
-        *((json.dumps({**LINE, "duration": wrong}), "positive number") for wrong in (0, -1, "1.5", True, None)),
-        (json.dumps({**LINE, "duration": float("nan")}), "positive number"),
-        (json.dumps({**LINE, "duration": float("inf")}), "positive number"),
+        (json.dumps({**LINE, "duration": 0}), "duration 0 is not a positive number"),
     ],
 )
 def test_a_line_that_is_no_utterance_is_an_error_of_one_line_that_names_it(
@@ -96,6 +98,18 @@ def test_a_line_that_is_no_utterance_is_an_error_of_one_line_that_names_it(
         read_manifest(path)
     assert str(caught.value).startswith(f"{path}:3: ")
     assert "\n" not in str(caught.value)
+
+
+@given(
+    st.one_of(
+        st.none(), st.booleans(), st.text(max_size=5), st.floats(max_value=0), st.just(math.inf), st.just(math.nan)
+    )
+)
+def test_a_duration_that_is_no_positive_number_is_refused(duration: object) -> None:
+    with TemporaryDirectory() as folder:
+        path = write_lines(Path(folder), json.dumps({**LINE, "duration": duration}))
+        with pytest.raises(ManifestError, match="not a positive number of seconds"):
+            read_manifest(path)
 
 
 def test_a_manifest_that_is_missing_empty_or_binary_is_an_error(tmp_path: Path) -> None:

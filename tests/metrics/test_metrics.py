@@ -8,6 +8,8 @@ from statistics import NormalDist
 import jiwer
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.metrics import (
     Edit,
@@ -25,14 +27,9 @@ from asr.metrics import (
     word_errors,
 )
 
-
-def random_texts(count: int, seed: int) -> list[str]:
-    """Draw texts of 1 to 12 short words over few letters, so that many words recur."""
-    draw = random.Random(seed)
-    return [
-        " ".join("".join(draw.choices("abc", k=draw.randint(1, 3))) for _ in range(draw.randint(1, 12)))
-        for _ in range(count)
-    ]
+# 1 to 12 short words over few letters, so that many words recur.
+TEXTS = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=12).map(" ".join)
+PAIRS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=20)
 
 
 def levenshtein(reference: str, hypothesis: str) -> int:
@@ -48,9 +45,9 @@ def levenshtein(reference: str, hypothesis: str) -> int:
     return distance(len(reference), len(hypothesis))
 
 
-REFERENCES = random_texts(60, seed=1)
-HYPOTHESES = random_texts(60, seed=2)
-PAIRS = list(zip(REFERENCES, HYPOTHESES, strict=True))
+def missed(*errors: int, words: int = 10) -> list[ErrorCounts]:
+    """Count utterances of `words` words, of which these numbers were missed."""
+    return [ErrorCounts(hits=words - each, deletions=each) for each in errors]
 
 
 def test_alignment_of_words_is_the_one_worked_by_hand() -> None:
@@ -77,7 +74,7 @@ def test_equally_cheap_alignments_pair_items_and_put_gaps_first() -> None:
     assert [step.edit for step in edit_alignment("a", "aa")] == [Edit.INSERTION, Edit.HIT]
 
 
-@pytest.mark.parametrize(("reference", "hypothesis"), PAIRS[:20])
+@given(TEXTS, TEXTS)
 def test_alignment_spells_both_sequences_and_counts_as_count_errors(reference: str, hypothesis: str) -> None:
     steps = edit_alignment(reference, hypothesis)
     assert "".join(step.reference or "" for step in steps) == reference
@@ -90,12 +87,12 @@ def test_alignment_spells_both_sequences_and_counts_as_count_errors(reference: s
     assert counts.hits + counts.substitutions + counts.insertions == len(hypothesis)
 
 
-@pytest.mark.parametrize(("reference", "hypothesis"), PAIRS[:20])
+@given(TEXTS, TEXTS)
 def test_errors_equal_the_distance_by_its_definition(reference: str, hypothesis: str) -> None:
     assert character_errors(reference, hypothesis).errors == levenshtein(reference, hypothesis)
 
 
-@pytest.mark.parametrize(("reference", "hypothesis"), PAIRS)
+@given(TEXTS, TEXTS)
 def test_error_counts_of_one_pair_equal_those_of_jiwer(reference: str, hypothesis: str) -> None:
     words = jiwer.process_words(reference, hypothesis)
     assert word_errors(reference, hypothesis).errors == words.substitutions + words.deletions + words.insertions
@@ -104,9 +101,11 @@ def test_error_counts_of_one_pair_equal_those_of_jiwer(reference: str, hypothesi
     assert character_errors(reference, hypothesis).errors == expected
 
 
-def test_error_rates_of_many_pairs_equal_those_of_jiwer() -> None:
-    assert word_error_rate(REFERENCES, HYPOTHESES) == pytest.approx(jiwer.wer(REFERENCES, HYPOTHESES))
-    assert character_error_rate(REFERENCES, HYPOTHESES) == pytest.approx(jiwer.cer(REFERENCES, HYPOTHESES))
+@given(PAIRS)
+def test_error_rates_of_many_pairs_equal_those_of_jiwer(pairs: list[tuple[str, str]]) -> None:
+    references, hypotheses = map(list, zip(*pairs, strict=True))
+    assert word_error_rate(references, hypotheses) == pytest.approx(jiwer.wer(references, hypotheses))
+    assert character_error_rate(references, hypotheses) == pytest.approx(jiwer.cer(references, hypotheses))
 
 
 def test_error_rates_refuse_lists_of_different_length() -> None:
@@ -159,14 +158,14 @@ def test_interval_of_95_percent_holds_the_true_rate_in_about_95_percent_of_exper
 
 
 def test_interval_widens_with_confidence_and_holds_the_rate() -> None:
-    counts = [word_errors(said, recognised) for said, recognised in PAIRS]
+    counts = [*missed(1, 0, 2, 5, 3), *missed(0, 1, words=3)]
     low, high = bootstrap_interval(counts)
     lower, higher = bootstrap_interval(counts, confidence=0.99)
     assert lower < low < error_rate(counts) < high < higher
 
 
 def test_interval_repeats_with_its_seed() -> None:
-    counts = [word_errors(said, recognised) for said, recognised in PAIRS]
+    counts = [*missed(1, 0, 2, 5, 3), *missed(0, 1, words=3)]
     assert bootstrap_interval(counts, seed=3) == bootstrap_interval(counts, seed=3)
     assert bootstrap_interval(counts, seed=3) != bootstrap_interval(counts, seed=4)
 
@@ -187,19 +186,14 @@ def test_calibration_error_by_hand() -> None:
     assert expected_calibration_error(confidences, correct, num_bins=2) == pytest.approx((2 * 0.2 + 3 * 0.6) / 5)
 
 
-def test_calibration_error_is_zero_for_shares_that_hold() -> None:
+def test_calibration_error_is_zero_where_confidence_is_the_fraction_of_right_items() -> None:
     assert expected_calibration_error([0.25] * 4 + [1.0], [True, False, False, False, True]) == pytest.approx(0.0)
 
 
-def test_calibration_error_needs_as_many_of_both() -> None:
+def test_calibration_error_needs_one_confidence_for_each_item() -> None:
     for confidences, correct in (([], []), ([0.5], [True, False])):
-        with pytest.raises(ValueError, match="expected as many, one at least"):
+        with pytest.raises(ValueError, match="expected one for each, and at least one item"):
             expected_calibration_error(confidences, correct)
-
-
-def missed(*errors: int, words: int = 10) -> list[ErrorCounts]:
-    """Count utterances of so many words, of which these were missed."""
-    return [ErrorCounts(hits=words - each, deletions=each) for each in errors]
 
 
 def test_difference_and_p_value_of_five_utterances_are_those_worked_by_hand() -> None:
@@ -224,8 +218,8 @@ def test_recognisers_that_are_equally_good_seldom_differ_significantly() -> None
         compare_paired(*(missed(*draw.binomial(10, 0.2, size=100).tolist()) for _ in range(2)), num_samples=1).p_value
         for _ in range(200)
     ]
-    share = float(np.mean(np.array(values) < 0.05))
-    assert share == pytest.approx(0.05, abs=0.047)  # three standard deviations of 200 draws
+    fraction = float(np.mean(np.array(values) < 0.05))
+    assert fraction == pytest.approx(0.05, abs=0.047)  # three standard deviations of 200 draws
 
 
 def test_paired_interval_is_that_of_the_normal_law_for_many_utterances() -> None:
@@ -242,10 +236,9 @@ def test_probability_of_being_better_counts_fewer_errors_alone() -> None:
     assert compare_paired(missed(1, 2), missed(1, 2)).probability_better == 0
 
 
-@pytest.mark.parametrize("before", [(1, 2), (2, 3)])
-def test_differences_that_are_all_alike_prove_nothing(before: tuple[int, int]) -> None:
-    assert compare_paired(missed(1, 2), missed(*before)).p_value == 1
-    assert compare_paired(missed(1), missed(before[0])).p_value == 1
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.integers(0, 5))
+def test_differences_that_are_all_alike_prove_nothing(errors: list[int], more: int) -> None:
+    assert compare_paired(missed(*errors), missed(*(each + more for each in errors)), num_samples=10).p_value == 1
 
 
 def test_comparison_of_different_references_is_refused() -> None:

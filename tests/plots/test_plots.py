@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 from tensorboard.backend.event_processing import event_accumulator
 from torch.utils.tensorboard import SummaryWriter
 
@@ -109,6 +111,19 @@ def recording(analysis: RecordingAnalysis) -> Figure:
     return plot_recording(analysis)
 
 
+def drawn_mesh(axes: Axes) -> QuadMesh:
+    """Return the spectrogram of a panel."""
+    [mesh] = [each for each in axes.collections if isinstance(each, QuadMesh)]
+    return mesh
+
+
+def test_times_of_a_late_stretch_are_labelled_in_full(analysis: RecordingAnalysis) -> None:
+    figure = plot_recording(replace(analysis, start=12_345.0))
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[3].get_xticklabels()]
+    assert "12345.0" in labels
+
+
 def test_all_parts_share_the_time_of_the_recording(recording: Figure) -> None:
     parts = recording.axes[:4]
     assert recording.get_suptitle() == "noise"
@@ -129,18 +144,22 @@ def test_waveform_is_drawn_and_shaded_where_words_are(analysis: RecordingAnalysi
 
 
 def test_features_are_drawn_frame_by_frame(analysis: RecordingAnalysis, recording: Figure) -> None:
-    [image] = recording.axes[1].images
-    np.testing.assert_array_equal(np.asarray(image.get_array()), analysis.features.T)
-    assert tuple(image.get_extent()) == (10.0, 10.5, -0.5, 2.5)
-    assert image.origin == "lower"
+    mesh = drawn_mesh(recording.axes[1])
+    np.testing.assert_array_equal(np.asarray(mesh.get_array()), analysis.features.T)
+    corners = np.asarray(mesh.get_coordinates(), dtype=float)  # (rows + 1, frames + 1, 2)
+    times, rows = corners[0, :, 0], corners[:, 0, 1]
+    np.testing.assert_allclose(times, np.linspace(10.0, 10.5, 11))  # of 0.05 s each
+    np.testing.assert_allclose(rows, np.array([-0.5, 0.5, 1.5, 2.5]))
+    assert recording.axes[1].get_ylim() == (-0.5, 2.5)
 
 
 def test_posteriors_of_likely_tokens_have_a_row_with_their_name(analysis: RecordingAnalysis, recording: Figure) -> None:
     axes = recording.axes[2]
-    [image] = axes.images
-    np.testing.assert_array_equal(np.asarray(image.get_array()), analysis.posteriors[:, :5].T)
-    assert image.get_clim() == (0.0, 1.0)
-    assert tuple(image.get_extent()) == (10.0, 10.5, -0.5, 4.5)
+    mesh = drawn_mesh(axes)
+    np.testing.assert_array_equal(np.asarray(mesh.get_array()), analysis.posteriors[:, :5].T)
+    assert mesh.get_clim() == (0.0, 1.0)
+    np.testing.assert_allclose(np.asarray(mesh.get_coordinates(), dtype=float)[0, :, 0], np.linspace(10.0, 10.5, 6))
+    assert axes.get_ylim() == (-0.5, 4.5)
     assert axes.get_yticks().tolist() == [0, 1, 2, 3, 4]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["blank", "space", "a", "b", "c"]
 
@@ -290,7 +309,7 @@ def test_noisy_curves_are_drawn_under_their_mean() -> None:
     updates = tuple(range(100))
     raw, mean = plot_curves({"train_loss": Curve(updates, tuple(values))}, "a run").axes[0].lines
     np.testing.assert_array_equal(raw.get_ydata(), values)
-    expected = [np.nanmean(values[max(0, place - 10) : place + 11]) for place in range(100)]
+    expected = [np.nanmean(values[max(0, index - 10) : index + 11]) for index in range(100)]
     np.testing.assert_allclose(np.asarray(mean.get_ydata(), dtype=float), np.array(expected))
     assert mean.get_label() == "training, mean of 21"
 
@@ -361,6 +380,12 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
             draw()
 
 
+def test_without_librosa_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, analysis: RecordingAnalysis) -> None:
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    with pytest.raises(MissingExtraError, match=r'needs librosa; run: pip install "asr\[plot\]"$'):
+        plot_recording(analysis)
+
+
 def test_drawing_leaves_pyplot_alone() -> None:
     code = "import sys; from asr.plots import plot_error_grid; plot_error_grid({(0.5, 0.0): 0.3}); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -368,6 +393,6 @@ def test_drawing_leaves_pyplot_alone() -> None:
     assert "matplotlib.pyplot" not in run.stdout.split()
 
 
-def _linear(color: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _linear(color: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn sRGB values into light."""
     return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)

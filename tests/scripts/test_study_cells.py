@@ -41,7 +41,7 @@ def invent_result(design: Design, seed: int, num_wrong: int) -> RunResult:
 
 
 def make_transparent(cell: Cell, kept: float) -> AcousticModel:
-    """Build a network that hands its features on as they are and keeps a share of its state at each step.
+    """Build a network that hands its features on as they are and keeps a fraction of its state at each step.
 
     Features are made positive and small first, so that ReLU is open and tanh is straight.
     """
@@ -79,7 +79,9 @@ def test_a_budget_that_no_size_meets_is_refused() -> None:
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu"])
 @pytest.mark.parametrize("kept", [0.5, 1.0, 1.25])
-def test_a_state_kept_by_some_share_passes_that_share_of_the_gradient_at_each_step(cell: Cell, kept: float) -> None:
+def test_a_state_kept_by_some_fraction_passes_that_fraction_of_the_gradient_at_each_step(
+    cell: Cell, kept: float
+) -> None:
     gradient = measure_gradient(make_transparent(cell, kept), NOISE, num_lags=20)
     np.testing.assert_allclose(gradient, kept ** np.arange(21.0), rtol=1e-4)  # weights are in single precision
 

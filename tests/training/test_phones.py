@@ -48,15 +48,15 @@ def sum_over_paths(log_probs: torch.Tensor, target: list[int]) -> float:
     return total
 
 
-def test_loss_is_that_of_all_paths_through_what_the_layer_says(tiny_bundle: Bundle, dictionary: Path) -> None:
+def test_loss_is_that_of_all_paths_through_the_output_of_the_layer(tiny_bundle: Bundle, dictionary: Path) -> None:
     model = tiny_bundle.model
     phones = build(PhoneConfig(dictionary=str(dictionary), layer=1), model)
-    heard: list[torch.Tensor] = []
-    model.layers[0].register_forward_hook(lambda layer, inputs, hidden: heard.append(hidden))
+    outputs: list[torch.Tensor] = []
+    model.layers[0].register_forward_hook(lambda layer, inputs, hidden: outputs.append(hidden))
     with torch.inference_mode():
         hidden, lengths = model.hear(torch.randn(2, 2400), torch.tensor([2400, 1500]))
         loss = phones(hidden, lengths, ["ab c", "c"])
-        log_probs = torch.log_softmax(phones.head.linear(heard[0]), dim=-1)
+        log_probs = torch.log_softmax(phones.head.linear(outputs[0]), dim=-1)
     targets = [[1, 2, 2], [2]]  # P Q Q, and Q
     assert int(lengths[0]) >= 4
     expected = sum(

@@ -72,7 +72,7 @@ def losses(run: Path) -> dict[int, float]:
     return {event.step: event.value for event in events.Scalars("train_loss")}
 
 
-def test_a_run_learns_the_tones_and_its_bundle_reads_them(
+def test_a_run_learns_the_tones_and_its_bundle_recognises_them(
     tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(tones, tmp_path)) == 0
@@ -126,7 +126,7 @@ def test_training_stops_early_when_the_error_rate_no_longer_falls(tones: Path, t
 
 def test_a_manifest_is_drawn_as_often_as_its_weight_says(tones: Path) -> None:
     manifests = [str(tones / "train.jsonl"), str(tones / "validation.jsonl")]
-    data = SpeechDataModule(manifests, manifests[1], train_weights=[0.0, 3.0], num_workers=0)
+    data = SpeechDataModule(manifests, manifests[1], sampling_weights=[0.0, 3.0], num_workers=0)
     data.setup("fit")
     names = [name for batch in data.train_dataloader() for name in batch.utterance_ids]
     assert Counter(names) == dict.fromkeys([f"validation-{number:03d}" for number in range(10)], 3)
@@ -178,6 +178,11 @@ def test_texts_outside_the_alphabet_are_refused_with_counts(
 ) -> None:
     assert main(arguments(tones, tmp_path, "--data.alphabet=ab ")) == 2
     assert re.search(r"'d' in \d+", capsys.readouterr().err)
+
+
+def test_an_unknown_schedule_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"^schedule 'linear' is not one of cosine, one_cycle, constant$"):
+        rate_factor(0, schedule="linear", warmup_steps=1, total_steps=2, floor=0.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "constant"])

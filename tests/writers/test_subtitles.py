@@ -1,10 +1,11 @@
 """Words as subtitles: whole, readable, in time, and as pysubs2 reads them."""
 
-import random
 from itertools import pairwise
 
 import pysubs2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.transcript import Segment, Transcript, Word
 from asr.writers import WRITERS, WriterOptions
@@ -30,19 +31,25 @@ def cues(transcript: Transcript, **options: int) -> list[tuple[float, float, lis
     return read(WRITERS["srt"](transcript, WriterOptions(**options)), "srt")  # type: ignore[arg-type]  # the name is text
 
 
-def babble(seed: int) -> Transcript:
-    """Make an hour-like transcript in small: segments of words of any length, with pauses of any length."""
-    source = random.Random(seed)
+# A word's length, its duration in seconds and the pause after it.
+SPOKEN = st.tuples(
+    st.sampled_from([1, 2, 3, 5, 8, 12, 50]),
+    st.floats(0.04, 0.6),
+    st.sampled_from([0.0, 0.05, 0.3, 0.79, 0.81, 3.0]),
+)
+
+
+@st.composite
+def babble(draw: st.DrawFn) -> Transcript:
+    """Make segments of words of any length, with pauses of any length."""
     time, segments = 0.0, []
-    for _ in range(source.randint(1, 6)):
+    for spoken in draw(st.lists(st.lists(SPOKEN, min_size=1, max_size=40), min_size=1, max_size=4)):
         words = []
-        for _ in range(source.randint(1, 60)):
-            text = "".join(source.choices("abcdefghijkl", k=source.choice([1, 2, 3, 5, 8, 12, 50])))
-            length = source.uniform(0.04, 0.6)
-            words.append(Word(text, time, time + length, 1.0))
-            time += length + source.choice([0.0, 0.05, 0.3, 0.79, 0.81, 3.0])
+        for length, duration, pause in spoken:
+            words.append(Word("abcde"[length % 5] * length, time, time + duration, 1.0))
+            time += duration + pause
         segments.append(Segment(words[0].start, words[-1].end, tuple(words)))
-    return Transcript(tuple(segments), segments[-1].end + source.choice([0.0, 0.0004, 2.0]))
+    return Transcript(tuple(segments), segments[-1].end + draw(st.sampled_from([0.0, 0.0004, 2.0])))
 
 
 def test_srt_has_numbers_commas_and_blank_lines() -> None:
@@ -60,9 +67,8 @@ def test_vtt_has_a_header_and_points() -> None:
 
 
 @pytest.mark.parametrize("name", ["srt", "vtt"])
-@pytest.mark.parametrize("seed", range(20))
-def test_cues_hold_every_word_in_order_without_overlap_within_the_recording(seed: int, name: str) -> None:
-    transcript = babble(seed)
+@given(transcript=babble())
+def test_cues_hold_every_word_in_order_without_overlap_within_the_recording(transcript: Transcript, name: str) -> None:
     found = read(WRITERS[name](transcript), name)
     assert " ".join(" ".join(lines) for _, _, lines in found) == transcript.text
     assert all(left_end <= right_start for (_, left_end, _), (right_start, _, _) in pairwise(found))
@@ -70,17 +76,17 @@ def test_cues_hold_every_word_in_order_without_overlap_within_the_recording(seed
     assert found[-1][1] <= transcript.duration
 
 
-@pytest.mark.parametrize(("width", "count"), [(42, 2), (20, 1), (8, 3)])
-@pytest.mark.parametrize("seed", range(10))
-def test_lines_are_as_wide_and_as_many_as_allowed_but_for_single_words(seed: int, width: int, count: int) -> None:
-    for _, _, lines in cues(babble(seed), max_line_width=width, max_line_count=count):
+@given(babble(), st.integers(8, 42), st.integers(1, 3))
+def test_lines_are_as_wide_and_as_many_as_allowed_but_for_single_words(
+    transcript: Transcript, width: int, count: int
+) -> None:
+    for _, _, lines in cues(transcript, max_line_width=width, max_line_count=count):
         assert len(lines) <= count
         assert all(len(line) <= width or " " not in line for line in lines)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_each_cue_is_shown_while_its_words_are_spoken(seed: int) -> None:
-    transcript = babble(seed)
+@given(babble())
+def test_each_cue_is_shown_while_its_words_are_spoken(transcript: Transcript) -> None:
     words = iter(transcript.words)
     for start, end, lines in cues(transcript):
         spoken = [next(words) for _ in " ".join(lines).split()]
@@ -88,9 +94,8 @@ def test_each_cue_is_shown_while_its_words_are_spoken(seed: int) -> None:
         assert end >= min(spoken[-1].end, transcript.duration) - 0.001
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_no_cue_crosses_a_long_pause_or_the_end_of_a_segment_or_lasts_too_long(seed: int) -> None:
-    transcript = babble(seed)
+@given(babble())
+def test_no_cue_crosses_a_long_pause_or_the_end_of_a_segment_or_lasts_too_long(transcript: Transcript) -> None:
     last_words = {segment.words[-1] for segment in transcript.segments}
     words = iter(transcript.words)
     for _, _, lines in cues(transcript):
@@ -132,6 +137,11 @@ def test_long_speech_is_cut_where_the_speaker_pauses() -> None:
     second = speak("and", "so", "does", "everybody", "who", "has", "no", "umbrella", "there", start=first.end + 0.5)
     run = Segment(first.start, second.end, first.words + second.words)
     assert [" ".join(lines) for _, _, lines in cues(Transcript((run,), 60.0))] == [first.text, second.text]
+
+
+def test_slow_speech_is_cut_though_its_text_would_fit() -> None:
+    found = cues(Transcript((speak("far", "too", "slow", word=3.0),), 60.0))
+    assert [" ".join(lines) for _, _, lines in found] == ["far too", "slow"]
 
 
 def test_lines_of_a_cue_are_of_like_length() -> None:

@@ -1,0 +1,58 @@
+"""The batches of one epoch, served by worker processes, from wherever a checkpoint left off."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from asr.data.dataset import Batch, SpeechDataset, collate
+from asr.data.sampler import DurationBatchSampler
+
+
+class ResumableLoader(DataLoader[Any]):  # Any: torch has one type for what a dataset holds and what is served
+    """A loader that a checkpoint can continue in the middle of an epoch."""
+
+    def __init__(self, dataset: SpeechDataset, sampler: DurationBatchSampler, epoch: int, num_workers: int) -> None:
+        """Keep the sampler and count from its start.
+
+        Args:
+            dataset: What to load from.
+            sampler: The batches of the epoch.
+            epoch: Which epoch, from 0.
+            num_workers: Processes that load; 0 loads in this one.
+        """
+        super().__init__(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._duration_sampler = sampler
+        self._epoch = epoch
+        self._num_served = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves as the iterator
+        """Serve the batches from the sampler's start on, counting them."""
+        self._num_served = self._duration_sampler.start
+        for batch in super().__iter__():
+            self._num_served += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Say how far the epoch has come.
+
+        Returns:
+            The epoch, and the batches served in it.
+        """
+        return {"epoch": self._epoch, "num_served": self._num_served}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a position in the epoch.
+
+        Args:
+            state: What `state_dict` returned; without effect if it is of another epoch.
+        """
+        if state["epoch"] == self._epoch:
+            self._duration_sampler.start = state["num_served"]
