@@ -15,7 +15,7 @@ from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
-from asr.audio.reading import pad_waveforms
+from asr.data.dataset import pad_waveforms
 from asr.bundle import Bundle, load_bundle, save_bundle, update_language_models, update_settings
 from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asr.acoustic.features import MFCC, MFCCConfig, normalize_features, padding_mask
-from asr.audio.reading import pad_waveforms
+from asr.data.dataset import pad_waveforms
 
 CONFIG = MFCCConfig(n_mels=20, n_mfcc=13, delta_order=2)
 SHORT = torch.randn(9_000, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from asr.acoustic.features import MFCCConfig
 from asr.acoustic.model import AcousticModel, Cell, ModelConfig, RecurrentLayer, reversal_index
-from asr.audio.reading import pad_waveforms
+from asr.data.dataset import pad_waveforms
 
 FEATURES = MFCCConfig(n_mels=20, n_mfcc=13)
 SHORT = torch.randn(9_000, generator=torch.Generator().manual_seed(0))
