@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from asr.acoustic.features import MFCCConfig
 from asr.acoustic.model import AcousticModel, ModelConfig
@@ -16,6 +17,10 @@ from asr.bundle import Bundle, save_bundle
 from asr.tokenizer import CharTokenizer
 
 RATE = 16_000
+
+# Property tests draw the same examples on every machine, and keep no files about them.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=25)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

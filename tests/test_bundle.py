@@ -15,8 +15,8 @@ from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
-from asr.data.dataset import pad_waveforms
 from asr.bundle import Bundle, load_bundle, save_bundle, update_language_models, update_settings
+from asr.data.dataset import pad_waveforms
 from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError
 from asr.lm.arpa import read_arpa

@@ -115,9 +115,7 @@ def test_long_recording_is_drawn_for_30_seconds_with_a_message(
     assert draw(tmp_path / "long.wav", "--start", "31", "-o", tmp_path / "a.png") == 0
     [heard] = drawn
     assert (heard.start, heard.end) == (31.0, 61.0)
-    np.testing.assert_array_equal(
-        heard.waveform, load_audio(tmp_path / "long.wav", RATE)[31 * RATE : 61 * RATE]
-    )
+    np.testing.assert_array_equal(heard.waveform, load_audio(tmp_path / "long.wav", RATE)[31 * RATE : 61 * RATE])
     message = f"{tmp_path / 'long.wav'}: drawn from 31 s to 61 s; --start and --end choose another part"
     assert message in capsys.readouterr().err.splitlines()
 

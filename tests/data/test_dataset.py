@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asr.audio import load_audio
-from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
+from asr.data.dataset import Example, SpeechDataset, collate, pad_waveforms, read_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import ManifestError
@@ -92,3 +92,16 @@ def test_all_recordings_that_cannot_be_read_are_named_at_once(tmp_path: Path, wr
     assert f"{paths[1]}: " in message
     assert f"{paths[2]}: " in message
     assert "good.wav" not in message
+
+
+def test_padding_keeps_waveforms_and_counts_samples() -> None:
+    waveforms, lengths = pad_waveforms([torch.ones(3), torch.full((5,), 2.0, dtype=torch.float64)])
+    assert waveforms.tolist() == [[1, 1, 1, 0, 0], [2, 2, 2, 2, 2]]
+    assert waveforms.dtype == torch.float32
+    assert lengths.tolist() == [3, 5]
+    assert lengths.dtype == torch.int64
+
+
+def test_padding_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no waveform"):
+        pad_waveforms([])
