@@ -123,7 +123,11 @@ def test_the_samples_of_a_chunk_are_those_of_the_recording() -> None:
 
 def test_the_level_of_a_recording_does_not_matter() -> None:
     waveform = bursts(40.0)[0] + noise(40 * RATE, 0.003)
-    assert bounds(split(waveform)) == bounds(split(waveform / 4096)) == bounds(split(np.float32(16) * waveform))
+    assert (
+        bounds(split(waveform))
+        == bounds(split(waveform / np.float32(4096)))
+        == bounds(split(np.float32(16) * waveform))
+    )
 
 
 def test_noise_that_sets_in_is_taken_for_speech_only_at_first() -> None:
