@@ -1,6 +1,6 @@
 """Recordings of any format and rate become mono waveforms, and waveforms become files; how loud they are."""
 
-from asr.audio.formats import AUDIO_SUFFIXES, find_recordings
+from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings
 from asr.audio.levels import LevelMeter, SignalLevel, measure_level
 from asr.audio.reading import AudioFile, AudioSource, load_audio, read_info, stream_audio
 from asr.audio.recording import AudioInfo, Waveform
@@ -8,7 +8,7 @@ from asr.audio.resampling import resample
 from asr.audio.writing import save_audio
 
 __all__ = [
-    "AUDIO_SUFFIXES",
+    "AUDIO_EXTENSIONS",
     "AudioFile",
     "AudioInfo",
     "AudioSource",

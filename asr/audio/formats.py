@@ -3,7 +3,7 @@
 from pathlib import Path
 
 # fmt: off
-AUDIO_SUFFIXES = frozenset({
+AUDIO_EXTENSIONS = frozenset({
     ".aac", ".aif", ".aiff", ".au", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4", ".oga", ".ogg", ".opus",
     ".sph", ".wav", ".webm", ".wma",
 })
@@ -12,4 +12,4 @@ AUDIO_SUFFIXES = frozenset({
 
 def find_recordings(folder: Path) -> list[Path]:
     """List the files below a folder that have the extension of a recording, sorted to be in one order everywhere."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_EXTENSIONS and path.is_file())

@@ -146,7 +146,7 @@ def _open_aligner(arguments: argparse.Namespace) -> "TextAligner":
 
 def _align(aligner: "TextAligner", item: Input, text: str, arguments: argparse.Namespace) -> "TextAlignment":
     """Align one recording, and refuse a text that was not spoken in it."""
-    from asr.audio.reading import load_audio
+    from asr.audio import load_audio
 
     waveform = load_audio(item.open(), aligner.model.sample_rate, channel=arguments.channel)
     alignment = aligner.align(waveform, text, batch_duration=arguments.batch_duration)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from asr.audio.formats import AUDIO_SUFFIXES, find_recordings
+from asr.audio import AUDIO_EXTENSIONS, find_recordings, read_info
 from asr.data.manifest import read_manifest
 from asr.errors import ASRError, AudioError
 from asr.units import Seconds
@@ -81,8 +81,6 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
     Returns:
         Seconds; `None` if standard input is among them.
     """
-    from asr.audio.reading import read_info  # it loads torch
-
     total = 0.0
     for item in inputs:
         if item.name == _STDIN:
@@ -122,7 +120,7 @@ def _expand(path: str) -> Iterator[Input]:
 def _match(pattern: str) -> list[Path]:
     """List the recordings that a pattern stands for."""
     matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
-    return [path for path in matches if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
+    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and path.is_file()]
 
 
 def _fixed_folder(pattern: str) -> Path:

@@ -17,7 +17,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
-from asr.audio import AUDIO_SUFFIXES, find_recordings, load_audio, resample
+from asr.audio import AUDIO_EXTENSIONS, find_recordings, load_audio, resample
 from asr.errors import AudioError
 from asr.units import Seconds, seconds_to_samples
 
@@ -314,7 +314,7 @@ def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
     kept = tuple(path for path in recordings if not fnmatchcase(path.name, exclude or ""))
     if not kept:
         found = f"{len(recordings)} noise recordings, and noise_exclude {exclude!r} keeps none"
-        raise AudioError(f"{folder}: {found}; expected files ending in {', '.join(sorted(AUDIO_SUFFIXES))}")
+        raise AudioError(f"{folder}: {found}; expected files ending in {', '.join(sorted(AUDIO_EXTENSIONS))}")
     return kept
 
 
