@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.errors import ASRError
-    from asr.recognition.recognizer import Recognizer, Result
+    from asr.recognition.recognizer import Recognizer
+    from asr.recognition.results import Result
     from asr.transcript import Segment, Transcript, Word
 
 # How long a thread of OpenMP waits for the others before it gives the processor away. The layers of an LSTM meet at
@@ -31,7 +32,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 _HOMES = {
     "ASRError": "asr.errors",
     "Recognizer": "asr.recognition.recognizer",
-    "Result": "asr.recognition.recognizer",
+    "Result": "asr.recognition.results",
     "Segment": "asr.transcript",
     "Transcript": "asr.transcript",
     "Word": "asr.transcript",

@@ -6,18 +6,24 @@ A verb is imported only when it is called, so that the list of commands appears 
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+
+from asr.cli.terminal import run_command
 
 COMMANDS = {
     "transcribe": "Write down what is said in recordings.",
     "align": "Find when each word of a known text is spoken.",
+    "evaluate": "Measure the error rates of a model on recordings with known texts.",
+    "plot": "Draw what a model makes of a recording, or how a training run went.",
+    "prepare": "Turn a corpus on disk into a manifest.",
+    "synthesize": "Make synthetic speech from text, for training.",
+    "pseudo-label": "Transcribe recordings without texts, and keep what can be trained on.",
     "check": "Find what would hurt a training run before it starts.",
     "train": "Train a model on recordings and their texts.",
+    "average": "Average the weights of several models.",
     "train-lm": "Train a language model on text.",
     "train-recurrent-lm": "Train a recurrent language model on text.",
-    "plot": "Draw what a model makes of a recording, or how a training run went.",
-    "evaluate": "Measure the error rates of a model on recordings with known texts.",
+    "tune": "Find the weights of the language model on held-out speech.",
 }
 
 
@@ -59,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"asr: no command {arguments[0]!r}; expected one of: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    status: int = import_module(f"asr.cli.{name.replace('-', '_')}").main(arguments[1:])
-    return status
+    return run_command(f"asr.cli.{name.replace('-', '_')}", arguments[1:])
 
 
 def _version() -> str:

@@ -1,37 +1,38 @@
-"""A trained recogniser as a folder: `model.safetensors`, `config.json`, `tokenizer.json` and a model card, `README.md`.
+"""A trained recogniser as a folder: `model.safetensors`, `model.onnx`, `config.json`, `tokenizer.json`, a model card.
 
-Language models, `lm.safetensors` and `recurrent_lm.safetensors`, what the network has learnt of spelling,
-`internal_lm.safetensors`, and its head for phones, `phones.safetensors` and `pronunciations.json`, may stand beside
-them. Tensors and JSON only, nothing is unpickled. Weights of the acoustic model are kept in half precision and computed
+Language models (`lm.safetensors`, `recurrent_lm.safetensors`), the internal language model
+(`internal_lm.safetensors`) and the phone head (`phones.safetensors`, `pronunciations.json`) may stand beside them.
+Tensors, ONNX and JSON only: nothing is unpickled. Weights of the acoustic model are kept in half precision and computed
 with in single: that halves the size and moves log-probabilities by less than a thousandth.
 """
 
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, TypeVar
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+import numpy as np
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
-from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.network import Network, PhoneOutput, Weights
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
-from asr.decoding import DecodingConfig, InternalLM
-from asr.errors import BundleError, LanguageModelError, VocabularyError
+from asr.decoding.build import DecodingModels
+from asr.decoding.config import DecodingConfig
+from asr.errors import BundleError, LanguageModelError, TensorFileError, VocabularyError
+from asr.files import load_tensors, save_tensors, write_atomically, write_bytes_atomically
+from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import CharTokenizer
 
 FORMAT_VERSION = 1
+WEIGHTS_FILE = "model.safetensors"
+GRAPH_FILE = "model.onnx"
 LM_FILE = "lm.safetensors"
 RECURRENT_LM_FILE = "recurrent_lm.safetensors"
 INTERNAL_LM_FILE = "internal_lm.safetensors"
@@ -39,7 +40,7 @@ PHONES_FILE = "phones.safetensors"
 PRONUNCIATIONS_FILE = "pronunciations.json"
 ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
 
-_LM = TypeVar("_LM", NGramLM, InternalLM, RecurrentLM)
+_Part = TypeVar("_Part", NGramLM, InternalLM, RecurrentLM, PronunciationDictionary)
 _Settings = TypeVar("_Settings", DecodingConfig, WordTiming, ConfidenceCalibration)
 
 
@@ -48,19 +49,19 @@ class Bundle:
     """A trained recogniser.
 
     Attributes:
-        model: The acoustic model.
+        network: The acoustic model: settings, weights, phone head, graph.
         tokenizer: The alphabet of its output.
         training: How it came to be, as plain JSON data; for people to read.
-        decoding: How its log-probabilities are read.
-        timing: How far its tokens stand from the borders of words.
-        confidence: What its posteriors say about being right.
-        lm: The language model that helps the decoder; `None` if there is none.
-        internal_lm: The spelling that the network has learnt from its texts; `None` if that is not known.
-        phones: The head that names phones; `None` if there is none.
-        recurrent_lm: Compares the best readings by `lm` again; `None` if there is none.
+        decoding: How its posteriors are decoded.
+        timing: How far its tokens stand from the boundaries of words.
+        confidence: How its posteriors become probabilities of being right.
+        lm: The language model of the first pass; `None` if there is none.
+        internal_lm: Character bigrams of the training texts; `None` if they are not known.
+        pronunciations: The phones of words, for the phone head; `None` if there is none.
+        recurrent_lm: The language model of the second pass; `None` if there is none.
     """
 
-    model: AcousticModel
+    network: Network
     tokenizer: CharTokenizer
     training: Mapping[str, Any] = field(default_factory=dict)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
@@ -68,8 +69,18 @@ class Bundle:
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
     lm: NGramLM | None = None
     internal_lm: InternalLM | None = None
-    phones: PhoneHead | None = None
+    pronunciations: PronunciationDictionary | None = None
     recurrent_lm: RecurrentLM | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        """The settings of the acoustic model."""
+        return self.network.config
+
+    @property
+    def decoding_models(self) -> DecodingModels:
+        """What `build_decoder` needs beside the settings."""
+        return DecodingModels(self.lm, self.internal_lm, self.pronunciations, self.recurrent_lm)
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
@@ -95,69 +106,62 @@ def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
             partial.replace(folder)
 
 
-def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
-    """Write the files of a bundle into an empty folder."""
-    _write_weights(folder / "model.safetensors", bundle.model)
-    config = {
-        "format_version": FORMAT_VERSION,
-        "network": asdict(bundle.model.config),
-        "decoding": asdict(bundle.decoding),
-        "timing": asdict(bundle.timing),
-        "confidence": asdict(bundle.confidence),
-        "training": dict(bundle.training),
-    }
-    if bundle.lm is not None:
-        bundle.lm.save(folder / LM_FILE)
-    if bundle.recurrent_lm is not None:
-        bundle.recurrent_lm.save(folder / RECURRENT_LM_FILE)
-    if bundle.internal_lm is not None:
-        bundle.internal_lm.save(folder / INTERNAL_LM_FILE)
-    if bundle.phones is not None:
-        _write_weights(folder / PHONES_FILE, bundle.phones)
-        bundle.phones.pronunciations.save(folder / PRONUNCIATIONS_FILE)
-        config["phones"] = {"layer": bundle.phones.layer}
-    _write_json(folder / "config.json", config)
-    tokenizer = {"format_version": FORMAT_VERSION, "characters": list(bundle.tokenizer.characters)}
-    _write_json(folder / "tokenizer.json", tokenizer)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _write_weights(path: Path, module: nn.Module) -> None:
-    """Write the weights of a network in half precision."""
-    save_file({name: tensor.detach().cpu().half().contiguous() for name, tensor in module.state_dict().items()}, path)
-    path.chmod(0o644)  # safetensors leaves it to its owner alone
-
-
-def load_bundle(folder: Path) -> Bundle:
-    """Open a bundle on the CPU, ready to evaluate.
+def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
+    """Open a bundle.
 
     Args:
         folder: Where it stands.
+        language_models: Whether to open what only the beam search needs: language models and pronunciations.
 
     Returns:
-        The bundle; its model is in evaluation mode.
+        The bundle.
 
     Raises:
         BundleError: If a file is missing, is of another version, or disagrees with the others; the file is named.
     """
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder; expected one with model.safetensors, config.json, tokenizer.json")
+        raise BundleError(f"{folder}: no such folder; expected one with {WEIGHTS_FILE}, config.json, tokenizer.json")
     config = _read_json(folder / "config.json")
     tokenizer = _parse_tokenizer(folder / "tokenizer.json")
-    model = _build_model(folder / "config.json", config.get("network"), tokenizer.vocabulary_size)
-    described = f"config.json and tokenizer.json ({tokenizer.vocabulary_size - 1} characters)"
-    _load_weights(folder / "model.safetensors", model, described)
-    return Bundle(
-        model.eval(),
-        tokenizer,
-        config.get("training", {}),
-        _build_settings(folder, config, "decoding", DecodingConfig),
-        _build_settings(folder, config, "timing", WordTiming),
-        _build_settings(folder, config, "confidence", ConfidenceCalibration),
-        _load_lm(folder / LM_FILE, NGramLM.load),
-        _load_lm(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, tokenizer.vocabulary_size)),
-        _load_phones(folder, config, model),
-        _load_lm(folder / RECURRENT_LM_FILE, RecurrentLM.load),
+    bundle = Bundle(
+        network=_load_network(folder, config, tokenizer),
+        tokenizer=tokenizer,
+        training=config.get("training", {}),
+        decoding=_build_settings(folder, config, "decoding", DecodingConfig),
+        timing=_build_settings(folder, config, "timing", WordTiming),
+        confidence=_build_settings(folder, config, "confidence", ConfidenceCalibration),
+    )
+    return add_language_models(folder, bundle) if language_models else bundle
+
+
+def add_language_models(folder: Path, bundle: Bundle) -> Bundle:
+    """Open what only the beam search needs: language models and pronunciations.
+
+    Args:
+        folder: Where the bundle stands.
+        bundle: What `load_bundle` returned without them.
+
+    Returns:
+        The bundle with them.
+
+    Raises:
+        BundleError: If a file cannot be read, or disagrees with the others.
+    """
+    size = bundle.tokenizer.vocabulary_size
+    phones = bundle.network.phones
+    pronunciations = _load_part(folder / PRONUNCIATIONS_FILE, PronunciationDictionary.load) if phones else None
+    if phones and (pronunciations is None or pronunciations.vocabulary_size != len(phones.weights["linear.bias"])):
+        found = pronunciations and f"{len(pronunciations.phones)} phones"
+        raise BundleError(
+            f"{folder / PHONES_FILE}: names {len(phones.weights['linear.bias']) - 2} phones, but {PRONUNCIATIONS_FILE} "
+            f"has {found or 'none, it is missing'}; they are not of one model"
+        )
+    return replace(
+        bundle,
+        lm=_load_part(folder / LM_FILE, NGramLM.load),
+        internal_lm=_load_part(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, size)),
+        pronunciations=pronunciations,
+        recurrent_lm=_load_part(folder / RECURRENT_LM_FILE, RecurrentLM.load),
     )
 
 
@@ -172,9 +176,9 @@ def update_settings(
 
     Args:
         folder: The bundle.
-        decoding: How its log-probabilities are read.
-        timing: How far its tokens stand from the borders of words.
-        confidence: What its posteriors say about being right.
+        decoding: How its posteriors are decoded.
+        timing: How far its tokens stand from the boundaries of words.
+        confidence: How its posteriors become probabilities of being right.
 
     Raises:
         BundleError: If the folder holds no bundle of this version.
@@ -186,18 +190,85 @@ def update_settings(
 
 
 def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: RecurrentLM | None) -> None:
-    """Give a bundle on disk other language models, in place of its own.
+    """Replace the language models of a bundle on disk.
 
     Args:
         folder: The bundle.
-        lm: The new one; `None` leaves it without.
-        recurrent_lm: Likewise.
+        lm: The n-gram model; `None` removes it.
+        recurrent_lm: The recurrent one; `None` removes it.
     """
     for name, model in ((LM_FILE, lm), (RECURRENT_LM_FILE, recurrent_lm)):
         if model is None:
             (folder / name).unlink(missing_ok=True)
         else:
             model.save(folder / name)
+
+
+def update_graph(folder: Path, graph: bytes) -> None:
+    """Write the ONNX graph of a bundle on disk.
+
+    Args:
+        folder: The bundle.
+        graph: What `asr.acoustic.export.export_graph` returned for its network.
+    """
+    write_bytes_atomically(folder / GRAPH_FILE, graph)
+
+
+def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
+    """Write the files of a bundle into an empty folder."""
+    network = bundle.network
+    save_tensors(folder / WEIGHTS_FILE, _halve(network.weights))
+    config = {
+        "format_version": FORMAT_VERSION,
+        "network": asdict(network.config),
+        "decoding": asdict(bundle.decoding),
+        "timing": asdict(bundle.timing),
+        "confidence": asdict(bundle.confidence),
+        "training": dict(bundle.training),
+    }
+    parts = ((LM_FILE, bundle.lm), (RECURRENT_LM_FILE, bundle.recurrent_lm), (INTERNAL_LM_FILE, bundle.internal_lm))
+    for name, part in (*parts, (PRONUNCIATIONS_FILE, bundle.pronunciations)):
+        if part is not None:
+            part.save(folder / name)
+    if network.phones is not None:
+        save_tensors(folder / PHONES_FILE, _halve(network.phones.weights))
+        config["phones"] = {"layer": network.phones.layer}
+    if network.graph is not None:
+        write_bytes_atomically(folder / GRAPH_FILE, network.graph)
+    _write_json(folder / "config.json", config)
+    tokenizer = {"format_version": FORMAT_VERSION, "characters": list(bundle.tokenizer.characters)}
+    _write_json(folder / "tokenizer.json", tokenizer)
+    write_atomically(folder / "README.md", card)
+
+
+def _halve(weights: Weights) -> dict[str, Any]:
+    """Convert weights to half precision."""
+    return {name: np.ascontiguousarray(array, np.float16) for name, array in weights.items()}
+
+
+def _load_network(folder: Path, config: Mapping[str, Any], tokenizer: CharTokenizer) -> Network:
+    """Open the acoustic model, after comparing every name and shape with the settings."""
+    settings = _build_config(folder / "config.json", config.get("network"))
+    described = f"config.json and tokenizer.json ({tokenizer.vocabulary_size - 1} characters)"
+    weights = _load_weights(folder / WEIGHTS_FILE, settings.weight_shapes(tokenizer.vocabulary_size), described)
+    graph = folder / GRAPH_FILE
+    return Network(
+        settings, weights, _load_phones(folder, config, settings), graph.read_bytes() if graph.exists() else None
+    )
+
+
+def _load_phones(folder: Path, config: Mapping[str, Any], settings: ModelConfig) -> PhoneOutput | None:
+    """Open the phone head, if there is one."""
+    if not (folder / PHONES_FILE).exists():
+        return None
+    layer = (config.get("phones") or {}).get("layer")
+    if not isinstance(layer, int) or not 1 <= layer <= settings.num_layers:
+        raise BundleError(f"{folder / 'config.json'}: phones has layer {layer!r}; expected 1 to {settings.num_layers}")
+    weights = _load_weights(folder / PHONES_FILE, None, "")
+    num_tokens = len(weights.get("linear.bias", ()))
+    expected = {"linear.weight": (num_tokens, settings.layer_size), "linear.bias": (num_tokens,)}
+    _require_shapes(folder / PHONES_FILE, weights, expected, "config.json")
+    return PhoneOutput(layer, weights)
 
 
 def _build_settings(folder: Path, config: Mapping[str, Any], name: str, settings_type: type[_Settings]) -> _Settings:
@@ -208,36 +279,19 @@ def _build_settings(folder: Path, config: Mapping[str, Any], name: str, settings
         raise BundleError(f"{folder / 'config.json'}: {name} does not fit this version of asr ({error})") from error
 
 
-def _load_lm(path: Path, load: Callable[[Path], _LM]) -> _LM | None:
-    """Open a language model, if there is one."""
+def _load_part(path: Path, load: Callable[[Path], _Part]) -> _Part | None:
+    """Open a part of a bundle, if it is there."""
     try:
         return load(path) if path.exists() else None
-    except LanguageModelError as error:
+    except (LanguageModelError, VocabularyError) as error:
         raise BundleError(str(error)) from error
 
 
-def _load_phones(folder: Path, config: Mapping[str, Any], model: AcousticModel) -> PhoneHead | None:
-    """Open the head for phones, if there is one."""
-    if not (folder / PHONES_FILE).exists():
-        return None
-    layer = (config.get("phones") or {}).get("layer")
-    if not isinstance(layer, int) or not 1 <= layer <= len(model.layers):
-        raise BundleError(f"{folder / 'config.json'}: phones has layer {layer!r}; expected 1 to {len(model.layers)}")
-    try:
-        pronunciations = PronunciationDictionary.load(folder / PRONUNCIATIONS_FILE)
-    except VocabularyError as error:
-        raise BundleError(str(error)) from error
-    head = PhoneHead(pronunciations, layer, model.layer_size)
-    _load_weights(folder / PHONES_FILE, head, f"{PRONUNCIATIONS_FILE} ({len(pronunciations.phones)} phones)")
-    return head.eval()
-
-
-def _build_model(path: Path, fields: object, vocabulary_size: int) -> AcousticModel:
-    """Build the network that settings describe."""
+def _build_config(path: Path, fields: object) -> ModelConfig:
+    """Read the settings of the network."""
     try:
         settings = dict(fields)  # type: ignore[call-overload]  # whatever JSON held is checked by the except below
-        config = ModelConfig(**{**settings, "features": MFCCConfig(**settings["features"])})
-        return AcousticModel(config, vocabulary_size)
+        return ModelConfig(**{**settings, "features": MFCCConfig(**settings["features"])})
     except (TypeError, ValueError, KeyError) as error:
         raise BundleError(f"{path}: the network's settings do not fit this version of asr ({error})") from error
 
@@ -253,21 +307,26 @@ def _parse_tokenizer(path: Path) -> CharTokenizer:
         raise BundleError(f"{path}: {error}") from error
 
 
-def _load_weights(path: Path, model: nn.Module, described: str) -> None:
-    """Fill a network, after comparing every name and shape."""
+def _load_weights(path: Path, expected: Mapping[str, tuple[int, ...]] | None, described: str) -> Weights:
+    """Read weights, and compare every name and shape."""
     try:
-        weights = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path}: cannot be read as safetensors ({error})") from error
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        weights, _ = load_tensors(path)
+    except TensorFileError as error:
+        raise BundleError(str(error)) from error
+    if expected is not None:
+        _require_shapes(path, weights, expected, described)
+    return weights
+
+
+def _require_shapes(path: Path, weights: Weights, expected: Mapping[str, tuple[int, ...]], described: str) -> None:
+    """Refuse weights that are not those of the settings."""
+    found = {name: array.shape for name, array in weights.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise BundleError(
                 f"{path}: {name} has shape {found.get(name)}, but {described} ask for {expected.get(name)}; "
                 "they are not of one model"
             )
-    model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in weights.items()})
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -284,6 +343,4 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
     """Write a JSON object for people and programs alike, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_atomically(path, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")

@@ -7,6 +7,7 @@
     ├── AlignmentError     a text that cannot have been spoken in its recording
     ├── LanguageModelError a language model, or the text for one, that cannot be used
     ├── BundleError        a model folder whose files are missing or disagree
+    ├── TensorFileError    a safetensors file that cannot be read
     ├── DeviceError        a device to compute on that this machine lacks
     ├── TrainingError      a training run that cannot start or go on
     └── MissingExtraError  an optional package that is not installed
@@ -42,6 +43,10 @@ class LanguageModelError(ASRError):
 
 class BundleError(ASRError):
     """A model folder is missing a file, or two of its files disagree."""
+
+
+class TensorFileError(ASRError):
+    """A safetensors file cannot be read."""
 
 
 class DeviceError(ASRError):

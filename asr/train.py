@@ -1,6 +1,6 @@
 """The entry point `python -m asr.train`; the verb is `asr.cli.train`."""
 
-from asr.cli.train import main
+from asr.cli.terminal import run_command
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command("asr.cli.train"))

@@ -22,10 +22,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.audio import load_audio, save_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, save_bundle
-from asr.cli.terminal import configure_logging, run_verb
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.tokenizer import CharTokenizer
 from asr.training.hardware import name_hardware
@@ -54,12 +55,9 @@ _HEADER = ("what", "figure", "unit", "compared with", "ratio", "target")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
+    parser.set_defaults(quiet=True)
     add = parser.add_argument
     add("--manifest", type=Path, metavar="JSONL", help="Recordings to transcribe. Default: the samples, else noise.")
     add(
@@ -95,21 +93,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--updates", type=_positive, default=8, metavar="N", help="Updates timed in training. Default: %(default)s.")
     add("--json", action="store_true", help="Print everything as JSON instead of a table.")
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status.
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=True)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    return run_verb(lambda: _benchmark(arguments))
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -154,8 +137,9 @@ def _row(measurement: Measurement) -> tuple[str, ...]:
     return measurement.name, value, measurement.unit, measurement.compared_with, ratio, target
 
 
-def _benchmark(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with TemporaryDirectory() as folder:
         setup = _prepare(arguments, Path(folder))
         measurements = []
@@ -252,4 +236,4 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.cli.terminal import configure_logging, positive_count, run_verb
+from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, MissingExtraError
 from asr.evaluation import EvaluationReport, build_report, require_references
+from asr.evaluation.modes import decoding_modes, group_by_corpus, markdown_table
 from asr.files import write_atomically
 from asr.recognition.recognizer import Recognizer
-from scripts.comparison import decoding_modes, group_by_corpus, markdown_table
 
 System: TypeAlias = Callable[[Sequence[Path]], list[str]]  # from recordings to texts
 
@@ -69,11 +69,7 @@ class Row:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
+    """Describe the command line."""
     parser = argparse.ArgumentParser(prog="compare_pocketsphinx.py", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest of English speech.")
@@ -81,20 +77,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--limit", type=positive_count, metavar="N", help="Use the first N utterances of each corpus. Default: all.")
     add("--output", type=Path, metavar="FILE", help="JSON file to write, with rates as fractions.")
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status.
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=False)
-    return run_verb(lambda: _compare(arguments))
 
 
 def load_pocketsphinx() -> System:
@@ -208,7 +190,7 @@ def render_table(rows: Sequence[Row]) -> str:
     )
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Recognise corpus by corpus with one system after the other, and show the figures."""
     utterances = read_manifest(arguments.manifest)
     require_references(utterances)
@@ -248,4 +230,4 @@ def _ratio(value: float, yardstick: float) -> float | None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

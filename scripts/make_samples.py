@@ -7,7 +7,6 @@ anything. The same versions of the synthesisers make the same samples.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,11 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli.terminal import run_verb
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
+from asr.data.synthesizers import SAMPLE_RATE, SYNTHESIZERS, read_speech
 from asr.text import normalize_text
 from asr.units import samples_to_seconds
-from scripts.synthesisers import SAMPLE_RATE, Voice, read_spoken, speak
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 
@@ -30,13 +29,13 @@ class Sample:
 
     Attributes:
         name: The stem of the file.
-        synthesiser: `flite` or `espeak-ng`.
+        synthesizer: `flite` or `espeak-ng`.
         voice: A voice of that synthesiser.
         text: The sentence as it is written.
     """
 
     name: str
-    synthesiser: str
+    synthesizer: str
     voice: str
     text: str
 
@@ -81,7 +80,7 @@ def synthesize(sample: Sample, path: Path) -> None:
         MissingExtraError: If the synthesiser is not installed.
         AudioError: If the synthesiser fails.
     """
-    speak(Voice(sample.synthesiser, sample.voice), sample.text, path)
+    SYNTHESIZERS[sample.synthesizer].speak(sample.voice, sample.text, path)
 
 
 def make_sample(sample: Sample, folder: Path) -> Utterance:
@@ -98,56 +97,33 @@ def make_sample(sample: Sample, folder: Path) -> Utterance:
     with tempfile.TemporaryDirectory() as scratch:
         spoken = Path(scratch) / f"{sample.name}.wav"
         synthesize(sample, spoken)
-        waveform = read_spoken(spoken)
+        waveform = read_speech(spoken)
     soundfile.write(target, waveform, SAMPLE_RATE, subtype="PCM_16")
     return Utterance(
         audio_filepath=target,
         duration=samples_to_seconds(len(waveform), SAMPLE_RATE),
         text=normalize_text(sample.text),
         utterance_id=sample.name,
-        speaker=f"{sample.synthesiser}-{sample.voice}",
+        speaker=f"{sample.synthesizer}-{sample.voice}",
         corpus="samples",
     )
 
 
-def make_samples(folder: Path) -> int:
-    """Make all recordings and `manifest.jsonl`.
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(description="Make the sample recordings with flite and espeak-ng.")
+    parser.add_argument("--output", type=Path, default=SAMPLES, help="Folder to write to. Default: data/samples.")
+    return parser
 
-    Args:
-        folder: Where to write; it is made.
 
-    Returns:
-        0, the status of a command line that went well.
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Make all recordings and `manifest.jsonl`."""
+    folder = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
     count = write_manifest(folder / "manifest.jsonl", [make_sample(sample, folder) for sample in SAMPLE_LIST])
     print(f"{folder}: {count} recordings and manifest.jsonl")
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
-    parser = argparse.ArgumentParser(description="Make the sample recordings with flite and espeak-ng.")
-    parser.add_argument("--output", type=Path, default=SAMPLES, help="Folder to write to. Default: data/samples.")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Make the samples.
-
-    Args:
-        argv: The arguments; those of the process by default.
-
-    Returns:
-        0, or 2 if a synthesiser is missing or fails.
-    """
-    folder: Path = build_parser().parse_args(argv).output
-    return run_verb(lambda: make_samples(folder))
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

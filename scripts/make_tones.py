@@ -8,14 +8,13 @@ with real audio files and real words. The recordings are made here and are in th
 
 import argparse
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from asr.audio import save_audio
-from asr.cli.terminal import run_verb
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
@@ -81,25 +80,18 @@ def _silence(duration: Seconds) -> Tensor:
     return torch.zeros(seconds_to_samples(duration, _SAMPLE_RATE))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status.
-    """
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(prog="make_tones", description="Make a small corpus of tones to train on.")
     parser.add_argument("folder", type=Path, help="Where to write train.jsonl, validation.jsonl and their recordings.")
-    arguments = parser.parse_args(argv)
+    return parser
 
-    def body() -> int:
-        make_tones(arguments.folder, {"train": 120, "validation": 40})
-        return 0
 
-    return run_verb(body)
+def run(arguments: argparse.Namespace) -> int:
+    """Make the corpus."""
+    make_tones(arguments.folder, {"train": 120, "validation": 40})
+    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

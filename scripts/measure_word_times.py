@@ -22,7 +22,7 @@ from asr.alignment.ctc import WordTiming
 from asr.alignment.text import TextAligner
 from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle, update_settings
-from asr.cli.terminal import positive_count, run_verb
+from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ManifestError
 from asr.units import Seconds, seconds_to_samples
@@ -135,11 +135,7 @@ def describe_errors(name: str, errors: npt.NDArray[np.float64]) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
     parser.add_argument("manifest", type=Path, metavar="CLIPS", help="JSONL manifest; its longer texts are left out.")
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="Folder of the model to measure.")
@@ -161,20 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status.
-    """
-    arguments = build_parser().parse_args(argv)
-    return run_verb(lambda: _measure(arguments))
-
-
-def _measure(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Fit, measure and print."""
     bundle = load_bundle(arguments.model)
     clips = list(_read_clips(arguments, bundle.model.sample_rate))
@@ -218,4 +201,4 @@ def _speaker(utterance: Utterance) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

@@ -10,13 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli.terminal import configure_logging, positive_count, run_verb
+from asr.cli.terminal import positive_count, run_command
 from asr.errors import MissingExtraError
 
 _WIDTHS = {"desktop": 1280, "phone": 390}  # pixels
@@ -40,11 +39,7 @@ _log = logging.getLogger("asr.screenshot_report")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
+    """Describe the command line."""
     parser = argparse.ArgumentParser(prog="screenshot_report.py", description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("report", type=Path, metavar="HTML", help="The report.html of python -m asr evaluate --report.")
@@ -58,20 +53,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="Cut the pictures here. Default: %(default)s.",
     )
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status.
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=False)
-    return run_verb(lambda: _take_all(arguments))
 
 
 def browse(page: Path, *flags: str) -> str:
@@ -125,7 +106,7 @@ def measure_page(report: Path, width: int, *, num_opened: int = 1) -> tuple[int,
     return int(sizes[1]), int(sizes[2])
 
 
-def _take_all(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Take a picture for each width and scheme."""
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     status = 0
@@ -152,4 +133,4 @@ def _browse_frame(report: Path, width: int, height: int, num_opened: int, *flags
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

@@ -18,9 +18,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
-from asr.cli.terminal import configure_logging, positive_count, run_verb
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel
+from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import read_manifest
 from asr.errors import ManifestError
 from asr.files import write_atomically
@@ -53,11 +53,7 @@ _log = logging.getLogger("asr.study")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
+    """Describe the command line."""
     parser = argparse.ArgumentParser(prog="study_cells", description=__doc__)
     add = parser.add_argument
     for name, speech in (("digits", "spoken digits, 8 kHz is enough"), ("speech", "sentences")):
@@ -78,20 +74,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--runs", type=positive_count, metavar="N", help="Make at most N new runs; the next call goes on from there.")
     add("--quick", action="store_true", help="Try it on a language of tones, made on the spot, in about a minute.")
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status.
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=False)
-    return run_verb(lambda: _study(arguments))
 
 
 def measure_radii(waveforms: torch.Tensor, base: ModelConfig, num_lags: int) -> dict[tuple[str, float], list[float]]:
@@ -118,7 +100,7 @@ def measure_radii(waveforms: torch.Tensor, base: ModelConfig, num_lags: int) -> 
     return curves
 
 
-def _study(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Make the runs that are missing, and write everything."""
     require_matplotlib()
     folder: Path = arguments.output
@@ -221,4 +203,4 @@ def _build_chapter(corpus: Corpus, results: Sequence[RunResult]) -> Chapter:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_command(__name__))

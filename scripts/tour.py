@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, load_bundle
-from asr.cli.plot import main as draw
+from asr.cli.terminal import run_command
 from asr.decoding import DecodingConfig, GreedyDecoder, build_decoder
 from asr.lm.corpus import encode_corpus
 from asr.lm.counts import count_ngrams
@@ -287,10 +287,11 @@ lines = [chance.choices(WORDS, k=8) for _ in range(2_000)]
 corpus = encode_corpus(lines)
 lm = estimate(corpus.words, count_ngrams(corpus, 2))
 print(f"8. language model: {lm.counts[0]} words and marks, {lm.counts[1]} pairs")
-print(f"   log-probability of 'two six': {lm.score_sentence(['two', 'six']):.1f}", end="; ")
-print(f"of 'too sicks': {lm.score_sentence(['too', 'sicks']):.1f}")
-after_two = lm.score(lm.start(), "two")[1]
-total = sum(math.exp(lm.score(after_two, word)[0]) for word in (*WORDS, "</s>", "<unk>"))
+two_six, too_sicks = lm.score([["two", "six"], ["too", "sicks"]])
+print(f"   log-probability of 'two six': {two_six:.1f}", end="; ")
+print(f"of 'too sicks': {too_sicks:.1f}")
+after_two = lm.score_word(lm.start(), "two")[1]
+total = sum(math.exp(lm.score_word(after_two, word)[0]) for word in (*WORDS, "</s>", "<unk>"))
 claim("after two, the probabilities of all that may follow sum to 1", math.isclose(total, 1, abs_tol=1e-3))
 rules = DecodingConfig(decoder="beam", lm_weight=1.0, word_score=math.log(len(WORDS)), unknown_score=None)
 searcher = build_decoder(rules, tokenizer, lm)
@@ -316,7 +317,7 @@ for name in ("weather.flac", SOUND.name):
 starts = [word.start for word in transcript.words]
 claim("words come in the order of time", starts == sorted(starts))
 if arguments.output:
-    draw(["audio", str(SOUND), "--output", str(arguments.output / "digits.png"), "--quiet"])
+    run_command("asr.cli.plot", ["audio", str(SOUND), "--output", str(arguments.output / "digits.png"), "--quiet"])
     print(f"   a picture of sections 1, 3, 5 and 9: {arguments.output / 'digits.png'}")
 
 # %% [markdown]

@@ -3,6 +3,7 @@
 import math
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import pytest
 import torch
 from hypothesis import settings
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.export import export_graph
+from asr.acoustic.model import AcousticModel, as_network
+from asr.acoustic.network import Network
 from asr.audio import save_audio
 from asr.bundle import Bundle, save_bundle
 from asr.tokenizer import CharTokenizer
 
 RATE = 16_000
+TINY_ALPHABET = CharTokenizer((" ", "a", "b", "c", "d", "e", "é"))
 
 # Property tests draw the same examples on every machine, and keep no files about them.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=25)
@@ -42,19 +46,25 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def tiny_bundle() -> Bundle:
-    """An untrained recogniser whose text depends on what it hears."""
-    tokenizer = CharTokenizer((" ", "a", "b", "c", "d", "e", "é"))
+@pytest.fixture(scope="session")
+def tiny_network() -> Network:
+    """An untrained network whose output depends on its input, exported once for all tests."""
     config = ModelConfig(MFCCConfig(n_mels=20, n_mfcc=13), conv_channels=16, num_layers=1, hidden_size=16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = AcousticModel(config, tokenizer.vocabulary_size).eval()
+        model = AcousticModel(config, TINY_ALPHABET.vocabulary_size).eval()
     with torch.no_grad():
         for weights in model.parameters():
             if weights.ndim > 1:
                 weights.mul_(3)  # fresh weights are too small to prefer one character here and another there
-    return Bundle(model, tokenizer)
+    network = as_network(model)
+    return replace(network, graph=export_graph(network))
+
+
+@pytest.fixture
+def tiny_bundle(tiny_network: Network) -> Bundle:
+    """An untrained recogniser."""
+    return Bundle(tiny_network, TINY_ALPHABET)
 
 
 @pytest.fixture

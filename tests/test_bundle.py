@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from asr.acoustic.model import pad_waveforms
 from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
 from asr.bundle import Bundle, load_bundle, save_bundle, update_language_models, update_settings
-from asr.data.dataset import pad_waveforms
 from asr.decoding import DecodingConfig, InternalLM
 from asr.errors import BundleError
 from asr.lm.arpa import read_arpa
@@ -128,7 +128,7 @@ def test_language_model_travels_with_the_bundle(bundle_folder: Path, tmp_path: P
     for folder in (bundle_folder, tmp_path / "copy"):
         loaded = load_bundle(folder).lm
         assert loaded is not None
-        assert loaded.score_sentence(["a"]) == pytest.approx(lm.score_sentence(["a"]), abs=1e-6)
+        assert loaded.score([["a"]]) == pytest.approx(lm.score([["a"]]), abs=1e-6)
 
 
 def test_internal_language_model_travels_with_the_bundle(tiny_bundle: Bundle, tmp_path: Path) -> None:

@@ -7,61 +7,11 @@ never depends on the padding after an utterance or on its neighbours in the batc
 Source: Davis and Mermelstein (1980), doi:10.1109/TASSP.1980.1163420; deltas as in Young et al., The HTK Book, 5.9.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import create_dct, melscale_fbanks
 
-# Far below the power of 16-bit quantisation noise in a filter, so that only digital silence meets it.
-_LOG_FLOOR = 1e-8
-_DELTA_REACH = 2
-
-
-@dataclass(frozen=True)
-class MFCCConfig:
-    """Settings of the front end.
-
-    Attributes:
-        sample_rate: Samples per second of the waveforms.
-        n_fft: Samples in a frame, the window padded to this size.
-        win_length: Samples in the Hann window, at most `n_fft`.
-        hop_length: Samples between the starts of neighbouring frames.
-        n_mels: Triangular filters, equally spaced on the mel scale.
-        n_mfcc: Cepstral coefficients kept, at most `n_mels`.
-        f_min: Lowest frequency of the filters in Hz.
-        f_max: Highest frequency of the filters in Hz, at most half of `sample_rate`.
-        preemphasis: Share of the previous sample that is subtracted from each, in [0, 1).
-        delta_order: 0 for the coefficients alone, 1 to add their slopes, 2 to add the slopes of the slopes too.
-    """
-
-    sample_rate: int = 16_000
-    n_fft: int = 512
-    win_length: int = 400
-    hop_length: int = 160
-    n_mels: int = 40
-    n_mfcc: int = 40
-    f_min: float = 20.0
-    f_max: float = 7_600.0
-    preemphasis: float = 0.97
-    delta_order: int = 0
-
-    def __post_init__(self) -> None:
-        """Check each range."""
-        _require(0 < self.hop_length <= self.n_fft, f"hop_length {self.hop_length} is not in [1, n_fft {self.n_fft}]")
-        _require(0 < self.win_length <= self.n_fft, f"win_length {self.win_length} is not in [1, n_fft {self.n_fft}]")
-        _require(0 < self.n_mfcc <= self.n_mels, f"n_mfcc {self.n_mfcc} is not in [1, n_mels {self.n_mels}]")
-        _require(
-            0 <= self.f_min < self.f_max <= self.sample_rate / 2,
-            f"f_min {self.f_min} and f_max {self.f_max} are not in order within [0, {self.sample_rate / 2}] Hz",
-        )
-        _require(0 <= self.preemphasis < 1, f"preemphasis {self.preemphasis} is not in [0, 1)")
-        _require(self.delta_order in (0, 1, 2), f"delta_order {self.delta_order} is not 0, 1 or 2")
-
-    @property
-    def num_features(self) -> int:
-        """The number of values in a frame of features."""
-        return self.n_mfcc * (1 + self.delta_order)
+from asr.acoustic.config import DELTA_REACH, LOG_FLOOR, VARIANCE_FLOOR, MFCCConfig
 
 
 def padding_mask(lengths: Tensor, max_length: int) -> Tensor:
@@ -94,7 +44,7 @@ def normalize_features(features: Tensor, lengths: Tensor) -> Tensor:
     counts = lengths.clamp(min=1)[:, None, None]
     centred = (features - (features * mask).sum(dim=1, keepdim=True) / counts) * mask
     variance = centred.square().sum(dim=(1, 2), keepdim=True) / (counts * features.shape[2])
-    return centred * torch.rsqrt(variance + 1e-5)
+    return centred * torch.rsqrt(variance + VARIANCE_FLOOR)
 
 
 class MFCC(nn.Module):
@@ -172,7 +122,7 @@ class MFCC(nn.Module):
         )
         power = torch.view_as_real(spectrum).square().sum(dim=-1)  # (batch, n_fft // 2 + 1, frames)
         mels = power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)
-        return torch.log(mels + _LOG_FLOOR), self.num_frames(waveform_lengths)
+        return torch.log(mels + LOG_FLOOR), self.num_frames(waveform_lengths)
 
     def cepstra(self, log_mels: Tensor, lengths: Tensor) -> Tensor:
         """Turn log-mel powers into normalised coefficients, with their slopes if asked.
@@ -193,16 +143,10 @@ class MFCC(nn.Module):
 def _deltas(features: Tensor) -> Tensor:
     """Fit a slope to five neighbouring frames; the frames outside an utterance count as its mean, zero."""
     frames = features.shape[1]
-    padded = nn.functional.pad(features, (0, 0, _DELTA_REACH, _DELTA_REACH))
+    padded = nn.functional.pad(features, (0, 0, DELTA_REACH, DELTA_REACH))
     slopes = torch.zeros_like(features)
-    for reach in range(1, _DELTA_REACH + 1):
-        after = padded[:, _DELTA_REACH + reach : _DELTA_REACH + reach + frames]
-        before = padded[:, _DELTA_REACH - reach : _DELTA_REACH - reach + frames]
+    for reach in range(1, DELTA_REACH + 1):
+        after = padded[:, DELTA_REACH + reach : DELTA_REACH + reach + frames]
+        before = padded[:, DELTA_REACH - reach : DELTA_REACH - reach + frames]
         slopes = slopes + reach * (after - before)
-    return slopes / (2 * sum(reach**2 for reach in range(1, _DELTA_REACH + 1)))
-
-
-def _require(condition: bool, message: str) -> None:
-    """Refuse a setting."""
-    if not condition:
-        raise ValueError(message)
+    return slopes / (2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))

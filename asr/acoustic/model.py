@@ -10,54 +10,18 @@ itself in a padded batch, and trains several times faster on a CPU.
 Source: Graves et al. (2006), doi:10.1145/1143844.1143891; Schuster and Paliwal (1997), doi:10.1109/78.650093.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.features import MFCC, MFCCConfig, padding_mask
-from asr.units import Seconds
-
-Cell = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Settings of the acoustic model.
-
-    Attributes:
-        features: Settings of the MFCC front end.
-        conv_channels: Channels of the two convolutions before the recurrent layers.
-        subsampling: Frames of features that become one frame of the recurrent layers.
-        cell: The recurrence: a plain network with tanh or ReLU, a GRU or an LSTM.
-        bidirectional: Whether each layer also reads the utterance from its end.
-        num_layers: Recurrent layers.
-        hidden_size: Units of each layer in each direction.
-        dropout: Share of the values dropped before each recurrent layer and the output while training, in [0, 1).
-        layer_norm: Whether the output of each layer is normalised.
-    """
-
-    features: MFCCConfig = field(default_factory=MFCCConfig)
-    conv_channels: int = 160
-    subsampling: int = 3
-    cell: Cell = "lstm"
-    bidirectional: bool = True
-    num_layers: int = 4
-    hidden_size: int = 320
-    dropout: float = 0.1
-    layer_norm: bool = True
-
-    def __post_init__(self) -> None:
-        """Check each range."""
-        for name in ("conv_channels", "subsampling", "num_layers", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
-        if self.cell not in get_args(Cell):
-            raise ValueError(f"cell {self.cell!r} is not one of {', '.join(get_args(Cell))}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} is not in [0, 1)")
+from asr.acoustic.config import Cell, ModelConfig
+from asr.acoustic.features import MFCC, padding_mask
+from asr.acoustic.network import Network, PhoneOutput
+from asr.acoustic.phone_head import PhoneHead
 
 
 class ConvSubsampling(nn.Module):
@@ -174,28 +138,8 @@ class AcousticModel(nn.Module):
         size = config.conv_channels
         for _ in range(config.num_layers):
             self.layers.append(RecurrentLayer(size, config))
-            size = config.hidden_size * (2 if config.bidirectional else 1)
+            size = config.layer_size
         self.output = nn.Linear(size, vocabulary_size)
-
-    @property
-    def layer_size(self) -> int:
-        """Values in a frame of what a recurrent layer gives."""
-        return self.config.hidden_size * (2 if self.config.bidirectional else 1)
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples per second that `forward` expects."""
-        return self.config.features.sample_rate
-
-    @property
-    def frame_shift(self) -> Seconds:
-        """Seconds from one frame of log-probabilities to the next."""
-        return self.config.features.hop_length * self.config.subsampling / self.sample_rate
-
-    @property
-    def min_num_samples(self) -> int:
-        """The fewest samples that give a frame."""
-        return self.config.features.n_fft
 
     def num_frames(self, num_samples: Tensor) -> Tensor:
         """Count the frames of log-probabilities for waveforms of some lengths.
@@ -226,21 +170,16 @@ class AcousticModel(nn.Module):
             Natural log-probabilities of shape `(batch, frames, vocabulary_size)`, and the frames in each utterance,
             shape `(batch,)`.
         """
-        hidden, lengths = self.hear(waveforms, waveform_lengths, spec_augment)
+        hidden, lengths = self.run_layers(waveforms, waveform_lengths, spec_augment)
         return self.classify(hidden[-1]), lengths
 
-    def hear(
+    def run_layers(
         self,
         waveforms: Tensor,
         waveform_lengths: Tensor,
         spec_augment: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> tuple[list[Tensor], Tensor]:
-        """Compute what every recurrent layer makes of waveforms.
-
-        Args:
-            waveforms: As `forward` takes them.
-            waveform_lengths: Likewise.
-            spec_augment: Likewise.
+        """Compute the output of every recurrent layer, arguments as for `forward`.
 
         Returns:
             The output of each layer, the first one first, shape `(frames, batch, size)`, and the frames in each
@@ -252,7 +191,7 @@ class AcousticModel(nn.Module):
             if spec_augment is not None:
                 log_mels = spec_augment(log_mels, feature_lengths)
             features = self.features.cepstra(log_mels, feature_lengths)
-        return self._recur(features, feature_lengths)
+        return self.encode_layers(features, feature_lengths)
 
     def classify(self, hidden: Tensor) -> Tensor:
         """Compute log-probabilities from the output of the last layer.
@@ -276,11 +215,19 @@ class AcousticModel(nn.Module):
         Returns:
             As `forward`.
         """
-        hidden, lengths = self._recur(features, feature_lengths)
+        hidden, lengths = self.encode_layers(features, feature_lengths)
         return self.classify(hidden[-1]), lengths
 
-    def _recur(self, features: Tensor, feature_lengths: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Run the recurrent layers over features, and keep what each gives."""
+    def encode_layers(self, features: Tensor, feature_lengths: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Compute the output of every recurrent layer from features.
+
+        Args:
+            features: Shape `(batch, frames, num_features)`, zero in the padding.
+            feature_lengths: Frames in each utterance, shape `(batch,)`.
+
+        Returns:
+            As `run_layers`.
+        """
         shortened, lengths = self.subsampling(features, feature_lengths)
         hidden = shortened.transpose(0, 1).contiguous()  # (frames, batch, channels)
         reversal = reversal_index(lengths, hidden.shape[0])
@@ -289,6 +236,69 @@ class AcousticModel(nn.Module):
             hidden = layer(self.dropout(hidden), reversal)
             outputs.append(hidden)
         return outputs, lengths
+
+
+def pad_waveforms(waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Put waveforms of different lengths into one batch.
+
+    Args:
+        waveforms: At least one, each of shape `(num_samples,)`.
+
+    Returns:
+        Float32 of shape `(batch, num_samples)`, padded with zeros, and lengths in samples, int64 of shape `(batch,)`.
+    """
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    return pad_sequence([waveform.float() for waveform in waveforms], batch_first=True), lengths
+
+
+def build_model(network: Network) -> AcousticModel:
+    """Build a network in PyTorch.
+
+    Args:
+        network: Its settings and weights.
+
+    Returns:
+        The model in single precision, in training mode.
+    """
+    model = AcousticModel(network.config, network.vocabulary_size)
+    model.load_state_dict({name: torch.tensor(array, dtype=torch.float32) for name, array in network.weights.items()})
+    return model
+
+
+def build_phone_head(network: Network) -> PhoneHead | None:
+    """Build the phone head of a network in PyTorch.
+
+    Args:
+        network: Its settings and weights.
+
+    Returns:
+        The head in single precision; `None` if the network has none.
+    """
+    if network.phones is None:
+        return None
+    weights = {name: torch.tensor(array, dtype=torch.float32) for name, array in network.phones.weights.items()}
+    head = PhoneHead(len(weights["linear.bias"]), network.phones.layer, network.config.layer_size)
+    head.load_state_dict(weights)
+    return head
+
+
+def as_network(model: AcousticModel, head: PhoneHead | None = None) -> Network:
+    """Take the settings and weights out of a model.
+
+    Args:
+        model: The model.
+        head: Its phone head, if it has one.
+
+    Returns:
+        The network in half precision, without a graph.
+    """
+    phones = PhoneOutput(head.layer, _to_arrays(head)) if head is not None else None
+    return Network(model.config, _to_arrays(model), phones)
+
+
+def _to_arrays(module: nn.Module) -> Mapping[str, NDArray[np.float16]]:
+    """Copy the weights of a module in half precision, as they are kept on disk."""
+    return {name: tensor.detach().cpu().half().numpy() for name, tensor in module.state_dict().items()}
 
 
 def _reorder(frames: Tensor, index: Tensor) -> Tensor:

@@ -1,45 +1,41 @@
-"""The head that names phones: what a layer of the acoustic model gives becomes log-probabilities of phones.
+"""The phone head: the output of a recurrent layer becomes log-probabilities of phones.
 
-    hidden (frames, batch, size) → linear → log-softmax (frames, batch, phones)
+    hidden (frames, batch, layer_size) → linear → log-softmax (frames, batch, num_phone_tokens)
 
-It helps to train the layers below it, and afterwards gives a second opinion on what was said: spelling hides sound, and
-a word that is spelled as no other may sound like what was heard.
+It helps to train the layers below it, and gives rescoring a second opinion: spelling hides sound, and a word with a
+rare spelling may sound like what was said.
 """
 
 import torch
 from torch import Tensor, nn
 
-from asr.acoustic.pronunciation import PronunciationDictionary
-
 
 class PhoneHead(nn.Module):
-    """Names the phones that a recurrent layer hears.
+    """Estimates the phones that a recurrent layer encodes.
 
     Attributes:
-        pronunciations: How words are spoken, and the order of the phones.
         layer: The recurrent layer, from 1.
     """
 
-    def __init__(self, pronunciations: PronunciationDictionary, layer: int, size: int) -> None:
+    def __init__(self, num_tokens: int, layer: int, layer_size: int) -> None:
         """Build the head with fresh weights.
 
         Args:
-            pronunciations: How words are spoken.
-            layer: The recurrent layer that it is for, from 1.
-            size: Values in a frame of that layer.
+            num_tokens: The blank, the phones and the unknown word.
+            layer: The recurrent layer that it belongs to, from 1.
+            layer_size: Values in a frame of that layer.
         """
         super().__init__()
-        self.pronunciations = pronunciations
         self.layer = layer
-        self.linear = nn.Linear(size, pronunciations.vocabulary_size)
+        self.linear = nn.Linear(layer_size, num_tokens)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Compute log-probabilities of phones.
 
         Args:
-            hidden: What the layer gave, shape `(frames, batch, size)`.
+            hidden: The output of the layer, shape `(frames, batch, layer_size)`.
 
         Returns:
-            Natural logarithms, shape `(frames, batch, pronunciations.vocabulary_size)`.
+            Natural logarithms, shape `(frames, batch, num_tokens)`.
         """
         return torch.log_softmax(self.linear(hidden).float(), dim=-1)

@@ -2,7 +2,7 @@
 
 The form is that of the CMU dictionary: a word and its phones on each line, other pronunciations as `word(2)`, comments
 after `;;;`. Stress marks are dropped and the first pronunciation of a word counts. A word that the dictionary lacks is
-one phone of its own, for its place in the sentence is known even where its sound is not.
+one phone of its own, for its position in the sentence is known even where its sound is not.
 """
 
 import json
@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from asr.errors import VocabularyError
+from asr.files import write_atomically
 from asr.tokenizer import BLANK
 
 
@@ -57,7 +58,7 @@ class PronunciationDictionary:
 
     @classmethod
     def load(cls, path: Path) -> "PronunciationDictionary":
-        """Read what `save` wrote: much sooner than `read`, for it is read with every start of a recogniser.
+        """Read what `save` wrote; much faster than `read`, for every recogniser does it when it starts.
 
         Args:
             path: A JSON file.
@@ -75,13 +76,9 @@ class PronunciationDictionary:
             raise VocabularyError(f"{path}: cannot be read as pronunciations ({error!r})") from error
 
     def save(self, path: Path) -> None:
-        """Write the dictionary, a word a line.
-
-        Args:
-            path: The JSON file to write.
-        """
+        """Write the dictionary to a JSON file, a word a line, whole or not at all."""
         fields = {"phones": list(self.phones), "words": dict(self.words)}
-        path.write_text(json.dumps(fields, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_atomically(path, json.dumps(fields, indent=0, ensure_ascii=False) + "\n")
 
     @cached_property
     def _tokens(self) -> Mapping[str, int]:

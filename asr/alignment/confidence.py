@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from asr.transcript import Word
 
@@ -136,12 +136,12 @@ def recalibrate(words: Sequence[JudgedWord], calibration: ConfidenceCalibration)
     return [JudgedWord(moved, word.is_correct) for word, moved in zip(words, confidences, strict=True)]
 
 
-def _log_odds(confidences: Sequence[float]) -> npt.NDArray[np.float64]:
+def _log_odds(confidences: Sequence[float]) -> NDArray[np.float64]:
     """Put probabilities on the logistic scale."""
     clipped = np.clip(np.asarray(confidences, dtype=np.float64), _FLOOR, 1 - _FLOOR)
     return np.log(clipped) - np.log1p(-clipped)
 
 
-def _logistic(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _logistic(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn log-odds into probabilities, without overflow."""
     return 0.5 * (1 + np.tanh(scores / 2))

@@ -15,16 +15,15 @@ from itertools import groupby, pairwise
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-from torch import Tensor
+from numpy.typing import NDArray
 
 from asr.errors import AlignmentError
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.transcript import Word
 from asr.units import Seconds
 
-_Scores: TypeAlias = npt.NDArray[np.float32]
-_Indices: TypeAlias = npt.NDArray[np.int64]
+_Scores: TypeAlias = NDArray[np.float32]
+_Indices: TypeAlias = NDArray[np.int64]
 
 _BETWEEN = -1  # stands for no token where frames are numbered by theirs
 _MIN_BAND = 512  # states; a band this narrow would still follow some 15 s of speech
@@ -61,7 +60,7 @@ class WordTiming:
     end_offset: Seconds = 0.0
 
 
-def align(log_probs: Tensor, tokens: Sequence[int], *, memory_limit: int = 2**29) -> tuple[TokenSpan, ...]:
+def align(log_probs: NDArray[np.float32], tokens: Sequence[int], *, memory_limit: int = 2**29) -> tuple[TokenSpan, ...]:
     """Find the frames that spoke each token of a known sequence.
 
     The search needs a byte per frame and state, two states a token. Where that passes the limit, it keeps to a band
@@ -92,7 +91,7 @@ def align(log_probs: Tensor, tokens: Sequence[int], *, memory_limit: int = 2**29
             f"the text of {len(labels)} characters needs {needed} frames, but the recording has {num_frames}; "
             "check that they belong together"
         )
-    matrix = log_probs.detach().float().cpu().clamp(min=_IMPOSSIBLE).numpy()
+    matrix = np.maximum(log_probs, np.float32(_IMPOSSIBLE))
     numbers = _read_greedy_path(matrix, labels)
     if numbers is None:
         band = max(_MIN_BAND, memory_limit // num_frames)
@@ -206,7 +205,7 @@ def _search_path(log_probs: _Scores, labels: _Indices, band: int) -> _Indices:
 
 def _search_forwards(
     log_probs: _Scores, labels_of_states: _Indices, repeats: _Indices, band: int
-) -> tuple[npt.NDArray[np.uint8], _Indices, int]:
+) -> tuple[NDArray[np.uint8], _Indices, int]:
     """Follow the best path into each state of the band, frame by frame.
 
     Args:

@@ -1,34 +1,27 @@
-"""A waveform and the text spoken in it become words with times, and the places where the two do not match.
+"""A waveform and the text spoken in it become words with times, and the stretches where the two do not match.
 
-    waveform → windowed_log_probs → align → a segment per line, its words and characters, and mismatches
+    waveform → AcousticScorer → align → a segment per line, its words and characters, and mismatches
 
 A mismatch shows as probability lost: a text that was not spoken makes frames speak other tokens than they prefer.
 On 482 utterances that the first English model spells badly (word error rate 84 %), all right texts counted as matches,
 and 11 of 482 wrong ones of about their length; in 36 minutes of right texts, 4 stretches were taken for mismatches.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from numpy.typing import NDArray
 
-from asr.acoustic.model import AcousticModel
+from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.ctc import TokenSpan, WordTiming, align, place_characters, place_words
-from asr.audio import Waveform
 from asr.errors import AlignmentError
 from asr.text import normalize_text
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.transcript import Segment, Transcript, Word
 from asr.units import Seconds, samples_to_seconds
 
-_WINDOW = 30.0  # seconds that a window adds to the result
-_CONTEXT = 3.0  # seconds heard on each side of it
 _WRONG_LOSS = 2.2  # nats a character: between what right and wrong texts lose
 _MOST = 0.5
 _MIN_EXCESS = 25.0  # nats above that, lost in one place
@@ -58,8 +51,8 @@ class TextAlignment:
             probabilities of its characters, not calibrated.
         characters: The characters of each word of the transcript, each as a word of one.
         mismatches: Where text and recording differ, in the order of time.
-        loss: How much less likely a character of the text is than what its frames prefer, in nats, on the mean.
-        mismatched: The share of its characters that stand in mismatches, in [0, 1].
+        loss: How much less likely a character of the text is than the likeliest token of its frames: mean, in nats.
+        mismatched: The fraction of its characters that stand in mismatches, in [0, 1].
     """
 
     transcript: Transcript
@@ -88,28 +81,28 @@ class TextAlignment:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TextAligner:
     """Places texts in recordings.
 
     Attributes:
-        model: What hears.
+        scorer: Runs the acoustic model.
         tokenizer: Its alphabet.
         timing: How far words reach beyond their frames.
     """
 
-    model: AcousticModel
+    scorer: AcousticScorer
     tokenizer: CharTokenizer
     timing: WordTiming
 
-    def align(self, waveform: Waveform, text: str, *, batch_duration: Seconds = 160.0) -> TextAlignment:
+    def align(self, waveform: NDArray[np.float32], text: str, *, batch_duration: Seconds = 160.0) -> TextAlignment:
         """Find when each word and character of a text is spoken.
 
         Args:
             waveform: Shape `(num_samples,)`, at the model's rate, of any length.
             text: What is said; it is normalised, and each line becomes a segment. In an alphabet without a space, a
                 line is one word.
-            batch_duration: Seconds of audio heard at once at most.
+            batch_duration: Seconds of audio scored at once at most.
 
         Returns:
             The text with its times, whether it matches or not.
@@ -118,16 +111,16 @@ class TextAligner:
             AlignmentError: If no text is left once normalised, or it needs more frames than there are.
             VocabularyError: If the alphabet lacks a character of the normalised text.
         """
-        separator = " " if " " in self.tokenizer.characters else ""
+        separator = "" if self.tokenizer.space is None else " "
         lines = [words for line in text.splitlines() if (words := normalize_text(line).split())]
         lines = lines if separator else [["".join(words)] for words in lines]
         words = [word for line in lines for word in line]
         if not words:
             raise AlignmentError(f"the text {text[:60]!r} holds no word to align; give what is said in the recording")
-        log_probs = windowed_log_probs(self.model, waveform, batch_duration)
+        log_probs = self.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
         spans = align(log_probs, self.tokenizer.encode(separator.join(words)))
-        frame_shift = self.model.frame_shift
-        duration = samples_to_seconds(len(waveform), self.model.sample_rate)
+        frame_shift = self.scorer.config.frame_shift
+        duration = samples_to_seconds(len(waveform), self.scorer.config.sample_rate)
         groups = list(_split_spans(spans, words, len(separator)))
         placed = place_words(groups, self.tokenizer, frame_shift, self.timing, duration)
         losses = _measure_losses(log_probs, spans)
@@ -143,48 +136,8 @@ class TextAligner:
                 for start, end in stretches
             ),
             float(np.mean([losses[span.start : span.end].mean() for span in spans])),
-            _share_within(spans, stretches),
+            _fraction_within(spans, stretches),
         )
-
-
-@torch.inference_mode()
-def windowed_log_probs(model: AcousticModel, waveform: Waveform, batch_duration: Seconds) -> Tensor:
-    """Compute log-probabilities of a recording of any length, in bounded memory.
-
-    Beyond 30 s, it is heard in equal windows of no more, each with 3 s on both sides that are left out of the result.
-
-    Args:
-        model: The acoustic model, in evaluation mode.
-        waveform: Shape `(num_samples,)`, at the model's rate.
-        batch_duration: Seconds of audio heard at once at most; a window at least is.
-
-    Returns:
-        Natural log-probabilities of shape `(frames, vocabulary_size)`, on the CPU, a frame for each that the model
-        would give for the whole recording.
-    """
-    device = next(model.parameters()).device
-    num_frames = int(model.num_frames(torch.tensor(len(waveform))))
-    samples_per_frame = model.config.features.hop_length * model.config.subsampling
-    context = math.ceil(_CONTEXT / model.frame_shift)
-    num_windows = max(1, math.ceil(num_frames * model.frame_shift / _WINDOW))
-    window = math.ceil(num_frames / num_windows)  # all alike, so that none is short
-    starts = range(0, num_frames, window or 1)
-    at_once = max(1, int(batch_duration / (_WINDOW + 2 * _CONTEXT)))
-    pieces: list[Tensor] = []
-    for first in range(0, len(starts), at_once):
-        some = starts[first : first + at_once]
-        begins = [max(0, start - context) for start in some]
-        heard = [
-            torch.from_numpy(waveform)[begin * samples_per_frame :][
-                : (start + window + context - begin) * samples_per_frame
-            ]
-            for begin, start in zip(begins, some, strict=True)
-        ]
-        padded, lengths = pad_sequence(heard, batch_first=True), torch.tensor([len(each) for each in heard])
-        log_probs = model(padded.to(device), lengths.to(device))[0].cpu()
-        for matrix, begin, start in zip(log_probs, begins, some, strict=True):
-            pieces.append(matrix[start - begin : min(start + window, num_frames) - begin])
-    return torch.cat(pieces) if pieces else torch.empty(0, model.vocabulary_size)
 
 
 def _split_spans(spans: Sequence[TokenSpan], words: Sequence[str], gap: int) -> Iterator[Sequence[TokenSpan]]:
@@ -211,22 +164,23 @@ def _words_between(groups: Sequence[Sequence[TokenSpan]], words: Sequence[str], 
     )
 
 
-def _share_within(spans: Sequence[TokenSpan], stretches: Sequence[tuple[int, int]]) -> float:
-    """Return the share of the tokens that begin in one of some stretches of frames."""
+def _fraction_within(spans: Sequence[TokenSpan], stretches: Sequence[tuple[int, int]]) -> float:
+    """Return the fraction of the tokens that begin in one of some stretches of frames."""
     starts = np.array([span.start for span in spans])
     return float(np.any([(start <= starts) & (starts < end) for start, end in stretches], axis=0).mean())
 
 
-def _measure_losses(log_probs: Tensor, spans: Sequence[TokenSpan]) -> npt.NDArray[np.float64]:
+def _measure_losses(log_probs: NDArray[np.float32], spans: Sequence[TokenSpan]) -> NDArray[np.float64]:
     """Measure how much less likely than the likeliest token of each frame the aligned one is, in nats."""
-    aligned = torch.full((len(log_probs), 1), BLANK)
+    aligned = np.full(len(log_probs), BLANK)
     for span in spans:
         aligned[span.start : span.end] = span.token
-    losses = log_probs.max(dim=1).values - log_probs.gather(1, aligned)[:, 0]
-    return losses.numpy().astype(np.float64)
+    losses = log_probs.max(axis=1) - log_probs[np.arange(len(log_probs)), aligned]
+    aligned_losses: NDArray[np.float64] = losses.astype(np.float64)
+    return aligned_losses
 
 
-def _find_excesses(losses: npt.NDArray[np.float64], spans: Sequence[TokenSpan]) -> Iterator[tuple[int, int]]:
+def _find_excesses(losses: NDArray[np.float64], spans: Sequence[TokenSpan]) -> Iterator[tuple[int, int]]:
     """Find stretches of frames that lose far more than the characters in them may.
 
     Each is, like the matches that Karlin and Altschul (1990) describe, a stretch of the highest sum: it begins where

@@ -134,7 +134,7 @@ def examine(
         findings += find_rare_characters(characters, len(entries))
     if characters:
         tokenizer = measure.tokenizer or CharTokenizer(tuple(each.character for each in characters))
-        findings += find_too_short(entries, tokenizer, measure.model)
+        findings += find_too_short(entries, tokenizer, measure.model.config)
     findings += find_duplicates(entries, outcomes)
     findings += find_sharing([list(group) for _, group in groupby(entries, lambda entry: entry.manifest)], outcomes)
     if measure.aligner:

@@ -49,11 +49,11 @@ def forecast_memory(model: AcousticModel, batch_duration: Seconds) -> MemoryFore
     Returns:
         The forecast. Neither PyTorch itself, nor cached audio, nor loading processes are in it.
     """
-    kept = _count_kept_bytes(model, seconds_to_samples(_PROBE, model.sample_rate))
+    kept = _count_kept_bytes(model, seconds_to_samples(_PROBE, model.config.sample_rate))
     parameters = sum(parameter.nbytes for parameter in model.parameters())
     return MemoryForecast(
         batch_duration,
-        waveforms=seconds_to_samples(batch_duration, model.sample_rate) * 4,
+        waveforms=seconds_to_samples(batch_duration, model.config.sample_rate) * 4,
         activations=round(kept * batch_duration / _PROBE),
         weights=_COPIES * parameters,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.acoustic.model import AcousticModel
+from asr.acoustic.config import ModelConfig
 from asr.checks.findings import (
     EMPTY_TEXT,
     ODD_PACE,
@@ -109,19 +109,19 @@ def judge_texts(
             yield Finding(TOO_LONG, entry, f"{utterance.duration:.1f} s, and a batch holds {batch_duration:.1f} s")
 
 
-def find_too_short(entries: Sequence[Entry], tokenizer: CharTokenizer, model: AcousticModel) -> Iterator[Finding]:
+def find_too_short(entries: Sequence[Entry], tokenizer: CharTokenizer, config: ModelConfig) -> Iterator[Finding]:
     """Find recordings with fewer frames than CTC needs for their texts.
 
     Args:
         entries: The lines.
         tokenizer: Says how many frames a text needs.
-        model: Says how many frames a recording has.
+        config: Says how many frames a recording has.
 
     Yields:
         The findings, in the order of the lines.
     """
     utterances = [entry.utterance for entry in entries]
-    found = find_infeasible(utterances, tokenizer, model.num_frames, model.sample_rate)
+    found = find_infeasible(utterances, tokenizer, config.num_frames, config.sample_rate)
     for index, line in found.items():
         yield Finding(TOO_SHORT, entries[index], f"{line}: {quote(entries[index])}")
 

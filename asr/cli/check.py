@@ -1,18 +1,17 @@
-"""Find what would hurt a training run before it starts: `python -m asr check MANIFEST...`.
+"""Find what would hurt a training run before it starts.
 
 Problems stop a run, spoil it or make its test untrue; warnings are worth a look. With several manifests, what they
-share is found too.
+have in common is found too.
 """
 
 import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.terminal import configure_logging, positive_count, run_verb, show_progress
+from asr.cli.terminal import positive_count, show_progress
 from asr.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -22,11 +21,7 @@ _log = logging.getLogger("asr.check")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser.
-    """
+    """Describe the command line."""
     parser = argparse.ArgumentParser(
         prog="asr check",
         description="Find what would hurt a training run before it starts.",
@@ -37,8 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--model",
         type=Path,
         metavar="DIR",
-        help="Folder of a trained model: its alphabet, rate and frames count, and it listens whether the texts were "
-        "spoken. Default: the network that training would build, and nobody listens.",
+        help="Folder of a trained model: its alphabet, sample rate and frame shift are used, and it finds texts that "
+        "were not spoken. Default: the network that training would build, and no such check.",
     )
     parser.add_argument(
         "--alphabet",
@@ -70,26 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        argv: The arguments; those of the process if not given.
-
-    Returns:
-        The exit status (see `asr.cli.terminal`), where 1 says that there are problems.
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=arguments.quiet)
-    return run_verb(lambda: _check(arguments))
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    """Examine the manifests and print what was found."""
+def run(arguments: argparse.Namespace) -> int:
+    """Examine the manifests and print what was found; the status is 1 if there are problems."""
     from asr.checks import examine, read_entries, render_examination, write_cleaned
 
     if len({path.resolve() for path in arguments.manifests}) < len(arguments.manifests):
-        raise ManifestError("a manifest is named twice; name each once, for it shares everything with itself")
+        raise ManifestError("a manifest is named twice; name each once")
     entries = read_entries(arguments.manifests)
     measure = _choose_measure(arguments)
     seconds = sum(entry.utterance.duration for entry in entries) * (2 if measure.aligner else 1)

@@ -1,32 +1,21 @@
 """The flags that verbs of recognition share, and the recogniser that they ask for."""
 
 import argparse
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from asr.cli.flags import add_deprecated_flag, add_fields, given_fields
 from asr.cli.terminal import positive_count, positive_number
 from asr.errors import ASRError
 from asr.writers import WRITERS, WriterOptions
 
 if TYPE_CHECKING:
     from asr.bundle import Bundle
+    from asr.decoding import HotWord
     from asr.recognition.recognizer import Recognizer
     from asr.segmentation import SegmenterConfig
-
-_DECODING_SETTINGS = (
-    "decoder",
-    "beam_size",
-    "beam_threshold",
-    "lm_weight",
-    "internal_lm_weight",
-    "phone_weight",
-    "recurrent_lm_weight",
-    "word_score",
-    "unknown_score",
-    "nbest",
-)
 
 
 def add_writer_arguments(parser: argparse.ArgumentParser, *, default: str = "txt") -> None:
@@ -95,7 +84,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_number,
         default=160.0,
         metavar="SECONDS",
-        help="Most seconds of audio recognised at once, padding among them; bounds the memory. Default: %(default)s.",
+        help="Most seconds of audio recognised at once, padding included; it bounds the memory. Default: %(default)s.",
     )
     parser.add_argument(
         "--threads",
@@ -106,68 +95,85 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
 
 
-def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say how speech is found and how the output of the model is read.
+def add_channel_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that picks a channel.
 
     Args:
-        parser: Gains `--decoder`, `--beam-size`, `--beam-threshold`, `--nbest`, `--lm-weight`,
-            `--internal-lm-weight`, `--phone-weight`, `--recurrent-lm-weight`, `--word-score`, `--unknown-score`,
-            `--closed`, `--lm`, `--recurrent-lm`, `--no-lm`, `--hot-words`, `--hot-words-file`, `--vad` and
-            `--max-segment`.
+        parser: Gains `--channel`.
     """
+    parser.add_argument(
+        "--channel", type=int, metavar="N", help="The channel to use, from 0. Default: the mean of all channels."
+    )
+
+
+def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how speech is found and how the posteriors are decoded.
+
+    Args:
+        parser: Gains a flag for each field of `DecodingConfig` and `SegmenterConfig`, `--lm`, `--no-lm`,
+            `--recurrent-lm`, `--hot-words` and `--hot-words-file`.
+    """
+    from asr.decoding import DecodingConfig
+    from asr.segmentation import SegmenterConfig
+
     group = parser.add_argument_group(
-        "decoding", "What is not given is as the model says. Every flag of the beam search implies --decoder beam."
+        "decoding",
+        "The default of each setting is what the model says. Every flag of the beam search implies --decoder beam.",
     )
-    group.add_argument("--decoder", choices=("greedy", "beam"), help="Greedy is fast, beam search is accurate.")
-    group.add_argument("--beam-size", type=positive_count, metavar="N", help="Readings that the beam search keeps.")
-    group.add_argument(
-        "--beam-threshold", type=_number, metavar="X", help="A reading this far below the best is dropped."
-    )
-    group.add_argument("--nbest", type=positive_count, metavar="N", help="Readings of each segment to give in json.")
-    _add_scoring_arguments(group)
-    group.add_argument(
-        "--hot-words", metavar="WORDS", help='Words and phrases to listen for, as in "anna:5,ice cream:3" or "anna".'
-    )
-    group.add_argument("--hot-words-file", type=Path, metavar="FILE", help="The same from a file, one a line.")
-    group.add_argument("--vad", choices=("energy", "silero"), help="How speech is found in long recordings.")
-    group.add_argument(
-        "--max-segment", type=positive_number, metavar="SECONDS", help="Longest stretch to recognise at once."
-    )
-
-
-def _add_scoring_arguments(group: "argparse._ArgumentGroup") -> None:
-    """Add the flags that say what a reading is worth."""
-    group.add_argument("--lm-weight", type=_number, metavar="X", help="How much the language model counts.")
-    group.add_argument(
-        "--internal-lm-weight",
-        type=_number,
-        metavar="X",
-        help="How much of what the network itself knows of spelling the language model replaces.",
-    )
-    group.add_argument("--phone-weight", type=_number, metavar="X", help="How much the phones count; 0 is off.")
-    group.add_argument(
-        "--recurrent-lm-weight", type=_number, metavar="X", help="How much the recurrent one counts besides; 0 is off."
-    )
-    group.add_argument("--word-score", type=_number, metavar="X", help="What each word adds to the score of a reading.")
-    outside = group.add_mutually_exclusive_group()
-    outside.add_argument(
-        "--unknown-score",
-        type=_number,
-        metavar="X",
-        help="What each word that the language model lacks adds, at most 0.",
-    )
-    outside.add_argument("--closed", action="store_true", help="Allow no word that the language model lacks.")
+    decoding = add_fields(group, DecodingConfig, defaults=False)
     models = group.add_mutually_exclusive_group()
-    models.add_argument("--lm", type=Path, metavar="FILE", help="Another language model, ARPA or binary.")
     models.add_argument(
-        "--no-lm", action="store_true", help="Use no language model, and a word score of 0 unless given."
+        "--lm", type=Path, metavar="FILE", help="Language model, ARPA or binary, instead of the one in the model."
+    )
+    models.add_argument(
+        "--no-lm", action="store_true", help="Use no language model, and a word score of 0 unless one is given."
     )
     group.add_argument(
         "--recurrent-lm",
         type=Path,
         metavar="FILE",
-        help="A recurrent language model besides; with --lm, that of the model is not used.",
+        help="Recurrent language model. Default: the one in the model, unless --lm or --no-lm is given.",
     )
+    group.add_argument(
+        "--hot-words", metavar="WORDS", help='Words and phrases to favour, such as "anna:5,ice cream:3" or "anna".'
+    )
+    group.add_argument("--hot-words-file", type=Path, metavar="FILE", help="The same from a file, one a line.")
+    segmentation = add_fields(
+        parser.add_argument_group("segmentation", "How long recordings are cut into chunks."), SegmenterConfig
+    )
+    add_deprecated_flag(parser, "--closed", decoding["unknown_score"], constant="none")
+    add_deprecated_flag(parser, "--vad", segmentation["detector"])
+    add_deprecated_flag(parser, "--max-segment", segmentation["max_speech_duration"])
+
+
+def recognizer_settings(arguments: argparse.Namespace) -> dict[str, Any]:  # keywords of several types
+    """Turn the flags of recognition into the keyword arguments that open a recogniser.
+
+    Args:
+        arguments: What `add_model_arguments` and `add_decoding_arguments` added.
+
+    Returns:
+        `device`; `threads`, `None` for the default; `decoding`, the settings that were given; `lm`, a path, `None` for
+        that of the bundle or `False` for none; `recurrent_lm`, a path or `None`; `hot_words`; `segmentation`.
+
+    Raises:
+        ASRError: If the hot words or the segmentation make no sense.
+    """
+    from asr.decoding import DecodingConfig, parse_hot_words, read_hot_words
+
+    hot_words = [
+        *(parse_hot_words(arguments.hot_words) if arguments.hot_words else ()),
+        *(read_hot_words(arguments.hot_words_file) if arguments.hot_words_file else ()),
+    ]
+    return {
+        "device": arguments.device,
+        "threads": arguments.threads,
+        "decoding": given_fields(arguments, DecodingConfig),
+        "lm": False if arguments.no_lm else arguments.lm,
+        "recurrent_lm": arguments.recurrent_lm,
+        "hot_words": hot_words,
+        "segmentation": _choose_segmentation(arguments),
+    }
 
 
 def open_bundle(arguments: argparse.Namespace) -> "Bundle":
@@ -183,27 +189,15 @@ def open_bundle(arguments: argparse.Namespace) -> "Bundle":
         ASRError: If a file cannot be read, or settings do not fit each other.
     """
     from asr.bundle import ENGLISH_MODEL, load_bundle
-    from asr.lm.arpa import open_model
-    from asr.lm.recurrent import RecurrentLM
 
-    bundle = load_bundle(arguments.model or ENGLISH_MODEL)
-    flags = {name: getattr(arguments, name) for name in _DECODING_SETTINGS}
-    given = {name: value for name, value in flags.items() if value is not None}
-    if arguments.closed:
-        given["unknown_score"] = None
-    if given or arguments.lm or arguments.recurrent_lm or arguments.hot_words or arguments.hot_words_file:
-        given.setdefault("decoder", "beam")
-    if arguments.no_lm:
-        given.setdefault("word_score", 0.0)  # the model's own was tuned together with its language model
-    lm = open_model(arguments.lm) if arguments.lm else None if arguments.no_lm else bundle.lm
-    # That of the model goes with its own n-grams: another language model is of other texts.
-    recurrent_lm = None if arguments.lm or arguments.no_lm else bundle.recurrent_lm
-    if arguments.recurrent_lm:
-        recurrent_lm = RecurrentLM.load(arguments.recurrent_lm)
-    try:
-        return replace(bundle, decoding=replace(bundle.decoding, **given), lm=lm, recurrent_lm=recurrent_lm)
-    except ValueError as error:
-        raise ASRError(f"the flags do not fit each other or the model: {error}") from error
+    settings = recognizer_settings(arguments)
+    return configure_bundle(
+        load_bundle(arguments.model or ENGLISH_MODEL),
+        decoding=settings["decoding"],
+        lm=settings["lm"],
+        recurrent_lm=settings["recurrent_lm"],
+        hot_words=settings["hot_words"],
+    )
 
 
 def open_recognizer(arguments: argparse.Namespace, bundle: "Bundle | None" = None) -> "Recognizer":
@@ -221,43 +215,71 @@ def open_recognizer(arguments: argparse.Namespace, bundle: "Bundle | None" = Non
     """
     import torch
 
-    from asr.decoding import parse_hot_words, read_hot_words
     from asr.recognition.recognizer import Recognizer
 
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    hot_words = [
-        *(parse_hot_words(arguments.hot_words) if arguments.hot_words else ()),
-        *(read_hot_words(arguments.hot_words_file) if arguments.hot_words_file else ()),
-    ]
-    try:
-        segmentation = _choose_segmentation(arguments)
-    except ValueError as error:
-        raise ASRError(f"the flags do not fit each other: {error}") from error
-    bundle = open_bundle(arguments) if bundle is None else bundle
-    return Recognizer(bundle, device=arguments.device, hot_words=hot_words, segmentation=segmentation)
-
-
-def _choose_segmentation(arguments: argparse.Namespace) -> "SegmenterConfig":
-    """Read how speech is found."""
-    from asr.segmentation import SegmenterConfig
-
-    config = SegmenterConfig()
-    longest = arguments.max_segment or config.max_speech_duration
-    return replace(
-        config,
-        detector=arguments.vad or config.detector,
-        max_speech_duration=longest,
-        overlap=min(config.overlap, longest / 2),
+    settings = recognizer_settings(arguments)
+    if settings["threads"]:
+        torch.set_num_threads(settings["threads"])
+    return Recognizer(
+        bundle or open_bundle(arguments),
+        device=settings["device"],
+        hot_words=settings["hot_words"],
+        segmentation=settings["segmentation"],
     )
 
 
-def _number(text: str) -> float:
-    """Read a finite number from the command line."""
+def configure_bundle(
+    bundle: "Bundle",
+    *,
+    decoding: Mapping[str, Any],  # the fields are of several types
+    lm: Path | Literal[False] | None,
+    recurrent_lm: Path | None,
+    hot_words: "Sequence[HotWord]",
+) -> "Bundle":
+    """Decide which language models a bundle is used with, and how its posteriors are decoded.
+
+    Args:
+        bundle: The bundle.
+        decoding: Fields of `DecodingConfig` that differ from those of the bundle.
+        lm: Another language model, `None` for that of the bundle, or `False` for none.
+        recurrent_lm: Another recurrent language model.
+        hot_words: Words to favour; they, as every setting and model that is given, imply the beam search.
+
+    Returns:
+        The bundle as it is to be used.
+
+    Raises:
+        ASRError: If a file cannot be read, or settings do not fit each other.
+    """
+    from asr.lm.arpa import open_model
+    from asr.lm.recurrent import RecurrentLM
+
+    given = dict(decoding)
+    if given or lm or recurrent_lm or hot_words:
+        given.setdefault("decoder", "beam")
+    if lm is False:
+        given.setdefault("word_score", 0.0)  # the model's own was tuned together with its language model
+    own_lms = lm is None
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return number
+        return replace(
+            bundle,
+            decoding=replace(bundle.decoding, **given),
+            lm=open_model(lm) if lm else bundle.lm if own_lms else None,
+            # The recurrent language model goes with the n-grams of the bundle: others are of other texts.
+            recurrent_lm=RecurrentLM.load(recurrent_lm) if recurrent_lm else bundle.recurrent_lm if own_lms else None,
+        )
+    except ValueError as error:
+        raise ASRError(f"the flags do not fit each other or the model: {error}") from error
+
+
+def _choose_segmentation(arguments: argparse.Namespace) -> "SegmenterConfig":
+    """Read how speech is found; chunks overlap by no more than half of the longest."""
+    from asr.segmentation import SegmenterConfig
+
+    given = given_fields(arguments, SegmenterConfig)
+    default = SegmenterConfig()
+    longest = given.get("max_speech_duration", default.max_speech_duration)
+    try:
+        return SegmenterConfig(**{"overlap": min(default.overlap, longest / 2), **given})
+    except ValueError as error:
+        raise ASRError(f"the flags do not fit each other: {error}") from error

@@ -1,4 +1,7 @@
-"""Where results go: into the files of a folder, with a record of what became of each recording, or to a stream."""
+"""Where results go: files in a folder with a summary of what became of each recording, lines on a stream, or live text.
+
+All three take whole transcripts (`Results`); only `LiveText` takes segments too, and only `ResultFolder` has files.
+"""
 
 import json
 import sys
@@ -6,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TextIO, TypeAlias
+from typing import Literal, Protocol, Self, TextIO, final
 
+from asr.cli.inputs import Input
 from asr.errors import ASRError
 from asr.files import write_atomically
 from asr.transcript import Segment, Transcript
@@ -23,17 +27,17 @@ _LINE_FORMATS = ("txt", "json")
 _NAMING_FORMATS = ("ctm",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one recording.
 
     Attributes:
-        input: The recording, as messages call it.
-        status: `empty` where nothing was recognised, `skipped` where all its files were there already.
+        input: Name of the recording in messages.
+        status: `empty` where no word was recognised, `skipped` where all its files existed.
         outputs: The files that hold its result.
-        duration: Seconds; none if it was not recognised.
-        words: The number of them; none if it was not recognised.
-        confidence: The mean confidence of the words; none where there are none.
+        duration: Seconds; `None` if it was not recognised, as `words` and `confidence`.
+        words: Number of words.
+        confidence: Mean confidence of the words; `None` where there are none.
         reason: Why it is empty.
         error: Why it failed.
     """
@@ -52,7 +56,7 @@ class Outcome:
         """Describe a recording that was recognised.
 
         Args:
-            name: The recording, as messages call it.
+            name: The recording, as messages name it.
             transcript: What was said.
             outputs: The files that hold it.
 
@@ -70,100 +74,81 @@ class Outcome:
         )
 
     def to_json(self) -> str:
-        """Lay the outcome out as JSON.
-
-        Returns:
-            One line, without what is not known.
-        """
+        """Return the outcome as one line of JSON, without what is not known."""
         return json.dumps({key: value for key, value in asdict(self).items() if value is not None}, ensure_ascii=False)
 
 
+class Results(Protocol):
+    """Takes the transcripts of recordings, one after the other."""
+
+    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
+        """Write the transcript of a recording and return the files that hold it."""
+
+
+@final
 class ResultFolder:
-    """A folder with files for each recording, whole or not there, and `summary.jsonl`, a line for each outcome.
-
-    It is entered to begin the summary.
-    """
-
-    is_live = False
-    is_on_screen = False
+    """A folder with a file for each recording and format, each whole or not there."""
 
     def __init__(self, folder: Path, formats: Sequence[str], options: WriterOptions) -> None:
         """Keep where and what to write.
 
         Args:
             folder: Made when it is needed.
-            formats: Keys of `WRITERS`, which are also the endings of the files.
-            options: How to write; each recording is named by its place.
+            formats: Keys of `WRITERS`, which are also the extensions of the files.
+            options: How to write; each recording is named by its stem.
         """
         self._folder = folder
         self._formats = formats
         self._options = options
 
+    def paths(self, item: Input) -> tuple[Path, ...]:
+        """Name the files of a recording, one for each format."""
+        return tuple(self._folder / f"{item.stem}.{format_name}" for format_name in self._formats)
+
+    def holds(self, item: Input) -> bool:
+        """Tell whether every file of a recording exists."""
+        return all(path.is_file() for path in self.paths(item))
+
+    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
+        """Write the files of a recording and return their paths."""
+        paths = self.paths(item)
+        for format_name, path in zip(self._formats, paths, strict=True):
+            write_atomically(path, render(format_name, item, transcript, self._options))
+        return paths
+
+
+@final
+class Summary:
+    """`summary.jsonl`, a line for each outcome as soon as it is known."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin the file anew.
+
+        Args:
+            folder: Where it stands; made if it is not there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / SUMMARY_FILE).open("w", encoding="utf-8")
+
     def __enter__(self) -> Self:
-        """Begin the summary anew."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._summary = (self._folder / SUMMARY_FILE).open("w", encoding="utf-8")
+        """Begin."""
         return self
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the summary."""
-        self._summary.close()
+        """Close the file."""
+        self._file.close()
 
-    def paths(self, place: Path) -> tuple[Path, ...]:
-        """Name the files of a recording.
-
-        Args:
-            place: Where they lie below the folder, without an ending.
-
-        Returns:
-            A file for each format.
-        """
-        return tuple(self._folder / f"{place}.{format_name}" for format_name in self._formats)
-
-    def hold(self, place: Path) -> bool:
-        """Tell whether every file of a recording is there.
-
-        Args:
-            place: Where they lie below the folder, without an ending.
-
-        Returns:
-            Whether nothing is left to do.
-        """
-        return all(path.is_file() for path in self.paths(place))
-
-    def show(self, segment: Segment) -> None:
-        """Pass over a segment, for files are written whole.
-
-        Args:
-            segment: What was said next.
-        """
-
-    def write(self, name: str, place: Path, transcript: Transcript) -> None:
-        """Write the files of a recording.
-
-        Args:
-            name: Not used, for its place names a recording in a folder.
-            place: Where they lie below the folder, without an ending.
-            transcript: What was said.
-        """
-        options = replace(self._options, name=place.as_posix())
-        for format_name, path in zip(self._formats, self.paths(place), strict=True):
-            write_atomically(path, WRITERS[format_name](transcript, options))
-
-    def note(self, outcome: Outcome) -> None:
-        """Add a line to the summary, at once and in one piece.
-
-        Args:
-            outcome: What became of a recording.
-        """
-        self._summary.write(f"{outcome.to_json()}\n")
-        self._summary.flush()
+    def add(self, outcome: Outcome) -> None:
+        """Write one line, at once and in one piece."""
+        self._file.write(f"{outcome.to_json()}\n")
+        self._file.flush()
 
 
+@final
 class ResultStream:
-    """A stream that takes one recording after the other, and the text of a single one while it comes."""
+    """A stream that takes one transcript after the other."""
 
     def __init__(self, stream: TextIO, format_name: str, options: WriterOptions, *, num_recordings: int) -> None:
         """Keep where and what to write.
@@ -171,7 +156,7 @@ class ResultStream:
         Args:
             stream: Where to write.
             format_name: A key of `WRITERS`.
-            options: How to write; each recording is named by its place.
+            options: How to write; each recording is named by its stem.
             num_recordings: How many will come.
 
         Raises:
@@ -186,9 +171,24 @@ class ResultStream:
         self._format = format_name
         self._options = options
         self._names_lines = num_recordings > 1 and format_name in _LINE_FORMATS
-        self._is_midline = False
-        self.is_live = num_recordings == 1 and format_name == "txt"
-        self.is_on_screen = stream.isatty()
+
+    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
+        """Write a transcript at once, after the name of its recording where there are several; there are no files."""
+        text = render(self._format, item, transcript, self._options)
+        self._stream.write(f"{item.name}\t{text}" if self._names_lines else text)
+        self._stream.flush()
+        return ()
+
+
+@final
+class LiveText:
+    """A stream that takes the text of a single recording as it comes; it is entered so that its line is ended."""
+
+    def __init__(self, stream: TextIO, options: WriterOptions) -> None:
+        """Keep where and how to write."""
+        self._stream = stream
+        self._options = options
+        self._shown = ""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -197,74 +197,24 @@ class ResultStream:
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End a line that an interruption left open."""
-        self._end_line()
-
-    def paths(self, place: Path) -> tuple[Path, ...]:
-        """Name the files of a recording.
-
-        Args:
-            place: Not used, for there are no files.
-
-        Returns:
-            None.
-        """
-        return ()
-
-    def hold(self, place: Path) -> bool:
-        """Tell whether a recording was written before.
-
-        Args:
-            place: Not used, for a stream begins empty.
-
-        Returns:
-            False.
-        """
-        return False
+        """End a line that an interruption or a mistake left open."""
+        if self._shown and not self._shown.endswith("\n"):
+            self._put("\n")
 
     def show(self, segment: Segment) -> None:
-        """Write a segment of a live text.
+        """Write the text of the next segment."""
+        self._put(f" {segment.text}" if self._shown else segment.text)
 
-        Args:
-            segment: What was said next; passed over if the text is not live.
-        """
-        if self.is_live:
-            self._put(f" {segment.text}" if self._is_midline else segment.text)
-            self._is_midline = True
-
-    def write(self, name: str, place: Path, transcript: Transcript) -> None:
-        """Write a recording, unless it has been shown.
-
-        Args:
-            name: How the recording is called; opens its line where there are several.
-            place: Names the recording inside the formats that name it.
-            transcript: What was said.
-        """
-        if not self._is_midline:
-            text = WRITERS[self._format](transcript, replace(self._options, name=place.as_posix()))
-            self._put(f"{name}\t{text}" if self._names_lines else text)
-
-    def note(self, outcome: Outcome) -> None:
-        """End the line of a recording.
-
-        Args:
-            outcome: What became of it; a stream keeps no record.
-        """
-        self._end_line()
-
-    def _end_line(self) -> None:
-        """End a line that is open."""
-        if self._is_midline:
-            self._put("\n")
-        self._is_midline = False
+    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
+        """Write what has not been shown of a transcript, which is the end of its line or more; there are no files."""
+        self._put(render("txt", item, transcript, self._options).removeprefix(self._shown))
+        return ()
 
     def _put(self, text: str) -> None:
         """Write so that a reader has it at once."""
         self._stream.write(text)
         self._stream.flush()
-
-
-Results: TypeAlias = ResultFolder | ResultStream
+        self._shown += text
 
 
 def open_results(
@@ -275,11 +225,11 @@ def open_results(
     Args:
         folder: The output folder; stdout if not given.
         formats: Keys of `WRITERS`; one that is named twice counts once.
-        options: How to write; each recording is named by its place.
+        options: How to write; each recording is named by its stem.
         num_recordings: How many will come.
 
     Returns:
-        What takes the results.
+        A `ResultFolder`; or for stdout a `LiveText` where it can be live, else a `ResultStream`.
 
     Raises:
         ASRError: If stdout cannot take what is asked for.
@@ -289,4 +239,21 @@ def open_results(
         return ResultFolder(folder, names, options)
     if len(names) > 1:
         raise ASRError(f"--format was given as {' and '.join(names)}, and stdout takes one; give --output-dir")
+    if num_recordings == 1 and names == ["txt"]:
+        return LiveText(sys.stdout, options)
     return ResultStream(sys.stdout, names[0], options, num_recordings=num_recordings)
+
+
+def render(format_name: str, item: Input, transcript: Transcript, options: WriterOptions) -> str:
+    """Lay out the transcript of a recording.
+
+    Args:
+        format_name: A key of `WRITERS`.
+        item: The recording; its stem names it inside the formats that have a name.
+        transcript: What was said.
+        options: How to write.
+
+    Returns:
+        The content of a file.
+    """
+    return WRITERS[format_name](transcript, replace(options, name=item.stem.as_posix()))

@@ -1,4 +1,6 @@
-"""What every command line shares: messages and progress on stderr, and exit statuses.
+"""What every command line shares: parsing, messages and progress on stderr, and exit statuses.
+
+A verb, or a script, is a module with `build_parser()` and `run(arguments)`; `run_command` is the only `main`.
 
 Statuses: 0 done, 1 done except for the recordings named on stderr, 2 stopped by a mistake of input or set-up,
 130 interrupted from the keyboard, 141 the reader of stdout went away (`... | head`), 143 told to end (SIGTERM).
@@ -10,8 +12,9 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 
 from asr.errors import ASRError
@@ -24,35 +27,53 @@ _STATUS_TERMINATED = 143
 
 _PROGRESS_DELAY: Seconds = 2.0  # work that is done sooner shows no bar
 
+# Packages of `asr[train]`: what recognition does without.
+_TRAINING_PACKAGES = {"jsonargparse", "librosa", "pytorch_lightning", "tensorboard", "torch", "torchaudio"}
+
 
 class _Terminated(BaseException):
     """The process was told to end."""
 
 
-def configure_logging(*, quiet: bool) -> None:
-    """Send the messages of this package to stderr, those from warnings upwards with their level in front.
-
-    A verb takes its logger by name (`logging.getLogger("asr.evaluate")`), for its `__name__` is `__main__`.
+def run_command(name: str, argv: Sequence[str] | None = None) -> int:
+    """Parse the arguments of a command, set up its messages, run it, and turn what stops it into a status.
 
     Args:
-        quiet: Show errors alone.
+        name: Module of the command, such as `asr.cli.transcribe`; a script names itself by `__name__`. It has
+            `build_parser() -> ArgumentParser` and `run(arguments: Namespace) -> int`. A parser with `--quiet` leaves
+            errors alone on stderr.
+        argv: The arguments; those of the process by default.
+
+    Returns:
+        The exit status (see the head of this module).
+
+    Raises:
+        SystemExit: From the parser, for `--help` (0) and for arguments that it refuses (2).
     """
-    handler = logging.StreamHandler()
-    handler.setFormatter(_LevelFormatter())
-    logger = logging.getLogger("asr")
-    logger.handlers.clear()
-    logger.addHandler(handler)
-    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+
+    def body() -> int:
+        command = import_module(name)
+        arguments = command.build_parser().parse_args(argv)
+        configure_logging(quiet=getattr(arguments, "quiet", False))
+        for message in getattr(arguments, "warnings", ()):
+            logging.getLogger("asr").warning("%s", message)
+        status: int = command.run(arguments)
+        return status
+
+    return exit_status(body)
 
 
-def run_verb(body: Callable[[], int]) -> int:
-    """Run the body of a command line and turn what stops it into a status.
+def exit_status(body: Callable[[], int]) -> int:
+    """Run some work and turn what stops it into a status.
 
     Args:
         body: The work; returns an exit status.
 
     Returns:
         What `body` returned, or the status of what stopped it (see the head of this module).
+
+    Raises:
+        ModuleNotFoundError: For a package that no extra of this one brings.
     """
     try:
         status = body()
@@ -70,14 +91,33 @@ def run_verb(body: Callable[[], int]) -> int:
     except (ASRError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return _STATUS_MISTAKE
+    except ModuleNotFoundError as error:
+        if error.name not in _TRAINING_PACKAGES:
+            raise
+        sys.stderr.write(f'error: this needs {error.name}, which is not installed; run: pip install "asr[train]"\n')
+        return _STATUS_MISTAKE
     return status
+
+
+def configure_logging(*, quiet: bool) -> None:
+    """Send the messages of this package to stderr, those from warnings upwards with their level in front.
+
+    Args:
+        quiet: Show errors alone.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LevelFormatter())
+    logger = logging.getLogger("asr")
+    logger.handlers.clear()
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR if quiet else logging.INFO)
 
 
 @contextmanager
 def stop_at_sigterm() -> Generator[None]:
     """Let SIGTERM stop the work as Ctrl-C does, so that what is unfinished is cleared away; for the main thread.
 
-    Not part of `run_verb`, for training answers SIGTERM in its own way.
+    Not part of `run_command`, for training answers SIGTERM in its own way.
 
     Yields:
         Nothing.
@@ -132,6 +172,24 @@ class _LevelFormatter(logging.Formatter):
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
 
 
+def whole_number(text: str) -> int:
+    """Read a whole number of any sign from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
 def positive_count(text: str) -> int:
     """Read a count of at least one from the command line.
 
@@ -149,8 +207,8 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
-def positive_number(text: str) -> float:
-    """Read a number above zero from the command line.
+def number(text: str) -> float:
+    """Read a finite number from the command line.
 
     Args:
         text: What was typed.
@@ -159,12 +217,30 @@ def positive_number(text: str) -> float:
         The number.
 
     Raises:
-        argparse.ArgumentTypeError: If it is no finite number above zero.
+        argparse.ArgumentTypeError: If it is none.
     """
     try:
-        number = float(text)
+        value = float(text)
     except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """Read a finite number above zero from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    value = number(text)
+    if value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return number
+    return value

@@ -1,12 +1,12 @@
-"""Train a model: `python -m asr.train fit --config configs/NAME.yaml`, also `validate` and `test`.
+"""Train a model: `asr train fit --config configs/NAME.yaml`, also `validate` and `test`.
 
 Every setting is a key of the YAML file and a flag of the same name; a key that does not exist is refused. A run
 lives in `--trainer.default_root_dir`: checkpoints, TensorBoard logs, and the bundle of the best model so far.
 `--ckpt_path last` goes on from where a run was stopped.
 """
 
+import argparse
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from asr.cli.terminal import configure_logging, run_verb
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
 from asr.training.hardware import choose_precision
@@ -62,7 +61,7 @@ class TrainCLI(LightningCLI):
             "--ema_decay",
             type=float,
             default=0.999,
-            help="Share of the averaged weights that each update keeps, in [0, 1); 0 turns the average off.",
+            help="Fraction of the averaged weights that each update keeps, in [0, 1); 0 turns the average off.",
         )
         parser.add_argument(
             "--checkpoint_minutes", type=float, default=5.0, help="Minutes between checkpoints to go on from."
@@ -94,33 +93,27 @@ class TrainCLI(LightningCLI):
         return super()._instantiate_trainer(config, [*callbacks, *added])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+def build_parser() -> argparse.ArgumentParser:
+    """Take every argument as it is; the parser of Lightning reads them in `run`."""
+    parser = argparse.ArgumentParser(prog="asr train", add_help=False, prefix_chars=" ")
+    parser.add_argument("settings", nargs="*")
+    return parser
 
-    Args:
-        argv: The arguments; those of the process if not given.
 
-    Returns:
-        The exit status.
-    """
-    configure_logging(quiet=False)
+def run(arguments: argparse.Namespace) -> int:
+    """Train, validate or test as the settings say."""
     # Matrix products in TF32 where a GPU has it: three decimal digits, several times the speed.
     torch.set_float32_matmul_precision("high")
-
     for message in _IDLE_WARNINGS:
         warnings.filterwarnings("ignore", message)
-
-    def body() -> int:
-        TrainCLI(
-            CTCTrainingModule,
-            SpeechDataModule,
-            args=None if argv is None else list(argv),
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            trainer_defaults=_TRAINER_DEFAULTS,
-            save_config_kwargs={"overwrite": True},
-            parser_kwargs={"prog": "asr train"},
-        )
-        return 0
-
-    return run_verb(body)
+    TrainCLI(
+        CTCTrainingModule,
+        SpeechDataModule,
+        args=arguments.settings,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        trainer_defaults=_TRAINER_DEFAULTS,
+        save_config_kwargs={"overwrite": True},
+        parser_kwargs={"prog": "asr train"},
+    )
+    return 0

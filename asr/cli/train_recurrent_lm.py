@@ -1,7 +1,7 @@
 """Train a recurrent language model on text, and measure it.
 
 TEXT holds one sentence a line, plain or compressed (.gz, .xz, .bz2). The model goes to the file that OUTPUT names, with
-the ending .safetensors. A run that was stopped goes on with the same command.
+the extension .safetensors. A run that was stopped goes on with the same command.
 """
 
 import argparse
@@ -9,18 +9,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from asr.cli.terminal import configure_logging, positive_count, positive_number, run_verb
-from asr.errors import LanguageModelError
+from tqdm import tqdm
 
-_SUFFIX = ".safetensors"
+from asr.cli.terminal import positive_count, positive_number
+from asr.errors import LanguageModelError
+from asr.lm.corpus import TextConfig
+from asr.lm.training import BYTES_PER_MEGABYTE
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line.
-
-    Returns:
-        The parser behind `python -m asr train-recurrent-lm`.
-    """
+    """Return the parser behind `asr train-recurrent-lm`."""
     parser = argparse.ArgumentParser(prog="asr train-recurrent-lm", description=__doc__)
     parser.add_argument("text", type=Path, nargs="+", metavar="TEXT", help="Files of sentences.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="File to write the model to.")
@@ -35,89 +33,61 @@ def build_parser() -> argparse.ArgumentParser:
         text = f"{text} Default: %(default)s."
         parser.add_argument(f"--{name}", type=positive_count, default=default, metavar="N", help=text)
     parser.add_argument(
-        "--epochs", type=positive_number, default=1.0, metavar="X", help="How often to read the text. Default: 1."
+        "--epochs", type=positive_number, default=1.0, metavar="X", help="Passes over the text. Default: 1."
     )
     parser.add_argument(
-        "--learning-rate", type=positive_number, default=2e-3, metavar="X", help="Of Adam. Default: %(default)s."
+        "--learning-rate",
+        type=positive_number,
+        default=2e-3,
+        metavar="X",
+        help="Highest learning rate of Adam. Default: %(default)s.",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Of all that is random. Default: 0.")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Seed of all that is random. Default: 0.")
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Where. Default: %(default)s."
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Device to compute on. Default: auto."
     )
     parser.add_argument("--threads", type=positive_count, metavar="N", help="Processor threads to compute with.")
     parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
-    parser.add_argument("--raw", action="store_true", help="Take the words as they are, and normalise no text.")
-    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
+    parser.add_argument("--raw", action="store_true", help="Take the words as they are, without normalisation.")
+    parser.add_argument("--quiet", action="store_true", help="Show only errors on stderr.")
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train a language model and print its figures.
-
-    Args:
-        argv: The flags; those of the process if None.
-
-    Returns:
-        The exit status (see `asr.cli.terminal`).
-    """
-    arguments = build_parser().parse_args(argv)
-    configure_logging(quiet=arguments.quiet)
-    return run_verb(lambda: _train(arguments))
-
-
-def _train(arguments: argparse.Namespace) -> int:
-    """Train the model, write it, and report on what was written."""
+def run(arguments: argparse.Namespace) -> int:
+    """Train the model and report on it."""
+    # Not above: PyTorch takes seconds to load, and the help needs none of it.
     import torch
-    from tqdm import tqdm
 
-    from asr.acoustic.device import choose_device
-    from asr.lm.corpus import encode_corpus, read_held_out, read_sentences
     from asr.lm.recurrent import RecurrentLMConfig
-    from asr.training.recurrent_lm import RecurrentLMTraining, sort_by_frequency, train_recurrent_lm
+    from asr.training.recurrent_lm import RecurrentLMTraining, train_recurrent_lm_on_texts
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    output = arguments.output
-    output = output if output.suffix == _SUFFIX else output.with_name(output.name + _SUFFIX)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = output.with_suffix(".checkpoint")
     try:
-        shape = RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size)
+        config = RecurrentLMConfig(arguments.embedding_size, arguments.hidden_size)
     except ValueError as error:
         raise LanguageModelError(f"the sizes do not fit each other: {error}") from error
-    device = choose_device(arguments.device)
-    held_out = read_held_out(arguments.held_out, normalize=not arguments.raw) if arguments.held_out else []
-    settings = RecurrentLMTraining(**{
+    settings = {
         field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
-    })
-    sentences = read_sentences(arguments.text, normalize=not arguments.raw)
-    corpus = encode_corpus(sentences, vocabulary_size=arguments.vocabulary_size, min_count=arguments.min_count)
+    }
     with tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar:
 
         def show(update: int, updates: int) -> None:
             bar.total = updates
             bar.update(update - bar.n)
 
-        model = train_recurrent_lm(
-            sort_by_frequency(corpus),
-            shape,
-            settings,
-            checkpoint=checkpoint,
-            device=device,
+        trained = train_recurrent_lm_on_texts(
+            arguments.text,
+            arguments.output,
+            config,
+            RecurrentLMTraining(**settings),
+            text=TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count),
+            held_out=arguments.held_out,
+            device=arguments.device,
             on_progress=show,
         )
-    model.save(output)
-    checkpoint.unlink(missing_ok=True)  # not before: an hour of work may be in it
-    _report(output, held_out)
+    size = trained.path.stat().st_size / BYTES_PER_MEGABYTE
+    print(f"{trained.path}: {size:.2f} MB, {len(trained.lm.words):,} words")
+    if trained.perplexity:
+        print(f"held out: {trained.perplexity}")
     return 0
-
-
-def _report(output: Path, held_out: Sequence[Sequence[str]]) -> None:
-    """Say how large a model is and how well it predicts text."""
-    from asr.lm.recurrent import RecurrentLM
-    from asr.training.recurrent_lm import measure_recurrent_perplexity
-
-    model = RecurrentLM.load(output)  # what others will open, not what was in memory
-    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(model.words):,} words")
-    if held_out:
-        print(f"held out: {measure_recurrent_perplexity(model, held_out)}")

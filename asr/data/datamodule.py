@@ -174,7 +174,7 @@ class SpeechDataModule(LightningDataModule):
             utterances = [utterance for utterance, _ in self._train] + self._read("validation")
             self._waveforms = read_waveforms(utterances, self.sample_rate)
 
-    def require_frames(self, num_frames: Callable[[Tensor], Tensor]) -> None:
+    def require_frames(self, num_frames: Callable[[int], int]) -> None:
         """Refuse, or leave out, training utterances with fewer frames than their texts need.
 
         Args:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from asr.acoustic.model import pad_waveforms
 from asr.audio import load_audio
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
@@ -136,24 +137,6 @@ def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Pa
         listing = "; ".join(sorted(errors)[:5])
         raise ManifestError(f"{len(errors)} recordings cannot be read: {listing}; remove their lines or repair them")
     return waveforms
-
-
-def pad_waveforms(waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Put waveforms of different lengths into one batch.
-
-    Args:
-        waveforms: At least one, each of shape `(num_samples,)`.
-
-    Returns:
-        Float32 of shape `(batch, num_samples)`, padded with zeros, and lengths in samples, int64 of shape `(batch,)`.
-
-    Raises:
-        ValueError: If there is no waveform.
-    """
-    if not waveforms:
-        raise ValueError("there is no waveform to pad; give at least one")
-    lengths = torch.tensor([len(waveform) for waveform in waveforms])
-    return pad_sequence([waveform.float() for waveform in waveforms], batch_first=True), lengths
 
 
 def collate(examples: Sequence[Example]) -> Batch:

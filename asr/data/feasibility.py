@@ -3,9 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import torch
-from torch import Tensor
-
 from asr.data.manifest import Utterance
 from asr.errors import ManifestError
 from asr.tokenizer import CharTokenizer
@@ -39,7 +36,7 @@ def check_texts(utterances: Sequence[Utterance], tokenizer: CharTokenizer) -> No
 def find_infeasible(
     utterances: Sequence[Utterance],
     tokenizer: CharTokenizer,
-    num_frames: Callable[[Tensor], Tensor],
+    num_frames: Callable[[int], int],
     sample_rate: int,
     *,
     speed: float = 1.0,
@@ -56,10 +53,9 @@ def find_infeasible(
     Returns:
         The index of each such utterance, and a line that names it with both numbers.
     """
-    samples = [seconds_to_samples(utterance.duration / speed, sample_rate) for utterance in utterances]
     found: dict[int, str] = {}
-    for index, frames in enumerate(num_frames(torch.tensor(samples)).tolist()):
-        utterance = utterances[index]
+    for index, utterance in enumerate(utterances):
+        frames = num_frames(seconds_to_samples(utterance.duration / speed, sample_rate))
         needed = max(1, tokenizer.min_frames(utterance.text))
         if frames < needed:
             found[index] = f"{utterance.utterance_id} has {frames} frames and needs {needed}"

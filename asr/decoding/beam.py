@@ -6,16 +6,14 @@ search is compiled when the first decoder is built on a machine, and kept.
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from asr.acoustic.posteriors import Posteriors
 from asr.decoding import search as kernel
 from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
@@ -36,7 +34,7 @@ _logger = logging.getLogger(__name__)
 class BeamSearchDecoder:
     """Follows many texts through the frames; several threads may use it at once.
 
-    With a space in the alphabet a text is words with single spaces between them: the paths of readings that differ in
+    With a space in the alphabet a text is words with single spaces between them: the paths of texts that differ in
     spaces alone are added up.
 
     Attributes:
@@ -64,8 +62,8 @@ class BeamSearchDecoder:
             config: The settings.
             tokenizer: The alphabet of the log-probabilities.
             lm: The language model; `None` for none.
-            hot_words: Words and phrases to listen for.
-            internal_lm: What the network has learnt of spelling; `None` if that is not known.
+            hot_words: Words and phrases to favour.
+            internal_lm: The internal language model; `None` if it is not known.
 
         Returns:
             The decoder.
@@ -78,14 +76,14 @@ class BeamSearchDecoder:
         decoder = cls(tables, tokenizer.vocabulary_size, config.nbest)
         if not _is_compiled():
             _logger.info("compiling the beam search; this takes some seconds, once on this machine")
-        decoder.decode(torch.zeros(1, tokenizer.vocabulary_size))
+        decoder.decode(Posteriors(np.zeros((1, tokenizer.vocabulary_size), np.float32)))
         return decoder
 
-    def decode(self, log_probs: Tensor) -> list[Hypothesis]:
-        """Read one utterance, while other threads go on.
+    def decode(self, posteriors: Posteriors) -> list[Hypothesis]:
+        """Decode one utterance; other threads go on meanwhile.
 
         Args:
-            log_probs: Natural log-probabilities of shape `(frames, vocabulary_size)`, without padding.
+            posteriors: Those of its frames, without padding.
 
         Returns:
             Up to `nbest` hypotheses with different texts, the best first; at least one.
@@ -93,12 +91,14 @@ class BeamSearchDecoder:
         Raises:
             ValueError: If the shape does not fit the alphabet, or a value is NaN.
         """
+        log_probs = posteriors.log_probs
         if log_probs.ndim != 2 or log_probs.shape[1] != self.vocabulary_size:
-            shape = tuple(log_probs.shape)
-            raise ValueError(f"log_probs have the shape {shape}, but must have (frames, {self.vocabulary_size})")
-        if log_probs.isnan().any():
+            raise ValueError(
+                f"log_probs have the shape {log_probs.shape}, but must have (frames, {self.vocabulary_size})"
+            )
+        if np.isnan(log_probs).any():
             raise ValueError("log_probs hold NaN, but must be the logarithms of probabilities")
-        matrix = log_probs.detach().to("cpu", torch.float32).clamp(min=_IMPOSSIBLE).contiguous().numpy()
+        matrix = np.ascontiguousarray(np.maximum(log_probs, _IMPOSSIBLE), np.float32)
         work = make_workspace(len(matrix), self.vocabulary_size, self.tables)
         kernel.search(matrix, self.tables, work)
         beam = work.beam[: work.counts[BEAM]]
@@ -106,18 +106,6 @@ class BeamSearchDecoder:
         best = best[best["total"] > -np.inf]
         texts = _spell(best["prefix"], work.prefixes)
         return [Hypothesis(tokens, total) for tokens, total in zip(texts, best["total"].tolist(), strict=True)]
-
-    def decode_batch(self, log_probs: Sequence[Tensor]) -> list[list[Hypothesis]]:
-        """Read several utterances, as many at once as PyTorch has threads.
-
-        Args:
-            log_probs: As `decode` takes them.
-
-        Returns:
-            What `decode` returns for each.
-        """
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return list(pool.map(self.decode, log_probs))
 
 
 def _is_compiled() -> bool:
@@ -132,7 +120,7 @@ def _is_compiled() -> bool:
 
 
 def _spell(ends: NDArray[np.int64], prefixes: Records) -> list[tuple[int, ...]]:
-    """Read the tokens of several prefixes, all of them together from their ends to their beginnings."""
+    """Spell the tokens of several prefixes, all of them together from their ends to their beginnings."""
     columns = []
     while ends.any():
         columns.append(np.where(ends > 0, prefixes["token"][ends], NONE))

@@ -1,46 +1,35 @@
-"""How log-probabilities are read: plain settings, kept with the model, and the decoder that they ask for."""
+"""How posteriors are decoded: plain settings, kept with the model."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
-
-from asr.decoding.decoder import Decoder
-from asr.decoding.greedy import GreedyDecoder
-from asr.decoding.hot_words import HotWord
-from asr.errors import ASRError
-from asr.lm.internal import InternalLM
-from asr.lm.ngram import NGramLM
-from asr.tokenizer import CharTokenizer
 
 DecoderName = Literal["greedy", "beam"]
 
 
 @dataclass(frozen=True)
 class DecodingConfig:
-    """Settings of the decoder; all scores are natural logarithms, and only the beam search looks at them.
+    """Settings of the decoder; all scores are natural logarithms, and only the beam search uses them.
 
-    The score of a text is that of its sound, `lm_weight` times that of its words in the language model, less
-    `internal_lm_weight` times that of their spelling, `word_score` for each word, `unknown_score` for each word that
-    the language model lacks, and the boosts of its hot words.
+    The first pass gives a text the score
+    `log P_ctc + lm_weight * log P_lm - internal_lm_weight * log P_internal + word_score * words
+    + unknown_score * unknown_words + boosts of hot words`.
 
     Attributes:
-        decoder: `greedy` takes the likeliest token of each frame; `beam` searches, with a language model if there
-            is one.
-        beam_size: Texts followed at once, at least 1.
-        beam_threshold: A text this far below the best is dropped, above 0.
-        nbest: Readings to return, from 1 to `beam_size`.
-        lm_weight: Weight of the language model, at least 0.
-        internal_lm_weight: How much of what the network itself has learnt of spelling the language model replaces, at
-            least 0; a word that is spelled as no other gains the most, and long words do.
-        phone_weight: Weight of the phones, at least 0: where the acoustic model names phones and there is a language
-            model, the best readings are compared again with the log-likelihood of theirs.
-        phone_nbest: Readings that are compared so, at least 1; `beam_size` at most.
-        recurrent_lm_weight: Weight of the recurrent language model, at least 0: where there is one beside the other,
-            the best readings, by their phones too, are compared again with the log-probability of their words.
-        recurrent_lm_nbest: Readings that are compared so, at least 1; `beam_size` at most.
-        word_score: Added for each word; above 0 it makes for more and shorter words.
-        unknown_score: Added for each word outside the language model, at most 0; none allows no such word at all.
+        decoder: `greedy` takes the likeliest token of each frame; `beam` searches, with a language model if there is
+            one.
+        beam_size: Prefixes kept in each frame, at least 1.
+        beam_threshold: A prefix that scores this far below the best is dropped, above 0.
+        nbest: Hypotheses to return, from 1 to `beam_size`.
+        lm_weight: Weight of the n-gram language model, at least 0.
+        internal_lm_weight: Weight of the internal language model, which is subtracted, at least 0.
+        phone_weight: Weight of the phones in the second pass, at least 0; 0 turns it off.
+        phone_nbest: Hypotheses rescored by phones, at least 1.
+        recurrent_lm_weight: Weight of the recurrent language model in the second pass, at least 0; 0 turns it off.
+        recurrent_lm_nbest: Hypotheses rescored by the recurrent language model, at least 1.
+        word_score: Added for each word; a positive score favours more and shorter words.
+        unknown_score: Added for each word outside the vocabulary of the language model, at most 0; none allows no such
+            word.
     """
 
     decoder: DecoderName = "greedy"
@@ -54,7 +43,7 @@ class DecodingConfig:
     recurrent_lm_weight: float = 0.5
     recurrent_lm_nbest: int = 20
     word_score: float = 1.0
-    # One price, however long the word: at -10, what the network heard badly ran together into words of forty letters
+    # One price, however long the word: at -10, badly recognised stretches ran together into words of forty letters
     # (35.8 % of words wrong on two development corpora, 35.4 % at -16 and where no unknown word is allowed).
     unknown_score: float | None = -16.0
 
@@ -76,39 +65,3 @@ class DecodingConfig:
             raise ValueError(f"word_score is {self.word_score}, but must be finite")
         if self.unknown_score is not None and not -math.inf < self.unknown_score <= 0:
             raise ValueError(f"unknown_score is {self.unknown_score}, but must be finite and at most 0, or none")
-
-
-def build_decoder(
-    config: DecodingConfig,
-    tokenizer: CharTokenizer,
-    lm: NGramLM | None = None,
-    hot_words: Sequence[HotWord] = (),
-    internal_lm: InternalLM | None = None,
-) -> Decoder:
-    """Build the decoder that the settings ask for.
-
-    Args:
-        config: The settings.
-        tokenizer: The alphabet of the log-probabilities.
-        lm: The language model; the greedy decoder makes no use of it.
-        hot_words: Words and phrases to listen for.
-        internal_lm: What the network has learnt of spelling; `None` if that is not known.
-
-    Returns:
-        The decoder; it may be used by several threads at once.
-
-    Raises:
-        ASRError: If there are hot words for the greedy decoder.
-        LanguageModelError: If there is a language model of words, and the alphabet has no space or spells none.
-        VocabularyError: If a hot word cannot be spelled.
-    """
-    if config.decoder == "greedy":
-        if hot_words:
-            raise ASRError(
-                f"hot word {hot_words[0].phrase!r} was given, but the greedy decoder hears none; use the decoder beam"
-            )
-        return GreedyDecoder()
-    # Here, for numba takes long to import, and whoever decodes greedily should not wait for it.
-    from asr.decoding.beam import BeamSearchDecoder
-
-    return BeamSearchDecoder.from_config(config, tokenizer, lm, hot_words, internal_lm)

@@ -1,18 +1,19 @@
-"""What every decoder takes and gives: frames in, tokens and a score out. Decoders know no time and no text."""
+"""What every decoder takes and gives: posteriors in, tokens and a score out. Decoders know no time and no text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
+from asr.acoustic.posteriors import Posteriors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One reading of a matrix of log-probabilities.
+    """One decoding of an utterance.
 
     Attributes:
         tokens: Collapsed indices, without blanks.
-        score: Natural logarithm; comparable between readings of the same matrix.
+        score: Natural logarithm; comparable between hypotheses of the same utterance.
     """
 
     tokens: tuple[int, ...]
@@ -20,15 +21,33 @@ class Hypothesis:
 
 
 class Decoder(Protocol):
-    """Anything that reads log-probabilities."""
+    """A first pass: anything that decodes posteriors. Several threads may use one at once."""
 
-    def decode(self, log_probs: Tensor) -> list[Hypothesis]:
-        """Read one utterance.
+    def decode(self, posteriors: Posteriors) -> list[Hypothesis]:
+        """Decode one utterance.
 
         Args:
-            log_probs: Natural log-probabilities of shape `(frames, vocabulary_size)`, without padding.
+            posteriors: Those of its frames, without padding.
 
         Returns:
             Hypotheses, the best first; at least one.
+        """
+        ...
+
+
+class Rescorer(Protocol):
+    """A second pass: anything that gives hypotheses new scores."""
+
+    def rescore(
+        self, hypotheses: Sequence[Sequence[Hypothesis]], posteriors: Sequence[Posteriors]
+    ) -> list[list[Hypothesis]]:
+        """Put hypotheses into a new order; many utterances at once take less time than one by one.
+
+        Args:
+            hypotheses: Those of each utterance, the best first.
+            posteriors: Those of each utterance.
+
+        Returns:
+            Hypotheses of each utterance with their new scores, the best first.
         """
         ...

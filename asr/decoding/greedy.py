@@ -3,26 +3,27 @@
 Source: Graves et al. (2006), section 3.2, doi:10.1145/1143844.1143891.
 """
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from asr.acoustic.posteriors import Posteriors
 from asr.decoding.decoder import Hypothesis
 from asr.tokenizer import BLANK
 
 
 class GreedyDecoder:
-    """Reads each frame by itself."""
+    """Decodes each frame by itself."""
 
-    def decode(self, log_probs: Tensor) -> list[Hypothesis]:
-        """Read one utterance.
+    def decode(self, posteriors: Posteriors) -> list[Hypothesis]:
+        """Decode one utterance.
 
         Args:
-            log_probs: Natural log-probabilities of shape `(frames, vocabulary_size)`, without padding.
+            posteriors: Those of its frames, without padding.
 
         Returns:
             One hypothesis; its score is that of the best path.
         """
-        best = log_probs.max(dim=-1)
-        collapsed = torch.unique_consecutive(best.indices)
-        tokens = tuple(collapsed[collapsed != BLANK].tolist())
-        return [Hypothesis(tokens, float(best.values.sum()))]
+        best = posteriors.log_probs.argmax(axis=1)
+        is_new = np.diff(best, prepend=-1) != 0  # a repeat goes on with the token of the frame before
+        tokens = best[is_new & (best != BLANK)]
+        score = posteriors.log_probs[np.arange(len(best)), best].sum(dtype=np.float64)
+        return [Hypothesis(tuple(tokens.tolist()), float(score))]

@@ -1,119 +1,86 @@
-"""Readings are compared again, by how they sound and by their words.
+"""The second pass: hypotheses of the beam search are rescored by their phones and by their words.
 
-The beam search gives its best readings by letters and n-grams. Where the acoustic model has a head for phones, each is
-turned into phones by a pronunciation dictionary and scored by the sum over all CTC paths of those. Where there is a
-recurrent language model, the best of them are scored by it too, for it is too slow to search with.
+The beam search scores characters and n-grams. Where the acoustic model has a phone head, each hypothesis is turned
+into phones by a pronunciation dictionary and scored by the sum over all CTC paths of those. A recurrent language model,
+which is too slow to search with, scores the best of them.
 
 Source: Graves et al. (2006), doi:10.1145/1143844.1143891, for the sum over paths.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
+from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
-from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
 from asr.decoding.search import compiled
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import BLANK, CharTokenizer
 
-# Of each phone, in nats, lest readings of few phones gain by that: on two development corpora the first English model
-# with a head on its third layer had 30.7 % of words wrong without, 30.5 with 0.5 and with 1 (weight 0.5, 60 readings).
+# Added for each phone, in nats, because a hypothesis of few phones has the higher likelihood: on two development
+# corpora the first English model with a head on its third layer had 30.7 % of words wrong without, 30.5 with 0.5 and
+# with 1 (weight 0.5, 60 hypotheses).
 _PHONE_SCORE = 0.5
 
 
-@dataclass(frozen=True)
-class Rescoring:
-    """What readings are compared again by: first by their phones, then by their words.
-
-    Attributes:
-        phones: Compares them by how they sound; `None` if the acoustic model names no phones.
-        words: Compares them by their words; `None` if there is no recurrent language model.
-        nbest: Readings to ask the search for.
-    """
-
-    phones: "PhoneRescorer | None"
-    words: "RecurrentRescorer | None"
-    nbest: int
-
-
-def build_rescoring(
-    config: DecodingConfig,
-    tokenizer: CharTokenizer,
-    pronunciations: PronunciationDictionary | None = None,
-    recurrent_lm: RecurrentLM | None = None,
-) -> Rescoring | None:
-    """Build what the settings ask for.
-
-    Args:
-        config: The settings.
-        tokenizer: Spells the readings.
-        pronunciations: Of the head for phones; `None` if there is none.
-        recurrent_lm: The recurrent language model; `None` if there is none.
-
-    Returns:
-        The comparison; `None` if there is nothing to compare by.
-    """
-    phones, words, nbest = None, None, config.nbest
-    if pronunciations is not None and config.phone_weight > 0:
-        phones = PhoneRescorer(pronunciations, tokenizer, config.phone_weight)
-        nbest = max(nbest, config.phone_nbest)
-    if recurrent_lm is not None and config.recurrent_lm_weight > 0:
-        scored = max(config.nbest, config.recurrent_lm_nbest)
-        words = RecurrentRescorer(recurrent_lm, tokenizer, config.recurrent_lm_weight, scored)
-        nbest = max(nbest, scored)
-    return Rescoring(phones, words, min(nbest, config.beam_size)) if phones or words else None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PhoneRescorer:
-    """Adds to the score of each reading what its phones say.
+    """Adds the log-likelihood of its phones to the score of each hypothesis.
 
     Attributes:
-        pronunciations: How words are spoken.
-        tokenizer: Spells the readings.
-        weight: Factor of the log-likelihood of the phones, at least 0.
+        pronunciations: The phones of words.
+        tokenizer: Spells the hypotheses.
+        weight: Factor of the log-likelihood, at least 0.
+        threads: Utterances to rescore at once.
     """
 
     pronunciations: PronunciationDictionary
     tokenizer: CharTokenizer
     weight: float
+    threads: int = 1
 
-    def rescore(self, hypotheses: Sequence[Hypothesis], log_probs: Tensor) -> list[Hypothesis]:
-        """Put readings into a new order.
+    def rescore(
+        self, hypotheses: Sequence[Sequence[Hypothesis]], posteriors: Sequence[Posteriors]
+    ) -> list[list[Hypothesis]]:
+        """Put hypotheses into a new order.
 
         Args:
-            hypotheses: Readings of an utterance, in any order.
-            log_probs: Natural log-probabilities of its phones, shape `(frames, pronunciations.vocabulary_size)`.
+            hypotheses: Those of each utterance, in any order.
+            posteriors: Those of each utterance; without phones the order stays.
 
         Returns:
-            The readings with their new scores, the best first. If one has more phones than there are frames, the
-            order stays as it was.
+            The hypotheses with their new scores, the best first. Where one has more phones than there are frames, the
+            order of the utterance stays.
         """
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(self._rescore_one, hypotheses, posteriors))
+
+    def _rescore_one(self, hypotheses: Sequence[Hypothesis], posteriors: Posteriors) -> list[Hypothesis]:
+        """Rescore one utterance."""
+        if posteriors.phone_log_probs is None:
+            return list(hypotheses)
         phones = [self.pronunciations.encode(self.tokenizer.join(each.tokens)) for each in hypotheses]
-        log_likelihoods = phone_log_likelihoods(log_probs.double().exp().numpy(), phones)
+        probabilities = np.exp(posteriors.phone_log_probs.astype(np.float64))
+        log_likelihoods = phone_log_likelihoods(probabilities, phones)
         if not np.isfinite(log_likelihoods).all():
             return list(hypotheses)
-        rescored = [
-            Hypothesis(each.tokens, each.score + self.weight * (float(log_likelihood) + _PHONE_SCORE * len(spoken)))
-            for each, log_likelihood, spoken in zip(hypotheses, log_likelihoods, phones, strict=True)
-        ]
-        return sorted(rescored, key=lambda each: each.score, reverse=True)
+        counts = np.array([len(each) for each in phones])
+        return _add_scores(hypotheses, (self.weight * (log_likelihoods + _PHONE_SCORE * counts)).tolist())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecurrentRescorer:
-    """Adds to the score of each reading what a recurrent language model says of its words.
+    """Adds the log-probability of its words to the score of each hypothesis.
 
     Attributes:
-        lm: The language model.
-        tokenizer: Spells the readings.
-        weight: Factor of the log-probability of the words, at least 0.
-        nbest: Readings to score.
+        lm: The recurrent language model.
+        tokenizer: Spells the hypotheses.
+        weight: Factor of the log-probability, at least 0.
+        nbest: Hypotheses of each utterance to score.
     """
 
     lm: RecurrentLM
@@ -121,22 +88,29 @@ class RecurrentRescorer:
     weight: float
     nbest: int
 
-    def rescore(self, utterances: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """Put the best readings into a new order.
+    def rescore(
+        self, hypotheses: Sequence[Sequence[Hypothesis]], posteriors: Sequence[Posteriors]
+    ) -> list[list[Hypothesis]]:
+        """Put the best hypotheses into a new order, all utterances in one batch.
 
         Args:
-            utterances: Readings of each, the best first; many utterances at once take less time than one by one.
+            hypotheses: Those of each utterance, the best first.
+            posteriors: Not needed.
 
         Returns:
-            The first `nbest` of each with their new scores, the best first; without the others, whose scores mean other
-            things.
+            The first `nbest` of each with their new scores, the best first; without the others, whose scores are not
+            comparable.
         """
-        best = [hypotheses[: self.nbest] for hypotheses in utterances]
-        log_probs = iter(self.lm.score([self.tokenizer.join(each.tokens).split() for group in best for each in group]))
-        rescored = [
-            [Hypothesis(each.tokens, each.score + self.weight * next(log_probs)) for each in group] for group in best
-        ]
-        return [sorted(group, key=lambda each: each.score, reverse=True) for group in rescored]
+        best = [each[: self.nbest] for each in hypotheses]
+        sentences = [self.tokenizer.join(each.tokens).split() for group in best for each in group]
+        log_probs = iter(self.lm.score(sentences))
+        return [_add_scores(group, [self.weight * next(log_probs) for _ in group]) for group in best]
+
+
+def _add_scores(hypotheses: Sequence[Hypothesis], scores: Sequence[float]) -> list[Hypothesis]:
+    """Add to the scores of hypotheses, and sort them."""
+    rescored = [replace(each, score=each.score + more) for each, more in zip(hypotheses, scores, strict=True)]
+    return sorted(rescored, key=lambda each: each.score, reverse=True)
 
 
 def phone_log_likelihoods(probabilities: NDArray[np.float64], phones: Sequence[Sequence[int]]) -> NDArray[np.float64]:

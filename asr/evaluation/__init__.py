@@ -2,6 +2,7 @@
 
 from asr.evaluation.comparison import compare_reports, read_report
 from asr.evaluation.details import UtteranceDetail, detail_report, detail_utterance
+from asr.evaluation.evaluate import Evaluation, Recognition, evaluate, fit_confidence, recognize
 from asr.evaluation.page import render_html, write_report
 from asr.evaluation.scores import (
     ConfidenceReport,
@@ -19,8 +20,10 @@ from asr.evaluation.words import AlignedWord, align_words, judge_words
 __all__ = [
     "AlignedWord",
     "ConfidenceReport",
+    "Evaluation",
     "EvaluationReport",
     "GroupReport",
+    "Recognition",
     "SignalFigures",
     "UtteranceDetail",
     "UtteranceScore",
@@ -29,9 +32,12 @@ __all__ = [
     "compare_reports",
     "detail_report",
     "detail_utterance",
+    "evaluate",
+    "fit_confidence",
     "judge_words",
     "measure_signal",
     "read_report",
+    "recognize",
     "render_html",
     "render_text",
     "report_confidence",

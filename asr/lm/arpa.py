@@ -1,7 +1,7 @@
 """Models in ARPA form, the text form that every toolkit reads and writes, plain or compressed with gzip.
 
 ARPA holds logarithms to base ten; they become natural ones here and nowhere else. They are written with nine digits,
-so that a model that is written and read again is the same to the last bit. Files of KenLM and SRILM are read: n-grams
+so a model that is written and read again is the same to the last bit. Files of KenLM and SRILM are read: n-grams
 in any order, absent back-off weights, no `<unk>`.
 
 Source: the manual page ngram-format(5) of SRILM.
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
+from asr.files import replace_atomically
 from asr.lm.corpus import number_words, read_lines
 from asr.lm.ngram import SPECIAL_WORDS, NGramLM
 
@@ -32,7 +33,7 @@ def open_model(path: Path) -> NGramLM:
     """Open a model in ARPA form, or in that of `NGramLM.save`.
 
     Args:
-        path: The file; its ending does not matter, but for `.gz`.
+        path: The file; its extension does not matter, except `.gz`.
 
     Returns:
         The model.
@@ -90,7 +91,7 @@ class _Lines:
             raise self.error(f"{line[:80]!r} stands where {title} is expected; do the counts of the head agree?")
 
     def error(self, message: str, number: int | None = None) -> LanguageModelError:
-        """Name the place of a mistake, the last line or another."""
+        """Name the line of a mistake, the last one read or another."""
         return LanguageModelError(f"{self.path}:{self.number if number is None else number}: {message}")
 
 
@@ -123,14 +124,14 @@ def _start_model(lines: _Lines, count: int) -> NGramLM:
     _sort(lines, section, section.words[:, 0])
     known = len(ids)
     words = [*SPECIAL_WORDS, *sorted(ids.keys() - set(SPECIAL_WORDS))]
-    places = np.array([ids[word] for word in words])  # numbers the special words that are missing, too
+    order = np.array([ids[word] for word in words])  # numbers the special words that are missing, too
     missing = len(ids) - known
     return NGramLM(
         tuple(words),
         counts=(len(words),),
         word_ids=np.arange(len(words), dtype=np.uint32),
-        log_probs=np.pad(section.log_probs, (0, missing), constant_values=_ZERO * _LN_10)[places],
-        backoffs=np.pad(section.backoffs, (0, missing))[places],
+        log_probs=np.pad(section.log_probs, (0, missing), constant_values=_ZERO * _LN_10)[order],
+        backoffs=np.pad(section.backoffs, (0, missing))[order],
         children=np.array([len(words)]),
     )
 
@@ -144,12 +145,12 @@ def _read_section(lines: _Lines, order: int, count: int, ids: Mapping[str, int])
 def _read_entries(lines: _Lines, order: int, count: int, ids: Mapping[str, int]) -> _Section:
     """Read the n-grams of one order: a logarithm, the words, and where there is one, a back-off weight."""
     numbers, words, log_probs, backoffs = array("q"), array("q"), array("d"), array("d")
-    for place in range(count):
+    for index in range(count):
         line = lines.take()
         fields = line.split()
         if len(fields) not in {order + 1, order + 2}:
             raise lines.error(
-                f"{line[:80]!r} stands where the {order}-gram {place + 1} of {count} is expected: "
+                f"{line[:80]!r} stands where the {order}-gram {index + 1} of {count} is expected: "
                 "a logarithm, the words, and a back-off weight if there is one"
             )
         try:
@@ -208,9 +209,8 @@ def write_arpa(path: Path, model: NGramLM) -> None:
         path: The file, replaced if it exists; `.gz` is compressed.
         model: What to write.
     """
-    partial = path.with_name(f".{path.name}.partial")
     opener: Callable[..., IO[str]] = gzip.open if path.suffix == ".gz" else open
-    with opener(partial, "wt", encoding="utf-8") as file:
+    with replace_atomically(path) as partial, opener(partial, "wt", encoding="utf-8") as file:
         file.write("\\data\\\n")
         file.writelines(f"ngram {order}={count}\n" for order, count in enumerate(model.counts, start=1))
         ngrams = np.arange(len(model.words))[:, None]
@@ -221,7 +221,6 @@ def write_arpa(path: Path, model: NGramLM) -> None:
             file.write(f"\n\\{order}-grams:\n")
             file.writelines(_format_entries(model, ngrams, first))
         file.write("\n\\end\\\n")
-    partial.replace(path)
 
 
 def _format_entries(model: NGramLM, ngrams: NDArray[np.int64], first: int) -> Iterator[str]:

@@ -25,7 +25,22 @@ from asr.text import normalize_text
 _OPENERS: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class TextConfig:
+    """How text is read, and which of its words are kept.
+
+    Attributes:
+        normalize: Spell the text as `asr.text.normalize_text` does.
+        vocabulary_size: Most words to keep, the most frequent ones; all if `None`.
+        min_count: How often a word must occur to be kept.
+    """
+
+    normalize: bool = True
+    vocabulary_size: int | None = None
+    min_count: int = 1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Corpus:
     """Sentences as numbers.
 
@@ -99,6 +114,29 @@ def read_held_out(path: Path, *, normalize: bool = True) -> list[list[str]]:
     if not sentences:
         raise LanguageModelError(f"{path}: holds no words; expected one sentence a line")
     return sentences
+
+
+def read_corpus(paths: Iterable[Path], config: TextConfig, on_sentence: Callable[[], None] = lambda: None) -> Corpus:
+    """Read text files as a corpus.
+
+    Args:
+        paths: As `read_lines` takes them.
+        config: How they are read, and which words are kept.
+        on_sentence: Called after each line.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        LanguageModelError: As `read_lines` and `encode_corpus`.
+    """
+
+    def sentences() -> Iterator[list[str]]:
+        for words in read_sentences(paths, normalize=config.normalize):
+            yield words
+            on_sentence()
+
+    return encode_corpus(sentences(), vocabulary_size=config.vocabulary_size, min_count=config.min_count)
 
 
 def encode_corpus(

@@ -1,10 +1,10 @@
-"""The internal language model: what the network has learnt of spelling from the texts that it was trained on.
+"""The internal LM of an acoustic network: the language model that it learns from its training texts.
 
-A network trained with CTC hears letters and guesses them from their neighbours too. A language model of words knows
-better what can be guessed; so in a search with one, a part of the network's own guess is taken away, which is estimated
-by the bigrams of characters in its training texts.
+A network trained with CTC predicts a character from its neighbours as well as from the sound. A language model of words
+predicts it better, so a search with one subtracts a part of the internal LM, which is estimated by the bigrams of
+characters in the training texts.
 
-Source: McDermott et al. (2019), arXiv:2002.11268 (density ratio); Meng et al. (2021), arXiv:2011.01991.
+Sources: McDermott et al. (2019), arXiv:2002.11268 (density ratio); Meng et al. (2021), arXiv:2011.01991.
 """
 
 from collections.abc import Iterable
@@ -13,22 +13,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from asr.errors import LanguageModelError
+from asr.errors import LanguageModelError, TensorFileError
+from asr.files import load_tensors, save_tensors
 from asr.tokenizer import CharTokenizer
 
 _TENSOR = "log_bigrams"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class InternalLM:
-    """Bigrams of characters.
+    """A character language model of order 2.
 
     Attributes:
-        log_bigrams: Natural log-probability of each token after each token, the blank in neither place; float32, shape
-            `(vocabulary_size, vocabulary_size)`.
+        log_bigrams: Natural log-probability of each token (column) after each token (row), float32, shape
+            `(vocabulary_size, vocabulary_size)`; nothing is predicted of the blank.
     """
 
     log_bigrams: NDArray[np.float32]
@@ -42,7 +41,7 @@ class InternalLM:
             tokenizer: Their alphabet.
 
         Returns:
-            The bigrams; `None` if the alphabet has no space, for then there are no words to weigh.
+            The internal LM; `None` if the alphabet has no space, for then a search has no words to weigh.
         """
         space = tokenizer.space
         if space is None:
@@ -63,15 +62,15 @@ class InternalLM:
             vocabulary_size: Tokens of the alphabet, the blank among them.
 
         Returns:
-            The bigrams.
+            The internal LM.
 
         Raises:
             LanguageModelError: If it cannot be read or holds anything else.
         """
         try:
-            tensors = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise LanguageModelError(f"{path}: cannot be read as safetensors ({error})") from error
+            tensors, _ = load_tensors(path)
+        except TensorFileError as error:
+            raise LanguageModelError(f"{error}; expected an internal language model") from error
         log_bigrams = tensors.get(_TENSOR)
         shape = (vocabulary_size, vocabulary_size)
         if log_bigrams is None or log_bigrams.shape != shape or not np.isfinite(log_bigrams).all():
@@ -79,17 +78,12 @@ class InternalLM:
         return cls(log_bigrams)
 
     def save(self, path: Path) -> None:
-        """Write the bigrams.
-
-        Args:
-            path: The file to write.
-        """
-        save_file({_TENSOR: self.log_bigrams}, path)
-        path.chmod(0o644)  # safetensors leaves it to its owner alone
+        """Write the bigrams to a safetensors file, whole or not at all."""
+        save_tensors(path, {_TENSOR: self.log_bigrams})
 
 
 def smooth(counts: NDArray[np.float64], backoff: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn counts into probabilities, with as much of the backoff as there are different things counted.
+    """Turn counts into probabilities: the more different tokens follow a context, the more its back-off weighs.
 
     Args:
         counts: How often each token came after each context, shape `(..., vocabulary_size)`.

@@ -68,7 +68,7 @@ def measure_frequencies(levels: Sequence[NGramCounts], cutoffs: Sequence[int] = 
         cutoffs: As in `estimate`.
 
     Returns:
-        The share of the words of the text, `</s>` among them, at which it ends, in the order of the model's nodes.
+        The fraction of the words of the text, `</s>` included, at which it ends, in the order of the model's nodes.
 
     Raises:
         LanguageModelError: As in `estimate`.

@@ -2,14 +2,14 @@
 
 Node `i` of the trie is an n-gram: first the unigrams (node `i` is word `i`), then the bigrams, the trigrams and so on.
 The n-grams of one order are sorted by their history, itself a node, and then by their last word. So the continuations
-of a node stand side by side, and a word is found among them by bisection. Log-probabilities are natural.
+of a node are adjacent, and a word is found among them by bisection. Log-probabilities are natural.
 
 A file keeps them in 8 bits: one codebook of up to 256 values for each order, as KenLM does (Heafield 2011).
 """
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from asr.errors import LanguageModelError
+from asr.errors import LanguageModelError, TensorFileError
+from asr.files import load_tensors, save_tensors
 from asr.lm.packing import CODEBOOK_SIZE, decode_numbers, decode_values, encode_numbers, encode_values
 
 FORMAT_VERSION = 1
@@ -81,7 +80,45 @@ class NGramLM:
         """Return the state before the first word of a sentence."""
         return (BEGIN,)[: self.order - 1]
 
-    def score(self, state: State, word: str) -> tuple[float, State]:
+    def score(self, sentences: Sequence[Sequence[str]]) -> list[float]:
+        """Score whole sentences.
+
+        Args:
+            sentences: The words of each; one that the model lacks counts as `<unk>`.
+
+        Returns:
+            Natural log-probabilities, the ends of the sentences included.
+        """
+        return [float(log_probs.sum()) for log_probs in self.score_words(sentences)]
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """Score each word of sentences after those before it.
+
+        All words are scored at once, order by order: the n-gram that ends at a word continues, by this word, the
+        shorter one that ends before it.
+
+        Args:
+            sentences: The words of each; one that the model lacks counts as `<unk>`.
+
+        Returns:
+            Natural log-probabilities of the words and the end of each sentence, shape `(num_words + 1,)`.
+        """
+        if not sentences:
+            return []
+        ids = [[BEGIN, *(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences]
+        word_ids = np.concatenate(ids)
+        nodes = word_ids  # of the longest n-gram that ends at each position; -1 where the model has none
+        scores = self.log_probs[word_ids].astype(np.float64)
+        for _ in range(1, self.order):
+            contexts = np.concatenate([[-1], nodes[:-1]])
+            nodes = self.find_children(contexts, word_ids)
+            backed_off = scores + np.where(contexts >= 0, self.backoffs[contexts], 0)
+            scores = np.where(nodes >= 0, self.log_probs[nodes], backed_off)
+        # No n-gram continues beyond `</s>` or before `<s>`, so sentences do not see each other.
+        starts = np.cumsum([len(sentence) for sentence in ids])[:-1]
+        return [log_probs[1:] for log_probs in np.split(scores, starts)]
+
+    def score_word(self, state: State, word: str) -> tuple[float, State]:
         """Score a word after the words that led to a state.
 
         Args:
@@ -114,21 +151,6 @@ class NGramLM:
             backoff += float(self.backoffs[context])
         return backoff + float(self.log_probs[word_id]), (word_id,)[: self.order - 1]
 
-    def score_sentence(self, words: Iterable[str]) -> float:
-        """Score a whole sentence, its end included.
-
-        Args:
-            words: The sentence without `<s>` and `</s>`.
-
-        Returns:
-            The log-probability.
-        """
-        state, total = self.start(), 0.0
-        for word in (*words, SPECIAL_WORDS[END]):
-            log_prob, state = self.score(state, word)
-            total += log_prob
-        return total
-
     def find_children(self, nodes: NDArray[np.int64], word_ids: NDArray[Any]) -> NDArray[np.int64]:
         """Find the n-grams that continue others by one word, many at once.
 
@@ -140,8 +162,8 @@ class NGramLM:
             Their nodes, -1 where there is none, shape `(n,)`.
         """
         keys = nodes * len(self.words) + word_ids
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where((nodes >= 0) & (self._keys[places] == keys), places + len(self.words), -1)
+        indices = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where((nodes >= 0) & (self._keys[indices] == keys), indices + len(self.words), -1)
 
     def _node(self, context: State) -> int | None:
         """Walk to the node of a context."""
@@ -153,8 +175,8 @@ class NGramLM:
     def _child(self, node: int, word_id: int) -> int | None:
         """Find the n-gram that continues a node by a word."""
         first, last = int(self.children[node]), int(self.children[node + 1])
-        place = bisect_left(self.word_ids, word_id, first, last)
-        return place if place < last and self.word_ids[place] == word_id else None
+        child = bisect_left(self.word_ids, word_id, first, last)
+        return child if child < last and self.word_ids[child] == word_id else None
 
     def save(self, path: Path, *, quantize: bool = True) -> None:
         """Write the model to one safetensors file, whole or not at all.
@@ -164,10 +186,7 @@ class NGramLM:
             quantize: Keep log-probabilities and back-offs in 8 bits, not in 32.
         """
         metadata = {"format_version": str(FORMAT_VERSION), "counts": json.dumps(self.counts)}
-        partial = path.with_name(f".{path.name}.partial")
-        save_file(self._to_tensors(quantize=quantize), partial, metadata)
-        partial.chmod(0o644)  # safetensors leaves it to its owner alone
-        partial.replace(path)
+        save_tensors(path, self._to_tensors(quantize=quantize), metadata)
 
     def num_bytes(self) -> int:
         """Bound the size of the quantised file that `save` writes, without writing it.
@@ -218,11 +237,9 @@ class NGramLM:
             LanguageModelError: If it cannot be read, is of another version, or its parts disagree.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        except (SafetensorError, OSError) as error:
-            raise LanguageModelError(f"{path}: cannot be read as a language model ({error})") from error
+            tensors, metadata = load_tensors(path)
+        except TensorFileError as error:
+            raise LanguageModelError(f"{error}; expected an n-gram language model") from error
         version = metadata.get("format_version")
         if version != str(FORMAT_VERSION):
             raise LanguageModelError(

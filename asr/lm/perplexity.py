@@ -1,7 +1,6 @@
-"""How well a model predicts text: its perplexity, by the conventions of KenLM.
+"""How well a language model predicts text: its perplexity, by the conventions of KenLM.
 
-`</s>` is predicted and counted, `<s>` is not. All words are scored at once, order by order: the n-gram that ends at
-a word continues, by this word, the shorter one that ends before it.
+The end of a sentence, `</s>`, is predicted and counted; its begin, `<s>`, is not. An unknown word counts as `<unk>`.
 """
 
 import math
@@ -9,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
-from asr.lm.ngram import BEGIN, END, UNKNOWN, NGramLM
+from asr.lm.language_model import LanguageModel
+from asr.lm.ngram import END, SPECIAL_WORDS, UNKNOWN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Perplexity:
     """The fit of a model to a text.
 
@@ -46,22 +45,22 @@ class Perplexity:
 
     @property
     def unknown_rate(self) -> float:
-        """The share of words outside the vocabulary, in [0, 1]."""
+        """The fraction of words outside the vocabulary, in [0, 1]."""
         return self.num_unknown / self.num_words
 
     def __str__(self) -> str:
-        """Say how well the text is predicted."""
+        """Summarise in one line."""
         return (
             f"perplexity {self.including_unknown:.2f}, {self.excluding_unknown:.2f} without unknown words, "
             f"which are {self.unknown_rate:.2%} of {self.num_words:,}"
         )
 
 
-def measure_perplexity(model: NGramLM, sentences: Iterable[Sequence[str]]) -> Perplexity:
+def measure_perplexity(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Perplexity:
     """Measure the perplexity of a text.
 
     Args:
-        model: What predicts.
+        model: The language model that predicts it.
         sentences: The words of each; a sentence without words is left out.
 
     Returns:
@@ -70,32 +69,16 @@ def measure_perplexity(model: NGramLM, sentences: Iterable[Sequence[str]]) -> Pe
     Raises:
         LanguageModelError: If there is not one word.
     """
-    ids, num_sentences = [], 0
-    for words in sentences:
-        if words:
-            num_sentences += 1
-            ids += [BEGIN, *(model.ids.get(word, UNKNOWN) for word in words), END]
-    if not num_sentences:
+    texts = [words for words in sentences if words]
+    if not texts:
         raise LanguageModelError("the held-out text holds no words; expected one sentence a line")
-    word_ids = np.array(ids)
-    scores = _score(model, word_ids)
-    unknown = word_ids == UNKNOWN
+    ids = model.ids
+    log_probs = np.concatenate(model.score_words(texts))
+    unknown = np.array([ids.get(word, UNKNOWN) == UNKNOWN for words in texts for word in (*words, SPECIAL_WORDS[END])])
     return Perplexity(
-        num_sentences=num_sentences,
-        num_words=len(ids) - 2 * num_sentences,
+        num_sentences=len(texts),
+        num_words=len(log_probs) - len(texts),
         num_unknown=int(unknown.sum()),
-        log_prob=float(scores[word_ids != BEGIN].sum()),
-        unknown_log_prob=float(scores[unknown].sum()),
+        log_prob=float(log_probs.sum()),
+        unknown_log_prob=float(log_probs[unknown].sum()),
     )
-
-
-def _score(model: NGramLM, word_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the log-probability of each word after those before it; what stands at `<s>` means nothing."""
-    log_probs, backoffs = model.log_probs.astype(np.float64), model.backoffs.astype(np.float64)
-    nodes = word_ids
-    scores = log_probs[word_ids]
-    for _ in range(1, model.order):
-        contexts = np.concatenate([[-1], nodes[:-1]])
-        nodes = model.find_children(contexts, word_ids)
-        scores = np.where(nodes >= 0, log_probs[nodes], scores + np.where(contexts >= 0, backoffs[contexts], 0))
-    return scores

@@ -1,4 +1,4 @@
-"""A model is made smaller by leaving out the n-grams that it misses least.
+"""Entropy pruning: a model is made smaller by leaving out the n-grams whose absence costs least.
 
 Leaving out the n-gram `h w` changes what follows the history `h` alone: `w` backs off, and the back-off weight of `h`
 is set anew so that the probabilities sum to one. The relative entropy between the two models has a closed form,
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from asr.errors import LanguageModelError
 from asr.lm.ngram import BEGIN, END, NGramLM
 
-_TINY = 1e-10  # less than float32 resolves beside 1: a smaller rest of probability is rounding
+_TINY = 1e-10  # less than float32 resolves beside 1: a smaller remainder of probability is rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,36 +1,38 @@
 """A recurrent language model: the log-probability of a word after all the words before it.
 
-    words (steps, batch) → embedding → LSTM → linear → adaptive softmax
+An n-gram model sees the last few words exactly; an LSTM sees the whole sentence, and words of similar use have similar
+vectors. The rarer a word, the shorter its vectors, at the input and at the output: rare words are many, and each has
+little data. `asr.training.recurrent_lm` trains it; here it is opened and scores sentences, without PyTorch.
 
-An n-gram model knows the last few words exactly; this one remembers the whole sentence, and what is used alike is alike
-to it. The rarer a word, the shorter its vectors, on both sides: rare words are many, and little is known of each.
+A file keeps the rows of matrices in 8 bits with a scale each, and vectors in half precision.
 
-Sources: Mikolov et al. (2010), Interspeech; Grave et al. (2017), arXiv:1609.04309 (adaptive softmax); Baevski and Auli
-(2019), arXiv:1809.10853 (adaptive embedding).
+Source: Mikolov et al. (2010), Interspeech.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-from asr.errors import LanguageModelError
+from asr.errors import LanguageModelError, TensorFileError
+from asr.files import load_tensors, save_tensors
 from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN
+from asr.lm.packing import SCALES
+from asr.lm.recurrent_network import RecurrentNetwork
 
 FORMAT_VERSION = 1
-_DIVISOR = 4  # from one class of words to the next rarer one, vectors are so much shorter
-_LARGEST_CODE = 127  # of a signed byte
-_SCALES = ".scales"
+DIVISOR = 4  # from one class of words to the next rarer one, vectors are so much shorter
+# Words scored together: the n-best lists of about 16 utterances. More would take more memory and no less time.
+_MAX_WORDS = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecurrentLMConfig:
     """The shape of a recurrent language model.
 
@@ -52,149 +54,108 @@ class RecurrentLMConfig:
                 raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
         if not all(size > 0 for size in self.class_sizes):
             raise ValueError(f"class_sizes {self.class_sizes} are not positive numbers")
-        shortest = _DIVISOR ** len(self.class_sizes)
+        shortest = DIVISOR ** len(self.class_sizes)
         if self.embedding_size < shortest:
             raise ValueError(
                 f"embedding_size {self.embedding_size} is below {shortest}, too short for the rarest words"
             )
 
+    def boundaries(self, num_words: int) -> tuple[int, ...]:
+        """Return the first word of each class of a vocabulary, and after them the number of words."""
+        ends = np.cumsum(self.class_sizes, dtype=int).tolist()
+        return (0, *([end for end in ends if end < num_words] or [num_words - 1]), num_words)
 
-class AdaptiveEmbedding(nn.Module):
-    """Turns words into vectors, those of rare words by way of shorter ones."""
-
-    def __init__(self, borders: Sequence[int], size: int) -> None:
-        """Build the embedding.
-
-        Args:
-            borders: Where each class of words begins, and after them the number of words.
-            size: Values in a vector.
-        """
-        super().__init__()
-        self.borders = tuple(borders)
-        shorter = [size // _DIVISOR**place for place in range(1, len(borders) - 1)]
-        self.frequent = nn.Embedding(borders[1], size)
-        self.rare = nn.ModuleList(
-            nn.Sequential(nn.Embedding(end - begin, short), nn.Linear(short, size, bias=False))
-            for (begin, end), short in zip(pairwise(borders[1:]), shorter, strict=True)
-        )
-
-    def forward(self, words: Tensor) -> Tensor:
-        """Look words up.
-
-        Args:
-            words: Their ids, any shape.
-
-        Returns:
-            A vector for each, in a last dimension.
-        """
-        flat = words.reshape(-1)
-        vectors: Tensor = self.frequent(flat.clamp(max=self.borders[1] - 1))
-        for (begin, end), table in zip(pairwise(self.borders[1:]), self.rare, strict=True):
-            (places,) = ((flat >= begin) & (flat < end)).nonzero(as_tuple=True)
-            vectors = vectors.index_copy(0, places, table(flat[places] - begin).to(vectors.dtype))
-        return vectors.reshape(*words.shape, -1)
+    def weight_shapes(self, num_words: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each weight, by its name in a file, for a vocabulary of a size."""
+        size, hidden_size = self.embedding_size, self.hidden_size
+        _, num_frequent, *rest = self.boundaries(num_words)
+        shapes: dict[str, tuple[int, ...]] = {
+            "embedding.frequent.weight": (num_frequent, size),
+            "lstm.weight_ih_l0": (4 * hidden_size, size),
+            "lstm.weight_hh_l0": (4 * hidden_size, hidden_size),
+            "lstm.bias_ih_l0": (4 * hidden_size,),
+            "lstm.bias_hh_l0": (4 * hidden_size,),
+            "projection.weight": (size, hidden_size),
+            "projection.bias": (size,),
+            "softmax.head.weight": (num_frequent + len(rest), size),
+        }
+        for index, (first, last) in enumerate(pairwise([num_frequent, *rest])):
+            short = size // DIVISOR ** (index + 1)
+            shapes[f"embedding.rare.{index}.0.weight"] = (last - first, short)
+            shapes[f"embedding.rare.{index}.1.weight"] = (size, short)
+            shapes[f"softmax.tail.{index}.0.weight"] = (short, size)
+            shapes[f"softmax.tail.{index}.1.weight"] = (last - first, short)
+        return shapes
 
 
-class RecurrentLM(nn.Module):
+@dataclass(frozen=True, eq=False)
+class RecurrentLM:
     """An LSTM over words.
 
     Attributes:
         config: Its shape.
         words: The word of each id: `<unk>`, `<s>`, `</s>`, then the vocabulary, the most frequent word first.
-        ids: The id of each word.
+        weights: As a file holds them, by the names of `RecurrentLMConfig.weight_shapes`: matrices int8, the scale of
+            each row as `NAME.scales`, float32; vectors float16.
     """
 
-    def __init__(self, config: RecurrentLMConfig, words: Sequence[str]) -> None:
-        """Build the model with fresh weights.
+    config: RecurrentLMConfig
+    words: tuple[str, ...]
+    weights: Mapping[str, NDArray[Any]] = field(repr=False)
 
-        Args:
-            config: Its shape.
-            words: The vocabulary, as above.
-        """
-        super().__init__()
-        self.config = config
-        self.words = tuple(words)
-        self.ids = {word: index for index, word in enumerate(self.words)}
-        ends = [sum(config.class_sizes[: place + 1]) for place in range(len(config.class_sizes))]
-        classes = [end for end in ends if end < len(self.words)] or [len(self.words) - 1]
-        self.embedding = AdaptiveEmbedding([0, *classes, len(self.words)], config.embedding_size)
-        self.lstm = nn.LSTM(config.embedding_size, config.hidden_size)
-        self.projection = nn.Linear(config.hidden_size, config.embedding_size)
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.embedding_size, len(self.words), classes, _DIVISOR)
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each word."""
+        return {word: index for index, word in enumerate(self.words)}
 
-    def forward(
-        self, words: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Read words.
+    @cached_property
+    def _network(self) -> RecurrentNetwork:
+        return RecurrentNetwork(self.weights, self.config.boundaries(len(self.words)))
 
-        Args:
-            words: Their ids, shape `(steps, batch)`.
-            state: Of the LSTM after the words before; that of an empty text if not given.
-
-        Returns:
-            What is known of the next word after each, shape `(steps, batch, embedding_size)`, and the new state.
-        """
-        hidden, state = self.lstm(self.embedding(words), state)
-        return self.projection(hidden), state
-
-    def log_probs(self, known: Tensor, words: Tensor) -> Tensor:
-        """Score words.
-
-        Args:
-            known: What `forward` gave before each, shape `(count, embedding_size)`.
-            words: Their ids, shape `(count,)`.
-
-        Returns:
-            Natural log-probabilities, shape `(count,)`.
-        """
-        scores: Tensor = self.softmax(known, words).output
-        return scores
-
-    @torch.inference_mode()
     def score(self, sentences: Sequence[Sequence[str]]) -> list[float]:
-        """Score whole sentences; what several begin with is read once, and many together cost the least.
+        """Score whole sentences; many together cost least, and what several begin with is computed once.
 
         Args:
             sentences: The words of each; one that the model lacks counts as `<unk>`.
 
         Returns:
-            Natural log-probabilities, their ends included.
+            Natural log-probabilities, the ends of the sentences included.
         """
-        encoded = [[*(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences]
-        totals = torch.zeros(len(encoded))
-        beginnings = [0] * len(encoded)  # the place of each sentence's beginning among the different ones
-        nothing = torch.zeros(1, self.config.hidden_size)
-        hidden, cell = self._read_word(torch.tensor([BEGIN]), nothing, nothing)
-        for step in range(max(map(len, encoded), default=0)):
-            going_on = [index for index, word_ids in enumerate(encoded) if step < len(word_ids)]
-            places: dict[tuple[int, int], int] = {}
-            for index in going_on:
-                beginnings[index] = places.setdefault((beginnings[index], encoded[index][step]), len(places))
-            parents, words = torch.tensor(list(places)).T
-            log_probs = self.log_probs(self.projection(hidden)[parents], words)
-            totals[going_on] += log_probs[[beginnings[index] for index in going_on]]
-            hidden, cell = self._read_word(words, hidden[parents], cell[parents])
-        scores: list[float] = totals.tolist()
-        return scores
+        return [float(log_probs.sum()) for log_probs in self.score_words(sentences)]
 
-    def _read_word(self, words: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Go on by one word, without `lstm`, which packs its weights anew in each call and is slow in short ones."""
-        input_weight, hidden_weight, input_bias, hidden_bias = self.lstm.parameters()
-        state: tuple[Tensor, Tensor] = torch.lstm_cell(
-            self.embedding(words), (hidden, cell), input_weight, hidden_weight, input_bias, hidden_bias
-        )
-        return state
-
-    def save(self, path: Path) -> None:
-        """Write the model, the rows of its matrices in 8 bits with a scale each.
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """Score each word of sentences after those before it.
 
         Args:
-            path: The safetensors file to write.
+            sentences: The words of each; one that the model lacks counts as `<unk>`.
+
+        Returns:
+            Natural log-probabilities of the words and the end of each sentence, shape `(num_words + 1,)`.
         """
-        words = torch.frombuffer(bytearray("\n".join(self.words).encode()), dtype=torch.uint8)
+        encoded = [[*(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences]
+        return [log_probs for group in _group(encoded) for log_probs in self._score_group(group)]
+
+    def _score_group(self, encoded: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Score sentences in one batch, a step of the LSTM for all of them at once."""
+        tree = _PrefixTree.build(encoded)
+        network = self._network
+        distinct, word_index = np.unique(tree.words, return_inverse=True)
+        gates = network.input_gates(distinct)
+        # One row more than there are prefixes: the parent of the first is -1, which finds zeros there.
+        hidden = np.zeros((len(tree.words) + 1, self.config.hidden_size), np.float32)
+        cell = np.zeros_like(hidden)
+        for level in tree.levels:
+            parents = tree.parents[level]
+            hidden[level], cell[level] = network.step(gates[word_index[level]], hidden[parents], cell[parents])
+        log_probs = np.zeros(len(tree.words))
+        log_probs[1:] = network.log_probs(hidden[tree.parents[1:]], tree.words[1:])  # `<s>` is given, not predicted
+        return [log_probs[path] for path in tree.paths]
+
+    def save(self, path: Path) -> None:
+        """Write the model to one safetensors file, whole or not at all."""
+        words = np.frombuffer("\n".join(self.words).encode(), np.uint8)
         metadata = {"format_version": str(FORMAT_VERSION), "config": json.dumps(asdict(self.config))}
-        save_file({"words": words, **_encode(self.state_dict())}, path, metadata)
-        path.chmod(0o644)  # safetensors leaves it to its owner alone
+        save_tensors(path, {"words": words, **self.weights}, metadata)
 
     @classmethod
     def load(cls, path: Path) -> "RecurrentLM":
@@ -204,57 +165,97 @@ class RecurrentLM(nn.Module):
             path: The file.
 
         Returns:
-            The model, in evaluation mode.
+            The model.
 
         Raises:
             LanguageModelError: If the file cannot be read, is of another version or is damaged.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        except (SafetensorError, OSError) as error:
-            raise LanguageModelError(f"{path}: cannot be read as a recurrent language model ({error})") from error
+            tensors, metadata = load_tensors(path)
+        except TensorFileError as error:
+            raise LanguageModelError(f"{error}; expected a recurrent language model") from error
         if metadata.get("format_version") != str(FORMAT_VERSION) or "config" not in metadata:
             raise LanguageModelError(
                 f"{path}: is no recurrent language model of format_version {FORMAT_VERSION}, which this version of asr "
                 "reads; train one with asr train-recurrent-lm"
             )
         try:
-            model = _from_tensors(tensors, json.loads(metadata["config"]))
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            words = tuple(tensors.pop("words").tobytes().decode().split("\n"))
+            fields = json.loads(metadata["config"])
+            config = RecurrentLMConfig(**{**fields, "class_sizes": tuple(fields["class_sizes"])})
+            _check(config, words, tensors)
+        except (KeyError, ValueError, TypeError) as error:
             raise LanguageModelError(f"{path}: is damaged ({error}); restore it or train it again") from error
-        return model.eval()
+        return cls(config, words, tensors)
 
 
-def _from_tensors(tensors: dict[str, Tensor], fields: dict[str, Any]) -> RecurrentLM:
-    """Build a model from what a file holds."""
-    words = tensors.pop("words").numpy().tobytes().decode().split("\n")
+@dataclass(frozen=True, slots=True)
+class _PrefixTree:
+    """The different prefixes of sentences, `<s>` first, then those of one word, of two and so on.
+
+    Attributes:
+        words: The last word of each prefix.
+        parents: The prefix without its last word; -1 for `<s>`.
+        levels: The prefixes of each length that go on; those that only end a sentence stand between them.
+        paths: The prefixes of each sentence, `<s>` left out.
+    """
+
+    words: NDArray[np.int64]
+    parents: NDArray[np.int64]
+    levels: tuple[slice, ...]
+    paths: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def build(cls, encoded: Sequence[Sequence[int]]) -> "_PrefixTree":
+        """Build the tree of sentences, each with its end."""
+        prefixes: list[tuple[int, int]] = [(-1, BEGIN)]
+        levels = [slice(0, 1)]
+        paths: list[list[int]] = [[] for _ in encoded]
+        ongoing = list(range(len(encoded)))
+        for step in range(max(map(len, encoded), default=0)):
+            first = len(prefixes)
+            known: dict[tuple[int, int], int] = {}
+            ending = [index for index in ongoing if len(encoded[index]) == step + 1]
+            ongoing = [index for index in ongoing if len(encoded[index]) > step + 1]
+            for index in ongoing:
+                _extend(paths[index], encoded[index][step], known, first)
+            levels.append(slice(first, first + len(known)))
+            for index in ending:
+                _extend(paths[index], encoded[index][step], known, first)
+            prefixes += known
+        parents, words = np.array(prefixes, np.int64).T
+        return cls(words, parents, tuple(levels), tuple(np.array(path, np.int64) for path in paths))
+
+
+def _extend(path: list[int], word: int, known: dict[tuple[int, int], int], first: int) -> None:
+    """Append to a path the prefix that a word leads to, which gets the next number if it is new."""
+    parent = path[-1] if path else 0
+    path.append(known.setdefault((parent, word), first + len(known)))
+
+
+def _group(encoded: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:
+    """Split sentences into batches of a bounded number of words, in their order."""
+    first = num_words = 0
+    for index, word_ids in enumerate(encoded):
+        if num_words and num_words + len(word_ids) > _MAX_WORDS:
+            yield encoded[first:index]
+            first, num_words = index, 0
+        num_words += len(word_ids)
+    if encoded:
+        yield encoded[first:]
+
+
+def _check(config: RecurrentLMConfig, words: Sequence[str], weights: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file whose parts disagree."""
     if tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
         raise ValueError(f"its words do not begin with {' '.join(SPECIAL_WORDS)}")
-    config = RecurrentLMConfig(**{**fields, "class_sizes": tuple(fields["class_sizes"])})
-    model = RecurrentLM(config, words)
-    model.load_state_dict(_decode(tensors))
-    return model
-
-
-def _encode(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keep matrices in 8 bits, each row with a scale of its own, and vectors in half precision."""
-    tensors: dict[str, Tensor] = {}
+    shapes = config.weight_shapes(len(words))
+    found = {name: weight.shape for name, weight in weights.items() if not name.endswith(SCALES)}
+    if found != shapes:
+        name = next(name for name in sorted(found.keys() | shapes.keys()) if found.get(name) != shapes.get(name))
+        raise ValueError(f"{name} has shape {found.get(name)} where {shapes.get(name)} is expected")
     for name, weight in weights.items():
-        if weight.ndim < 2:
-            tensors[name] = weight.half()
-            continue
-        scales = weight.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / _LARGEST_CODE
-        tensors[name] = (weight / scales).round().to(torch.int8)
-        tensors[name + _SCALES] = scales.squeeze(1).float()
-    return tensors
-
-
-def _decode(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo `_encode`."""
-    return {
-        name: tensor.float() * tensors[name + _SCALES].unsqueeze(1) if name + _SCALES in tensors else tensor.float()
-        for name, tensor in tensors.items()
-        if not name.endswith(_SCALES)
-    }
+        if name.endswith(SCALES) and weight.shape != shapes[name.removesuffix(SCALES)][:1]:
+            raise ValueError(f"{name} has shape {weight.shape}, not a scale for each row")
+        if not np.isfinite(weight).all():
+            raise ValueError(f"{name} holds a value that is not a finite number")

@@ -103,15 +103,15 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
     Args:
         figure: What to write.
-        path: The file, replaced if it exists; its ending decides the format.
+        path: The file, replaced if it exists; its extension decides the format.
 
     Raises:
-        ASRError: If the ending is none of `PICTURE_SUFFIXES`.
+        ASRError: If the extension is none of `PICTURE_SUFFIXES`.
     """
     picture_format = path.suffix.lower()
     if picture_format not in PICTURE_SUFFIXES:
         expected = ", ".join(PICTURE_SUFFIXES)
-        raise ASRError(f"{path}: the ending {path.suffix!r} names no kind of picture; expected one of {expected}")
+        raise ASRError(f"{path}: {path.suffix!r} is the extension of no picture; expected one of {expected}")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:

@@ -39,7 +39,7 @@ _FEATURE_RANGE = (5, 95)  # percentiles that the colours span, for the first coe
 
 
 @dataclass(frozen=True)
-class HeardRecording:
+class RecordingAnalysis:
     """A stretch of a recording and what a model makes of it.
 
     Attributes:
@@ -74,11 +74,11 @@ class HeardRecording:
         return self.start + samples_to_seconds(len(self.waveform), self.sample_rate)
 
 
-def plot_recording(heard: HeardRecording) -> "Figure":
+def plot_recording(analysis: RecordingAnalysis) -> "Figure":
     """Show a stretch of a recording, from its waveform to its words.
 
     Args:
-        heard: What to show.
+        analysis: What to show.
 
     Returns:
         A picture of four parts: the waveform, shaded where words are; the features; the probabilities of the tokens
@@ -88,72 +88,72 @@ def plot_recording(heard: HeardRecording) -> "Figure":
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    width = max(_MIN_WIDTH, _INCHES_PER_SECOND * (heard.end - heard.start))
+    width = max(_MIN_WIDTH, _INCHES_PER_SECOND * (analysis.end - analysis.start))
     figure = new_figure(width, _HEIGHT)
     parts = figure.subplots(len(_SHARES), 1, sharex=True, height_ratios=_SHARES)
     waveform, features, posteriors, confidence = parts
-    figure.suptitle(heard.title, fontsize=10, parse_math=False)
-    waveform.set_xlim(heard.start, heard.end)
+    figure.suptitle(analysis.title, fontsize=10, parse_math=False)
+    waveform.set_xlim(analysis.start, analysis.end)
     waveform.locator_params(axis="x", nbins=round(width), steps=[1, 2, 5, 10])
-    _draw_waveform(waveform, heard)
-    _draw_features(features, heard)
-    _draw_posteriors(posteriors, heard)
-    labels = _draw_confidence(confidence, heard)
+    _draw_waveform(waveform, analysis)
+    _draw_features(features, analysis)
+    _draw_posteriors(posteriors, analysis)
+    labels = _draw_confidence(confidence, analysis)
     for axes in parts:
         tidy_axes(axes)
     _keep_apart(figure, confidence, labels)
     return figure
 
 
-def _draw_waveform(axes: "Axes", heard: HeardRecording) -> None:
+def _draw_waveform(axes: "Axes", analysis: RecordingAnalysis) -> None:
     """Draw the samples, and shade the words."""
-    times = heard.start + np.arange(len(heard.waveform)) / heard.sample_rate
-    axes.plot(times, heard.waveform, color=BLUE, linewidth=0.5)
-    for word in heard.words:
-        axes.axvspan(heard.start + word.start, heard.start + word.end, color=GREY, alpha=0.25, linewidth=0)
+    times = analysis.start + np.arange(len(analysis.waveform)) / analysis.sample_rate
+    axes.plot(times, analysis.waveform, color=BLUE, linewidth=0.5)
+    for word in analysis.words:
+        axes.axvspan(analysis.start + word.start, analysis.start + word.end, color=GREY, alpha=0.25, linewidth=0)
     axes.set_ylabel("amplitude")
 
 
-def _draw_features(axes: "Axes", heard: HeardRecording) -> None:
+def _draw_features(axes: "Axes", analysis: RecordingAnalysis) -> None:
     """Draw the features as an image, the first coefficient at the bottom."""
-    image = _draw_frames(axes, heard.features, heard.start, heard.feature_shift)
-    low, high = np.percentile(heard.features, _FEATURE_RANGE)
+    image = _draw_frames(axes, analysis.features, analysis.start, analysis.feature_shift)
+    low, high = np.percentile(analysis.features, _FEATURE_RANGE)
     image.set_clim(low, high)
     add_color_bar(image, axes, "normalised value", extend="both")
     axes.set_ylabel("MFCC, index")
 
 
-def _draw_posteriors(axes: "Axes", heard: HeardRecording) -> None:
+def _draw_posteriors(axes: "Axes", analysis: RecordingAnalysis) -> None:
     """Draw the probabilities of the tokens as an image, the blank at the bottom, and what was aligned on it."""
-    tokens = _choose_tokens(heard.posteriors, [span.token for span in heard.token_spans])
-    image = _draw_frames(axes, heard.posteriors[:, tokens], heard.start, heard.frame_shift)
+    tokens = _choose_tokens(analysis.posteriors, [span.token for span in analysis.token_spans])
+    image = _draw_frames(axes, analysis.posteriors[:, tokens], analysis.start, analysis.frame_shift)
     image.set_clim(0.0, 1.0)
     add_color_bar(image, axes, "probability")
-    axes.set_yticks(range(len(tokens)), [_name_token(token, heard.tokenizer) for token in tokens])
+    axes.set_yticks(range(len(tokens)), [_name_token(token, analysis.tokenizer) for token in tokens])
     axes.set_ylabel("token")
-    _write_characters(axes, heard, tokens)
+    _write_characters(axes, analysis, tokens)
 
 
-def _write_characters(axes: "Axes", heard: HeardRecording, tokens: Sequence[int]) -> None:
+def _write_characters(axes: "Axes", analysis: RecordingAnalysis, tokens: Sequence[int]) -> None:
     """Write each aligned character onto its frames, readable on every colour; a space shows by its row alone."""
     from matplotlib.patheffects import withStroke
 
     outline = [withStroke(linewidth=1.5, foreground="black")]
-    for span in heard.token_spans:
-        character = heard.tokenizer.join([span.token])
+    for span in analysis.token_spans:
+        character = analysis.tokenizer.join([span.token])
         if span.token in tokens and character not in _NAMES:
-            time = heard.start + (span.start + span.end) / 2 * heard.frame_shift
+            time = analysis.start + (span.start + span.end) / 2 * analysis.frame_shift
             label = axes.text(time, tokens.index(span.token), character, color="white", fontsize=7)
             label.set(horizontalalignment="center", verticalalignment="center_baseline", path_effects=outline)
 
 
-def _draw_confidence(axes: "Axes", heard: HeardRecording) -> "list[Text]":
+def _draw_confidence(axes: "Axes", analysis: RecordingAnalysis) -> "list[Text]":
     """Draw a bar for each word, and write the word above."""
-    middles = [heard.start + (word.start + word.end) / 2 for word in heard.words]
+    middles = [analysis.start + (word.start + word.end) / 2 for word in analysis.words]
     axes.bar(
         middles,
-        [word.confidence for word in heard.words],
-        width=[word.end - word.start for word in heard.words],
+        [word.confidence for word in analysis.words],
+        width=[word.end - word.start for word in analysis.words],
         color=BLUE,
         edgecolor="white",
     )
@@ -162,7 +162,7 @@ def _draw_confidence(axes: "Axes", heard: HeardRecording) -> "list[Text]":
     axes.set_xlabel("time, s")
     return [
         axes.text(middle, 1.08, word.text, ha="center", va="bottom", fontsize=9, parse_math=False)
-        for middle, word in zip(middles, heard.words, strict=True)
+        for middle, word in zip(middles, analysis.words, strict=True)
     ]
 
 

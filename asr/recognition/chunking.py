@@ -3,7 +3,7 @@
 Every recording gives its chunks, in order, and then one end that carries its level, or the error that stopped it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -98,26 +98,3 @@ class ChunkReader:
         except ASRError as error:
             failure = error
         yield RecordingEnd(index, source, meter.level, failure)
-
-
-def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
-    """Put waveforms of similar length together, so that little of a batch is padding.
-
-    Args:
-        lengths: Samples in each.
-        limit: Padded samples in a batch at most; a longer waveform is a batch of its own.
-        shortest: Fewer samples than this are left out.
-
-    Yields:
-        The indices of the waveforms of a batch, the shortest first.
-    """
-    group: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if lengths[index] < shortest:
-            continue
-        if group and lengths[index] * (len(group) + 1) > limit:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group

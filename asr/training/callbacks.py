@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,11 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMon
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from asr.acoustic.export import export_graph
+from asr.acoustic.model import as_network
 from asr.bundle import Bundle, save_bundle
-from asr.decoding import InternalLM
 from asr.errors import TrainingError
+from asr.lm.internal import InternalLM
 from asr.training.card import render_card
 from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
@@ -162,8 +165,15 @@ class SaveBundle(Callback):
         }
         texts: tuple[str, ...] = trainer.datamodule.train_texts  # type: ignore[attr-defined]  # as above
         internal_lm = InternalLM.from_texts(texts, pl_module.tokenizer)
-        phones = pl_module.phones.head if pl_module.phones else None
-        bundle = Bundle(pl_module.model, pl_module.tokenizer, training, internal_lm=internal_lm, phones=phones)
+        phones = pl_module.phones
+        network = as_network(pl_module.model, phones.head if phones else None)
+        bundle = Bundle(
+            replace(network, graph=export_graph(network)),
+            pl_module.tokenizer,
+            training,
+            internal_lm=internal_lm,
+            pronunciations=phones.pronunciations if phones else None,
+        )
         save_bundle(self.folder, bundle, render_card(bundle))
         _log.info(
             "wrote %s after update %d (validation WER %.2f %%)", self.folder, trainer.global_step, 100 * self.best_wer

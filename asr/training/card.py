@@ -25,7 +25,7 @@ in which CER counts spaces.
 ## Licences and limits
 
 The licences of the recordings named above bind what may be done with this model: add them here before you share it.
-It hears what it was trained on: other accents, rooms and microphones will cost accuracy. Measure with
+It knows what it was trained on: other accents, rooms and microphones will cost accuracy. Measure with
 `python -m asr evaluate --manifest YOUR.jsonl --model THIS_FOLDER`.
 """
 
@@ -39,14 +39,14 @@ def render_card(bundle: Bundle) -> str:
     Returns:
         Markdown.
     """
-    config = bundle.model.config
+    config = bundle.config
     return _CARD.format(
         cell=("bidirectional " if config.bidirectional else "") + config.cell,
         num_layers=config.num_layers,
         hidden_size=config.hidden_size,
-        num_parameters=sum(parameter.numel() for parameter in bundle.model.parameters()),
-        frame_shift=1000 * bundle.model.frame_shift,
-        sample_rate=bundle.model.sample_rate,
+        num_parameters=sum(array.size for array in bundle.network.weights.values()),
+        frame_shift=1000 * bundle.config.frame_shift,
+        sample_rate=bundle.config.sample_rate,
         alphabet="".join(bundle.tokenizer.characters),
         updates=bundle.training["updates"],
         epoch=bundle.training["epoch"],

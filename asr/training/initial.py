@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from asr.acoustic.model import AcousticModel
+from asr.acoustic.model import AcousticModel, build_model
 from asr.bundle import Bundle
 from asr.tokenizer import CharTokenizer
 
@@ -29,17 +29,17 @@ def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float, deepen:
     Args:
         bundle: What training starts from.
         tokenizer: The alphabet to train with; its new characters start from fresh weights.
-        dropout: Share of the values dropped from now on, in [0, 1): a matter of training, not of the weights.
+        dropout: Fraction of the values dropped from now on, in [0, 1): a matter of training, not of the weights.
         deepen: Recurrent layers with fresh weights that come on top of those of the bundle.
 
     Returns:
         The model, in training mode.
     """
-    network = bundle.model.config
+    network = bundle.config
     network = replace(network, dropout=dropout, num_layers=network.num_layers + deepen)
     model = AcousticModel(network, tokenizer.vocabulary_size)
     weights = model.state_dict()
-    old = bundle.model.state_dict()
+    old = build_model(bundle.network).state_dict()
     rows = {character: row for row, character in enumerate(bundle.tokenizer.characters, start=1)}
     shared = [(0, 0)] + [
         (row, rows[character]) for row, character in enumerate(tokenizer.characters, start=1) if character in rows

@@ -21,7 +21,9 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel
+from asr.acoustic.posteriors import Posteriors
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.augmentation import SpecAugment, SpecAugmentConfig
 from asr.data.datamodule import SpeechDataModule
@@ -142,8 +144,8 @@ class CTCTrainingModule(LightningModule):
         if self.crf_weight > 0:
             sequences = [self.tokenizer.encode(text) for text in texts]
             self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
-        self.phones = build_phones(self.phone_config, self.model, texts, initial.phones if initial else None)
-        data.require_frames(self.model.num_frames)
+        self.phones = build_phones(self.phone_config, self.model, texts, initial)
+        data.require_frames(self.model.config.num_frames)
 
     def _open_initial(self, data: SpeechDataModule) -> Bundle | None:
         """Open the bundle to start from, and take its alphabet if it serves."""
@@ -151,10 +153,10 @@ class CTCTrainingModule(LightningModule):
             return None
         folder = ENGLISH_MODEL if self.initial == "english" else Path(self.initial)
         bundle = load_bundle(folder)
-        if bundle.model.sample_rate != data.sample_rate:
+        if bundle.config.sample_rate != data.sample_rate:
             raise TrainingError(
-                f"{folder} hears {bundle.model.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
-                f"--model.network.features.sample_rate {bundle.model.sample_rate}"
+                f"{folder} takes {bundle.config.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
+                f"--model.network.features.sample_rate {bundle.config.sample_rate}"
             )
         if data.tokenizer is not None and data.alphabet is None:
             data.tokenizer = choose_alphabet(bundle, data.tokenizer)
@@ -195,7 +197,7 @@ class CTCTrainingModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch, in nats a character."""
         model = self._require_model()
-        hidden, lengths = model.hear(batch.waveforms, batch.waveform_lengths, self.spec_augment)
+        hidden, lengths = model.run_layers(batch.waveforms, batch.waveform_lengths, self.spec_augment)
         log_probs = model.classify(hidden[-1])
         losses = self._losses(log_probs, lengths, batch)
         if self.denominator is not None:
@@ -297,8 +299,10 @@ class CTCTrainingModule(LightningModule):
         self.log(f"{part}_loss", loss, on_epoch=True, prog_bar=True, batch_size=weight, sync_dist=True)
         if self.tokenizer is None:
             raise TrainingError("the module has no alphabet yet; configure_model must run first")
-        for matrix, length, reference in zip(log_probs.cpu(), lengths.tolist(), batch.texts, strict=True):
-            hypothesis = self.tokenizer.join(self._decoder.decode(matrix[:length])[0].tokens)
+        for matrix, length, reference in zip(
+            log_probs.float().cpu().numpy(), lengths.tolist(), batch.texts, strict=True
+        ):
+            hypothesis = self.tokenizer.join(self._decoder.decode(Posteriors(matrix[:length]))[0].tokens)
             self._word_counts.append(word_errors(reference, hypothesis))
             self._character_counts.append(character_errors(reference, hypothesis))
             self._texts.append((reference, hypothesis))

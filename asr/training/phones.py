@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from asr.acoustic.model import AcousticModel
+from asr.acoustic.model import AcousticModel, build_phone_head
 from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.bundle import Bundle
 from asr.tokenizer import BLANK
 from asr.training.crf import Denominator, estimate_trigrams
 
@@ -54,7 +55,7 @@ class PhoneConfig:
 
 
 def build_phones(
-    config: PhoneConfig, model: AcousticModel, texts: Sequence[str], initial: PhoneHead | None = None
+    config: PhoneConfig, model: AcousticModel, texts: Sequence[str], initial: Bundle | None = None
 ) -> "PhoneCTC | None":
     """Decide whether phones help training, and which.
 
@@ -62,7 +63,7 @@ def build_phones(
         config: What is asked for.
         model: The acoustic model.
         texts: All that is trained on.
-        initial: The head of the model that training starts from, which goes on learning if its phones stay the same.
+        initial: The model that training starts from; its head is trained further if its phones stay the same.
 
     Returns:
         The loss; `None` if there are no phones.
@@ -73,18 +74,20 @@ def build_phones(
     """
     if config.dictionary is not None:
         phones = PhoneCTC(config, PronunciationDictionary.read(Path(config.dictionary)), model, texts)
-    elif initial is not None:
+    elif initial is not None and initial.pronunciations is not None and initial.network.phones is not None:
         words = [word for text in texts for word in text.lower().split()]
         known = sum(word in initial.pronunciations.words for word in words) / max(1, len(words))
         if known < _LEAST_KNOWN:
             _log.info("phones left out: the pronunciations of the model hold %.0f %% of the words", 100 * known)
             return None
-        phones = PhoneCTC(replace(config, layer=initial.layer), initial.pronunciations, model, texts)
+        phones = PhoneCTC(replace(config, layer=initial.network.phones.layer), initial.pronunciations, model, texts)
     else:
         return None
-    head = phones.head
-    if initial and (initial.layer, initial.pronunciations.phones) == (head.layer, head.pronunciations.phones):
-        head.load_state_dict(initial.state_dict())
+    head = build_phone_head(initial.network) if initial else None
+    if head and initial and initial.pronunciations:
+        before, now = (head.layer, initial.pronunciations.phones), (phones.head.layer, phones.pronunciations.phones)
+        if before == now:
+            phones.head.load_state_dict(head.state_dict())
     return phones
 
 
@@ -109,7 +112,8 @@ class PhoneCTC(nn.Module):
         if config.layer > len(model.layers):
             raise ValueError(f"layer {config.layer} is above the last of {len(model.layers)} recurrent layers")
         self.weight = config.weight
-        self.head = PhoneHead(pronunciations, config.layer, model.layer_size)
+        self.pronunciations = pronunciations
+        self.head = PhoneHead(pronunciations.vocabulary_size, config.layer, model.config.layer_size)
         self.denominator: Denominator | None = None
         if config.crf_weight > 0:
             sequences = [pronunciations.encode(text) for text in texts]
@@ -128,7 +132,7 @@ class PhoneCTC(nn.Module):
             Nats a phone, a scalar; utterances with fewer frames than phones do not count.
         """
         log_probs = self.head(hidden[self.head.layer - 1])
-        targets = [torch.tensor(self.head.pronunciations.encode(text), device=lengths.device) for text in texts]
+        targets = [torch.tensor(self.pronunciations.encode(text), device=lengths.device) for text in texts]
         target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
         losses = nn.functional.ctc_loss(
             log_probs, torch.cat(targets), lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True

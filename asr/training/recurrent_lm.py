@@ -1,7 +1,7 @@
-"""Training of a recurrent language model: sentences of like length in batches, the next word at every place.
+"""Training of a recurrent language model: sentences of similar length in batches, each word predicts the next.
 
-Sentences do not know of each other. The batches of an update follow from the seed and its number alone, so a continued
-run sees those of an uninterrupted one.
+Sentences are independent of each other. The batch of an update follows from the seed and its number alone, so a
+continued run sees the batches of an uninterrupted one.
 """
 
 import logging
@@ -17,11 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr.acoustic.device import choose_device
 from asr.errors import TrainingError
-from asr.lm.corpus import Corpus
-from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN
-from asr.lm.perplexity import Perplexity
+from asr.files import replace_atomically
+from asr.lm.corpus import Corpus, TextConfig, read_corpus, read_held_out
+from asr.lm.ngram import END, SPECIAL_WORDS
+from asr.lm.perplexity import measure_perplexity
 from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
+from asr.lm.training import BINARY_EXTENSION, TrainedLM
+from asr.training.recurrent_lm_network import RecurrentLMNetwork
 from asr.training.schedules import rate_factor
 
 _log = logging.getLogger(__name__)
@@ -32,15 +36,15 @@ _CHECKPOINT_SECONDS = 300.0
 _REPORT_UPDATES = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecurrentLMTraining:
-    """How a recurrent language model is learnt.
+    """How a recurrent language model is trained.
 
     Attributes:
-        epochs: How often the text is read; may be a fraction.
-        batch_words: Words in an update, padding among them.
-        learning_rate: The highest rate of Adam, which falls to a fiftieth along a cosine.
-        warmup_steps: Updates over which the rate rises.
+        epochs: Passes over the text; may be a fraction.
+        batch_words: Words in an update, padding included.
+        learning_rate: Highest learning rate of Adam, which falls to a fiftieth along a cosine.
+        warmup_steps: Updates over which the learning rate rises.
         seed: Decides the first weights and the order of the sentences.
     """
 
@@ -49,6 +53,51 @@ class RecurrentLMTraining:
     learning_rate: float = 2e-3
     warmup_steps: int = 300
     seed: int = 0
+
+
+def train_recurrent_lm_on_texts(
+    texts: Sequence[Path],
+    output: Path,
+    config: RecurrentLMConfig,
+    settings: RecurrentLMTraining,
+    *,
+    text: TextConfig,
+    held_out: Path | None = None,
+    device: str = "auto",
+    on_progress: Callable[[int, int], None] = lambda update, updates: None,
+) -> TrainedLM[RecurrentLM]:
+    """Train a recurrent language model on text files and write it; a run that was stopped goes on.
+
+    Args:
+        texts: Files of text, one sentence a line.
+        output: The file to write; it gets the extension `.safetensors`.
+        config: The shape of the model.
+        settings: How it is trained.
+        text: How text is read, and which words are kept.
+        held_out: Text to measure the perplexity on.
+        device: Where to compute: `auto`, `cpu` or `cuda`.
+        on_progress: Called after each update with its number and that of the last.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ASRError: If a file cannot be read, there is no such device, or the checkpoint beside the output is of another
+            run.
+    """
+    path = output if output.suffix == BINARY_EXTENSION else output.with_name(output.name + BINARY_EXTENSION)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = choose_device(device)
+    sentences = read_held_out(held_out, normalize=text.normalize) if held_out else []
+    corpus = sort_by_frequency(read_corpus(texts, text))
+    checkpoint = path.with_suffix(".checkpoint")
+    network = train_recurrent_lm(
+        corpus, config, settings, checkpoint=checkpoint, device=chosen, on_progress=on_progress
+    )
+    network.to_language_model().save(path)
+    checkpoint.unlink(missing_ok=True)  # not before: an hour of work may be in it
+    lm = RecurrentLM.load(path)  # what others will open, not what was in memory
+    return TrainedLM(path, lm, measure_perplexity(lm, sentences) if sentences else None)
 
 
 def sort_by_frequency(corpus: Corpus) -> Corpus:
@@ -69,7 +118,7 @@ def sort_by_frequency(corpus: Corpus) -> Corpus:
 
 
 class SentenceBatches:
-    """Sentences of like length, in batches."""
+    """Sentences of similar length, in batches."""
 
     def __init__(self, corpus: Corpus, batch_words: int, seed: int) -> None:
         """Deal the sentences out.
@@ -127,26 +176,26 @@ def train_recurrent_lm(
     checkpoint: Path,
     device: torch.device | None = None,
     on_progress: Callable[[int, int], None] = lambda update, updates: None,
-) -> RecurrentLM:
+) -> RecurrentLMNetwork:
     """Train a model, and keep a checkpoint to go on from.
 
     Args:
         corpus: What `sort_by_frequency` returned.
         config: The shape of the model.
-        settings: How it is learnt.
+        settings: How it is trained.
         checkpoint: Written every five minutes and gone on from if it is there; for the caller to remove once the
             model is safe.
         device: Where to compute; the CPU if not given.
         on_progress: Called after each update with its number and that of the last.
 
     Returns:
-        The model, on the CPU, in evaluation mode.
+        The network, on the CPU, in evaluation mode.
 
     Raises:
         TrainingError: If the checkpoint is of another run.
     """
     torch.manual_seed(settings.seed)
-    model = RecurrentLM(config, corpus.words).to(device).train()
+    model = RecurrentLMNetwork(config, corpus.words).to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
     batches = SentenceBatches(corpus, settings.batch_words, settings.seed)
     updates = max(1, round(settings.epochs * len(batches)))
@@ -171,41 +220,18 @@ def train_recurrent_lm(
     return model.cpu().eval()
 
 
-def measure_recurrent_perplexity(model: RecurrentLM, sentences: Sequence[Sequence[str]]) -> Perplexity:
-    """Measure the perplexity of a text, by the conventions of `asr.lm.perplexity`.
-
-    Args:
-        model: What predicts.
-        sentences: The words of each; a sentence without words is left out.
-
-    Returns:
-        The perplexity and its parts.
-    """
-    ids = [[BEGIN, *(model.ids.get(word, UNKNOWN) for word in words), END] for words in sentences if words]
-    corpus = Corpus(model.words, np.array([word_id for sentence in ids for word_id in sentence], np.uint32))
-    batches = SentenceBatches(corpus, batch_words=4096, seed=0)
-    log_prob = unknown_log_prob = 0.0
-    for _, batch in zip(range(len(batches)), batches.read(), strict=False):
-        with torch.inference_mode():
-            scores, targets = _score_next(model, batch)
-        log_prob += float(scores.sum())
-        unknown_log_prob += float(scores[targets == UNKNOWN].sum())
-    num_words = len(corpus.word_ids) - 2 * len(ids)
-    return Perplexity(len(ids), num_words, int((corpus.word_ids == UNKNOWN).sum()), log_prob, unknown_log_prob)
-
-
-def _score_next(model: RecurrentLM, sentences: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log-probability of each word after those before it in its sentence, and the words."""
-    known, _ = model(sentences[:-1].clamp(min=0))
+def _score_next(model: RecurrentLMNetwork, sentences: Tensor) -> Tensor:
+    """Return the log-probability of each word after those before it in its sentence."""
+    features = model(sentences[:-1].clamp(min=0))
     targets = sentences[1:]
-    spoken = targets != _PADDING
-    return model.log_probs(known[spoken], targets[spoken]), targets[spoken]
+    real = targets != _PADDING
+    return model.log_probs(features[real], targets[real])
 
 
-def _update(model: RecurrentLM, optimizer: torch.optim.Optimizer, sentences: Tensor, rate: float) -> float:
+def _update(model: RecurrentLMNetwork, optimizer: torch.optim.Optimizer, sentences: Tensor, rate: float) -> float:
     """Learn from a batch, and return its loss in nats a word."""
     with torch.autocast(sentences.device.type, torch.bfloat16):
-        scores, _ = _score_next(model, sentences)
+        scores = _score_next(model, sentences)
     loss = -scores.float().mean()
     loss.backward()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
     torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT)
@@ -216,15 +242,16 @@ def _update(model: RecurrentLM, optimizer: torch.optim.Optimizer, sentences: Ten
     return float(loss.detach())
 
 
-def _save(path: Path, run: dict[str, Any], model: RecurrentLM, optimizer: torch.optim.Optimizer, update: int) -> None:
-    """Write down where a run stands, whole or not at all."""
+def _save(
+    path: Path, run: dict[str, Any], model: RecurrentLMNetwork, optimizer: torch.optim.Optimizer, update: int
+) -> None:
+    """Write a checkpoint of a run."""
     state = {"run": run, "update": update, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    partial = path.with_name(f".{path.name}.partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with replace_atomically(path) as partial:
+        torch.save(state, partial)
 
 
-def _restore(path: Path, run: dict[str, Any], model: RecurrentLM, optimizer: torch.optim.Optimizer) -> int:
+def _restore(path: Path, run: dict[str, Any], model: RecurrentLMNetwork, optimizer: torch.optim.Optimizer) -> int:
     """Take up a run where it was stopped, and return the updates that it has done."""
     if not path.exists():
         return 0

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from asr.acoustic.model import AcousticModel, Cell, ModelConfig
+from asr.acoustic.config import Cell, ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.errors import TrainingError
 
 CELLS: tuple[Cell, ...] = get_args(Cell)

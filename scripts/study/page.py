@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+from asr.evaluation.modes import markdown_table
 from asr.units import Seconds
-from scripts.comparison import markdown_table
 from scripts.study.designs import BASE_LAYERS, CELL_NAMES, CELLS, CLIP_NORM, DEPTHS, Design, describe_design
 from scripts.study.runs import NUM_PIECES, PIECE_DURATION, Corpus
 from scripts.study.summary import Rate, Summary, Unit, choose_unit, get_rate, lie_apart

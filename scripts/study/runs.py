@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
-from asr.cli.train import main as train
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
@@ -184,7 +185,7 @@ def make_result(run: Run, folder: Path) -> RunResult:
     pieces = load_pieces(corpus)
     before = measure_gradient(AcousticModel(network, tokenizer.vocabulary_size), pieces, corpus.num_lags)
     with TemporaryDirectory() as scratch:
-        finished = train(_training_flags(run, network, Path(scratch))) == 0
+        finished = run_command("asr.cli.train", _training_flags(run, network, Path(scratch))) == 0
         norms = read_curves(Path(scratch))["gradient_norm"].values
         if not finished and math.isfinite(norms[-1]):
             raise TrainingError(f"{run.name}: training stopped after {len(norms)} updates, see above; start again")

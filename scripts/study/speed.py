@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from asr.acoustic.model import AcousticModel, ModelConfig
-from asr.data.dataset import pad_waveforms
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel, pad_waveforms
 from asr.tokenizer import BLANK
 from asr.units import Seconds, seconds_to_samples
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from asr.acoustic.features import MFCC, MFCCConfig, normalize_features, padding_mask
-from asr.data.dataset import pad_waveforms
+from asr.acoustic.config import MFCCConfig
+from asr.acoustic.features import MFCC, normalize_features, padding_mask
+from asr.acoustic.model import pad_waveforms
 
 CONFIG = MFCCConfig(n_mels=20, n_mfcc=13, delta_order=2)
 SHORT = torch.randn(9_000, generator=torch.Generator().manual_seed(0))

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, Cell, ModelConfig, RecurrentLayer, reversal_index
-from asr.data.dataset import pad_waveforms
+from asr.acoustic.config import Cell, MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel, RecurrentLayer, pad_waveforms, reversal_index
 
 FEATURES = MFCCConfig(n_mels=20, n_mfcc=13)
 SHORT = torch.randn(9_000, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.alignment.ctc import WordTiming
 from asr.alignment.text import TextAligner, TextAlignment, windowed_log_probs
 from asr.bundle import Bundle

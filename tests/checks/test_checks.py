@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.alignment.text import TextAligner
 from asr.audio import Waveform, resample, save_audio
 from asr.bundle import Bundle

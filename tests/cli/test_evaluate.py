@@ -1,23 +1,26 @@
-"""The verb from manifest to figures, with a model whose every transcript is known: it hears one long "a"."""
+"""The verb from manifest to figures, with a model whose every transcript is known: one long "a"."""
 
 import base64
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, ModelConfig
+from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.audio import save_audio
 from asr.bundle import Bundle, save_bundle
-from asr.cli import evaluate
-from asr.cli.evaluate import main
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
+from asr.evaluation import reporting
 from asr.recognition.recognizer import Recognizer
 from asr.tokenizer import CharTokenizer
+
+main = partial(run_command, "asr.cli.evaluate")
 
 RATE = 16_000
 
@@ -32,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network.output.weight.zero_()
         network.output.bias.copy_(torch.tensor([0.0, 0.0, 9.0, 0.0]))
     folder = tmp_path_factory.mktemp("bundle") / "a"
-    save_bundle(folder, Bundle(network, tokenizer), "Hears one long a.")
+    save_bundle(folder, Bundle(network, tokenizer), "Recognises one long a.")
     return folder
 
 
@@ -203,7 +206,7 @@ def test_report_holds_pictures_of_the_worst_that_are_not_too_long(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = write_utterances(tmp_path, ["a", "b a", "b b a", "b b b a"])
-    monkeypatch.setattr(evaluate, "_LONGEST_PICTURE", 1.0)
+    monkeypatch.setattr(reporting, "_MAX_PICTURE_DURATION", 1.0)
     lines = manifest.read_text(encoding="utf-8").splitlines()
     manifest.write_text("\n".join([*lines[:3], lines[3].replace("0.5", "1.5")]) + "\n", encoding="utf-8")
     assert main(flags(manifest, model, "--report", str(tmp_path / "page"), "--pictures", "2")) == 0
@@ -222,7 +225,7 @@ def test_report_leaves_out_what_failed_and_embeds_what_has_room(tmp_path: Path, 
     assert [address[:10] for address in page["audio"]] == ["data:audio"] * 2
 
 
-def test_baseline_that_heard_the_same_differs_in_nothing(tmp_path: Path, model: Path) -> None:
+def test_baseline_with_the_same_texts_differs_in_nothing(tmp_path: Path, model: Path) -> None:
     manifest = write_utterances(tmp_path, ["a", "b a"])
     assert main(flags(manifest, model, "--report", str(tmp_path / "before"))) == 0
     baseline = str(tmp_path / "before" / "report.json")

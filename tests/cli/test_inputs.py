@@ -1,4 +1,4 @@
-"""What a command line names, as a list of recordings with places for their results."""
+"""What a command line names, as a list of recordings with the paths of their results."""
 
 import io
 import json
@@ -26,9 +26,9 @@ def touch(*paths: str) -> None:
         path.touch()
 
 
-def places(*paths: str) -> dict[str, str]:
-    """Find inputs, and return their places by their names."""
-    return {item.name: str(item.place) for item in find_inputs(paths)}
+def stems(*paths: str) -> dict[str, str]:
+    """Find inputs, and return their stems by their names."""
+    return {item.name: str(item.stem) for item in find_inputs(paths)}
 
 
 def write_manifest(path: str, *recordings: str) -> None:
@@ -44,8 +44,8 @@ def test_file_is_taken_as_it_is_named_whether_or_not_it_is_there() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_file_in_or_above_the_working_folder_is_placed_by_its_path_or_its_name() -> None:
-    assert places("./a/x.wav", "../other/y.wav", "/far/away/z.wav") == {
+def test_file_in_or_above_the_working_folder_has_a_stem_of_its_path_or_its_name() -> None:
+    assert stems("./a/x.wav", "../other/y.wav", "/far/away/z.wav") == {
         "a/x.wav": "a/x",
         "../other/y.wav": "y",
         "/far/away/z.wav": "z",
@@ -55,36 +55,36 @@ def test_file_in_or_above_the_working_folder_is_placed_by_its_path_or_its_name()
 @pytest.mark.usefixtures("here")
 def test_folder_gives_its_recordings_sorted_and_keeps_its_subfolders() -> None:
     touch("talks/b.WAV", "talks/a/z.flac", "talks/notes.txt", "talks/folder.wav/c.mp3")
-    assert list(places("talks").items()) == [
+    assert list(stems("talks").items()) == [
         ("talks/a/z.flac", "a/z"),
         ("talks/b.WAV", "b"),
         ("talks/folder.wav/c.mp3", "folder.wav/c"),
     ]
 
 
-def test_absolute_folder_places_recordings_like_a_relative_one(tmp_path: Path) -> None:
+def test_absolute_folder_gives_the_stems_of_a_relative_one(tmp_path: Path) -> None:
     touch(f"{tmp_path}/talks/a/z.flac")
-    assert places(f"{tmp_path}/talks") == {f"{tmp_path}/talks/a/z.flac": "a/z"}
+    assert stems(f"{tmp_path}/talks") == {f"{tmp_path}/talks/a/z.flac": "a/z"}
 
 
 @pytest.mark.usefixtures("here")
 def test_pattern_gives_the_recordings_it_matches_below_its_fixed_folder() -> None:
     touch("calls/b.wav", "calls/a.wav", "calls/a.mp3", "calls/deep/er/c.wav", "calls/notes.txt")
-    assert places("calls/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b"}
-    assert places("calls/**/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b", "calls/deep/er/c.wav": "deep/er/c"}
-    assert places("c*/deep/**") == {"calls/deep/er/c.wav": "calls/deep/er/c"}
+    assert stems("calls/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b"}
+    assert stems("calls/**/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b", "calls/deep/er/c.wav": "deep/er/c"}
+    assert stems("c*/deep/**") == {"calls/deep/er/c.wav": "calls/deep/er/c"}
 
 
 @pytest.mark.usefixtures("here")
 def test_file_whose_name_looks_like_a_pattern_is_that_file() -> None:
     touch("talk[1].wav", "talk1.wav")
-    assert places("talk[1].wav") == {"talk[1].wav": "talk[1]"}
+    assert stems("talk[1].wav") == {"talk[1].wav": "talk[1]"}
 
 
 @pytest.mark.usefixtures("here")
 def test_manifest_gives_its_recordings_in_its_order_below_its_folder() -> None:
     write_manifest("corpus/test.jsonl", "clips/b.wav", "clips/a.wav", "/far/c.wav")
-    assert list(places("corpus/test.jsonl").items()) == [
+    assert list(stems("corpus/test.jsonl").items()) == [
         ("corpus/clips/b.wav", "clips/b"),
         ("corpus/clips/a.wav", "clips/a"),
         ("/far/c.wav", "c"),
@@ -99,7 +99,7 @@ def test_broken_manifest_is_refused_by_its_line(tmp_path: Path) -> None:
 
 
 def test_paths_keep_their_order() -> None:
-    assert list(places("b.wav", "-", "a.wav")) == ["b.wav", "-", "a.wav"]
+    assert list(stems("b.wav", "-", "a.wav")) == ["b.wav", "-", "a.wav"]
 
 
 def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,27 +131,27 @@ def test_folder_or_pattern_without_recordings_is_refused_by_name(here: Path, nam
 def test_recording_that_is_named_in_several_ways_comes_once(here: Path) -> None:
     touch("talks/a.wav", "talks/b.wav")
     Path("link.wav").symlink_to("talks/a.wav")
-    assert places("talks/b.wav", "talks", "talks/*.wav", f"{here}/talks/a.wav", "link.wav") == {
+    assert stems("talks/b.wav", "talks", "talks/*.wav", f"{here}/talks/a.wav", "link.wav") == {
         "talks/b.wav": "talks/b",
         "talks/a.wav": "a",
     }
 
 
 @pytest.mark.usefixtures("here")
-def test_recordings_of_one_name_keep_their_endings() -> None:
+def test_recordings_of_one_name_keep_their_extensions() -> None:
     touch("talks/x.wav", "talks/x.mp3", "talks/y.wav")
-    assert places("talks") == {"talks/x.mp3": "x.mp3", "talks/x.wav": "x.wav", "talks/y.wav": "y"}
+    assert stems("talks") == {"talks/x.mp3": "x.mp3", "talks/x.wav": "x.wav", "talks/y.wav": "y"}
 
 
 @pytest.mark.usefixtures("here")
-def test_recordings_of_one_name_and_ending_keep_their_folders() -> None:
+def test_recordings_of_one_name_and_extension_keep_their_folders() -> None:
     touch("a/x.wav", "b/x.wav")
-    assert places("a", "b") == {"a/x.wav": "a/x.wav", "b/x.wav": "b/x.wav"}
-    assert places("/far/x.wav", "/away/x.wav") == {"/far/x.wav": "far/x.wav", "/away/x.wav": "away/x.wav"}
+    assert stems("a", "b") == {"a/x.wav": "a/x.wav", "b/x.wav": "b/x.wav"}
+    assert stems("/far/x.wav", "/away/x.wav") == {"/far/x.wav": "far/x.wav", "/away/x.wav": "away/x.wav"}
 
 
-def test_no_recording_takes_the_place_of_the_summary() -> None:
-    assert places("summary.wav", "deep/summary.wav") == {
+def test_no_recording_takes_the_name_of_the_summary() -> None:
+    assert stems("summary.wav", "deep/summary.wav") == {
         "summary.wav": "summary.wav",
         "deep/summary.wav": "deep/summary",
     }

@@ -21,8 +21,9 @@ from asr.decoding.hot_words import parse_hot_words
 from asr.errors import ASRError, LanguageModelError
 from asr.lm.arpa import read_arpa
 from asr.lm.ngram import SPECIAL_WORDS
-from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
+from asr.lm.recurrent import RecurrentLMConfig
 from asr.segmentation import SegmenterConfig
+from asr.training.recurrent_lm_network import RecurrentLMNetwork
 from asr.writers import WriterOptions
 
 ARPA = "\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-99 <s>\n-1 </s>\n-0.5 abba\n\n\\end\\\n"
@@ -106,7 +107,8 @@ def test_decoding_flags_replace_what_the_model_says_and_imply_the_beam_search(
     assert asked("--beam-threshold", 9.0, "--unknown-score", -4.0)["bundle"].decoding == DecodingConfig(
         decoder="beam", beam_threshold=9.0, unknown_score=-4.0
     )
-    assert asked("--closed")["bundle"].decoding == DecodingConfig(decoder="beam", unknown_score=None)
+    for flags in (("--unknown-score", "none"), ("--closed",)):
+        assert asked(*flags)["bundle"].decoding == DecodingConfig(decoder="beam", unknown_score=None)
     assert asked("--decoder", "greedy", "--beam-size", 7)["bundle"].decoding.decoder == "greedy"
 
 
@@ -120,8 +122,10 @@ def test_hot_words_of_flag_and_file_come_together_and_imply_the_beam_search(
 
 
 def test_segments_can_be_shorter_than_two_overlaps(asked: Callable[..., dict[str, Any]]) -> None:
-    segmentation = asked("--vad", "silero", "--max-segment", 6)["segmentation"]
-    assert segmentation == SegmenterConfig(detector="silero", max_speech_duration=6.0, overlap=3.0)
+    for detector, longest in (("--detector", "--max-speech-duration"), ("--vad", "--max-segment")):
+        segmentation = asked(detector, "silero", longest, 6)["segmentation"]
+        assert segmentation == SegmenterConfig(detector="silero", max_speech_duration=6.0, overlap=3.0)
+    assert asked("--overlap", 1, "--threshold", 0.6)["segmentation"] == SegmenterConfig(threshold=0.6, overlap=1.0)
 
 
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.safetensors"])
@@ -139,7 +143,8 @@ def test_language_model_of_either_form_takes_the_place_of_the_models_own(
 def test_recurrent_language_model_of_the_model_stays_with_its_n_grams(
     asked: Callable[..., dict[str, Any]], bundle_folder: Path, tmp_path: Path
 ) -> None:
-    own, other = (RecurrentLM(RecurrentLMConfig(16, 4, (4,)), (*SPECIAL_WORDS, word, "b")) for word in ("ab", "ba"))
+    shape = RecurrentLMConfig(16, 4, (4,))
+    own, other = (RecurrentLMNetwork(shape, (*SPECIAL_WORDS, word, "b")).to_language_model() for word in ("ab", "ba"))
     own.save(bundle_folder / "recurrent_lm.safetensors")
     other.save(tmp_path / "other.safetensors")
     (tmp_path / "lm.arpa").write_text(ARPA, encoding="utf-8")
@@ -167,7 +172,8 @@ def test_language_model_that_is_missing_is_named(asked: Callable[..., dict[str, 
     [
         (("--beam-size", "2", "--nbest", "3"), "nbest is 3"),
         (("--unknown-score", "1"), "unknown_score is 1.0"),
-        (("--max-segment", "0.5"), "max_speech_duration 0.5 s"),
+        (("--max-speech-duration", "0.5"), "max_speech_duration 0.5 s"),
+        (("--beam-size", "0"), "beam_size is 0"),
     ],
 )
 def test_flags_that_do_not_fit_each_other_are_a_mistake(
@@ -179,7 +185,7 @@ def test_flags_that_do_not_fit_each_other_are_a_mistake(
 
 @pytest.mark.parametrize(
     "flags",
-    [("--lm-weight", "nan"), ("--word-score", "much"), ("--lm", "x", "--no-lm"), ("--closed", "--unknown-score", "-1")],
+    [("--lm-weight", "nan"), ("--word-score", "much"), ("--lm", "x", "--no-lm"), ("--detector", "ear")],
 )
 def test_decoding_flags_that_make_no_sense_are_refused(flags: tuple[str, ...]) -> None:
     parser = argparse.ArgumentParser()

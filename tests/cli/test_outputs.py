@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.cli.outputs import Outcome, ResultFolder, ResultStream, open_results
+from asr.cli.inputs import Input
+from asr.cli.outputs import LiveText, Outcome, ResultFolder, ResultStream, Summary, open_results
 from asr.errors import ASRError
 from asr.transcript import Segment, Transcript, Word
 from asr.writers import WRITERS, WriterOptions
@@ -15,6 +16,7 @@ FIRST = Segment(0.0, 1.0, (Word("good", 0.0, 0.5, 0.5), Word("morning", 0.5, 1.0
 SECOND = Segment(1.0, 2.0, (Word("everybody", 1.0, 1.5, 1.0),))
 TRANSCRIPT = Transcript((FIRST, SECOND), 2.5)
 EMPTY = Transcript((), 2.5, "digital silence")
+ITEM = Input("a.wav", Path("a"))
 
 
 def stream_of(format_name: str, num_recordings: int) -> tuple[ResultStream, io.StringIO]:
@@ -26,9 +28,10 @@ def read_summary(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "summary.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_folder_gets_a_file_for_each_format_named_by_its_place(tmp_path: Path) -> None:
-    with ResultFolder(tmp_path, ["txt", "ctm"], WriterOptions()) as results:
-        results.write("talks/deep/a.wav", Path("deep/a.b"), TRANSCRIPT)
+def test_folder_gets_a_file_for_each_format_named_by_its_stem(tmp_path: Path) -> None:
+    results = ResultFolder(tmp_path, ["txt", "ctm"], WriterOptions())
+    paths = results.write(Input("talks/deep/a.wav", Path("deep/a.b")), TRANSCRIPT)
+    assert paths == (tmp_path / "deep" / "a.b.txt", tmp_path / "deep" / "a.b.ctm")
     assert (tmp_path / "deep" / "a.b.txt").read_text(encoding="utf-8") == "good morning everybody\n"
     ctm = (tmp_path / "deep" / "a.b.ctm").read_text(encoding="utf-8")
     assert ctm == WRITERS["ctm"](TRANSCRIPT, WriterOptions(name="deep/a.b"))
@@ -37,14 +40,14 @@ def test_folder_gets_a_file_for_each_format_named_by_its_place(tmp_path: Path) -
 def test_folder_holds_a_recording_when_every_format_is_there(tmp_path: Path) -> None:
     results = ResultFolder(tmp_path, ["txt", "json"], WriterOptions())
     (tmp_path / "a.txt").touch()
-    assert not results.hold(Path("a"))
+    assert not results.holds(ITEM)
     (tmp_path / "a.json").touch()
-    assert results.hold(Path("a"))
+    assert results.holds(ITEM)
 
 
 def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(tmp_path: Path) -> None:
-    with ResultFolder(tmp_path / "new", ["txt"], WriterOptions()) as results:
-        results.note(Outcome.of_transcript("é.wav", TRANSCRIPT, results.paths(Path("é"))))
+    with Summary(tmp_path / "new") as summary:
+        summary.add(Outcome.of_transcript("é.wav", TRANSCRIPT, [tmp_path / "new" / "é.txt"]))
         assert read_summary(tmp_path / "new") == [
             {
                 "input": "é.wav",
@@ -55,8 +58,8 @@ def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(tmp_path: Pa
                 "confidence": pytest.approx((4 * 0.5 + 7 * 0.5 + 9 * 1.0) / 20),
             }
         ]
-        results.note(Outcome.of_transcript("b.wav", EMPTY, ()))
-        results.note(Outcome("c.wav", "failed", error="c.wav: cannot be opened"))
+        summary.add(Outcome.of_transcript("b.wav", EMPTY, ()))
+        summary.add(Outcome("c.wav", "failed", error="c.wav: cannot be opened"))
     assert read_summary(tmp_path / "new")[1:] == [
         {
             "input": "b.wav",
@@ -72,40 +75,35 @@ def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(tmp_path: Pa
 
 def test_summary_is_of_one_run(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
-        with ResultFolder(tmp_path, ["txt"], WriterOptions()) as results:
-            results.note(Outcome(name, "skipped"))
+        with Summary(tmp_path) as summary:
+            summary.add(Outcome(name, "skipped"))
     assert [line["input"] for line in read_summary(tmp_path)] == ["b.wav"]
 
 
 def test_text_of_a_single_recording_is_live_and_in_the_end_the_same() -> None:
-    results, written = stream_of("txt", 1)
-    with results:
-        results.show(FIRST)
+    written = io.StringIO()
+    with LiveText(written, WriterOptions()) as live:
+        live.show(FIRST)
         assert written.getvalue() == "good morning"
-        results.show(SECOND)
-        results.write("a.wav", Path("a"), TRANSCRIPT)
-        results.note(Outcome("a.wav", "ok"))
-        assert written.getvalue() == WRITERS["txt"](TRANSCRIPT)
+        live.show(SECOND)
+        assert live.write(ITEM, TRANSCRIPT) == ()
+    assert written.getvalue() == WRITERS["txt"](TRANSCRIPT)
 
 
-@pytest.mark.parametrize(("format_name", "num_recordings"), [("json", 1), ("txt", 2)])
-def test_other_results_are_written_whole(format_name: str, num_recordings: int) -> None:
-    results, written = stream_of(format_name, num_recordings)
-    results.show(FIRST)
+def test_live_text_that_stops_ends_its_line_and_one_that_never_began_has_none() -> None:
+    written = io.StringIO()
+    with LiveText(written, WriterOptions()):
+        pass
     assert written.getvalue() == ""
-
-
-def test_live_text_that_stops_ends_its_line() -> None:
-    results, written = stream_of("txt", 1)
-    with results:
-        results.show(FIRST)
+    with LiveText(written, WriterOptions()) as live:
+        live.show(FIRST)
     assert written.getvalue() == "good morning\n"
 
 
 def test_single_recording_without_words_gives_an_empty_line() -> None:
-    results, written = stream_of("txt", 1)
-    results.write("a.wav", Path("a"), EMPTY)
-    results.note(Outcome("a.wav", "empty"))
+    written = io.StringIO()
+    with LiveText(written, WriterOptions()) as live:
+        live.write(ITEM, EMPTY)
     assert written.getvalue() == "\n"
 
 
@@ -116,7 +114,7 @@ def test_several_recordings_are_told_apart_by_names() -> None:
         "ctm": WRITERS["ctm"](TRANSCRIPT, WriterOptions(name="a")),
     }.items():
         results, written = stream_of(format_name, 2)
-        results.write("a.wav", Path("a"), TRANSCRIPT)
+        results.write(ITEM, TRANSCRIPT)
         assert written.getvalue() == expected
 
 
@@ -131,5 +129,7 @@ def test_stdout_takes_one_format_and_a_folder_any_number(tmp_path: Path) -> None
     with pytest.raises(ASRError, match=r"^--format was given as txt and srt, and stdout takes one; give --output-dir"):
         open_results(None, ["txt", "srt"], WriterOptions(), num_recordings=1)
     assert isinstance(open_results(None, ["srt", "srt"], WriterOptions(), num_recordings=1), ResultStream)
+    assert isinstance(open_results(None, ["txt"], WriterOptions(), num_recordings=2), ResultStream)
+    assert isinstance(open_results(None, ["txt"], WriterOptions(), num_recordings=1), LiveText)
     results = open_results(tmp_path, ["txt", "srt", "txt"], WriterOptions(), num_recordings=2)
-    assert results.paths(Path("a")) == (tmp_path / "a.txt", tmp_path / "a.srt")
+    assert results.write(ITEM, TRANSCRIPT) == (tmp_path / "a.txt", tmp_path / "a.srt")

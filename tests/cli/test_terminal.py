@@ -6,15 +6,54 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from asr.cli.terminal import configure_logging, run_verb, show_progress, stop_at_sigterm
+from asr.cli.terminal import configure_logging, exit_status, run_command, show_progress, stop_at_sigterm
 from asr.errors import AudioError
 
+COMMAND = """
+import argparse, logging
 
-def test_verb_returns_the_status_of_its_body() -> None:
-    assert run_verb(lambda: 1) == 1
+def build_parser():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("status", type=int)
+    parser.add_argument("--quiet", action="store_true")
+    return parser
+
+def run(arguments):
+    logging.getLogger("asr.command").info("running")
+    return arguments.status
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a command that logs a message and returns the status it is given."""
+    (tmp_path / "some_command.py").write_text(COMMAND, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "some_command"
+
+
+def test_command_parses_its_arguments_logs_and_returns_its_status(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(command, ["1"]) == 1
+    assert run_command(command, ["3", "--quiet"]) == 3
+    assert capsys.readouterr().err == "running\n"
+
+
+def test_package_of_the_training_extra_that_is_missing_is_one_line_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    assert run_command("librosa", []) == 2
+    assert capsys.readouterr().err == (
+        'error: this needs librosa, which is not installed; run: pip install "asr[train]"\n'
+    )
+    with pytest.raises(ModuleNotFoundError):
+        run_command("no_such_module", [])
 
 
 @pytest.mark.parametrize("error", [AudioError("a.wav: is silent"), OSError("a.wav: is silent")])
@@ -22,7 +61,7 @@ def test_mistake_is_one_line_on_stderr_and_status_2(error: Exception, capsys: py
     def body() -> int:
         raise error
 
-    assert run_verb(body) == 2
+    assert exit_status(body) == 2
     assert capsys.readouterr().err == "error: a.wav: is silent\n"
 
 
@@ -30,7 +69,7 @@ def test_interruption_is_status_130() -> None:
     def body() -> int:
         raise KeyboardInterrupt
 
-    assert run_verb(body) == 130
+    assert exit_status(body) == 130
 
 
 def test_sigterm_stops_the_work_where_it_is_asked_to() -> None:
@@ -45,7 +84,7 @@ def test_sigterm_stops_the_work_where_it_is_asked_to() -> None:
         return 0
 
     before = signal.getsignal(signal.SIGTERM)
-    assert run_verb(body) == 143
+    assert exit_status(body) == 143
     assert not unfinished
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -55,13 +94,13 @@ def test_defect_of_the_program_keeps_its_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_verb(body)
+        exit_status(body)
 
 
 def test_reader_that_goes_away_leaves_no_message() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    code = "from asr.cli.terminal import run_verb; raise SystemExit(run_verb(lambda: print('text') or 0))"
+    code = "from asr.cli.terminal import exit_status; raise SystemExit(exit_status(lambda: print('text') or 0))"
     verb = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (verb.returncode, verb.stderr) == (141, b"")

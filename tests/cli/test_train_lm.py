@@ -1,12 +1,15 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asr.cli.train_lm import main
+from asr.cli.terminal import run_command
 from asr.lm.arpa import read_arpa
 from asr.lm.ngram import NGramLM
 from asr.lm.perplexity import measure_perplexity
+
+main = partial(run_command, "asr.cli.train_lm")
 
 
 @pytest.fixture

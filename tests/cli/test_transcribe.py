@@ -8,16 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from asr.cli.transcribe import main
+from asr.cli.terminal import run_command
 from asr.errors import AudioError
 from asr.recognition.recognizer import Recognizer, Result
 from asr.transcript import Segment, Transcript, Word
+
+main = partial(run_command, "asr.cli.transcribe")
 
 WriteTone = Callable[[str, float, float], Path]
 Transcribe = Callable[..., int]
@@ -290,6 +293,7 @@ _SLOW_VERB = """
 import signal, sys, time
 from types import SimpleNamespace
 from asr.cli import transcribe
+from asr.cli.terminal import run_command
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -305,7 +309,7 @@ class Slow:
             yield SimpleNamespace(transcript=Transcript((segment,), 1.0), error=None)
 
 transcribe.open_recognizer = lambda arguments: Slow()
-raise SystemExit(transcribe.main(sys.argv[1:]))
+raise SystemExit(run_command("asr.cli.transcribe", sys.argv[1:]))
 """
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr.acoustic.model import pad_waveforms
 from asr.audio import load_audio
-from asr.data.dataset import Example, SpeechDataset, collate, pad_waveforms, read_waveforms
+from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import ManifestError

@@ -477,5 +477,5 @@ def test_random_models_are_as_sound_as_those_from_files(tmp_path: Path) -> None:
     words = list(lm.words[3:])
     state = lm.start()
     for word in words[:20]:
-        log_prob, state = lm.score(state, word)
+        log_prob, state = lm.score_word(state, word)
         assert -40 < log_prob < 0

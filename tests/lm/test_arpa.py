@@ -53,7 +53,7 @@ def make_model(order: int) -> NGramLM:
 
 
 def log10(model: NGramLM, words: str) -> float:
-    return model.score_sentence(words.split()) / math.log(10)
+    return model.score([words.split()])[0] / math.log(10)
 
 
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "model"])

@@ -107,8 +107,8 @@ def test_probabilities_of_two_sentences_are_those_worked_out_by_hand() -> None:
     }
     for (history, word), prob in expected.items():
         state = (model.ids[history],) if history else ()
-        assert math.exp(model.score(state, word)[0]) == pytest.approx(prob, rel=1e-6), (history, word)
-    assert model.score_sentence(["a", "b"]) == pytest.approx(math.log(5 / 8 * 3 / 8 * 11 / 16), rel=1e-6)
+        assert math.exp(model.score_word(state, word)[0]) == pytest.approx(prob, rel=1e-6), (history, word)
+    assert model.score([["a", "b"]]) == pytest.approx([math.log(5 / 8 * 3 / 8 * 11 / 16)], rel=1e-6)
 
 
 def test_probabilities_are_those_of_lmplz() -> None:
@@ -117,7 +117,7 @@ def test_probabilities_are_those_of_lmplz() -> None:
     assert len(entries) == len(model.word_ids) - 1  # `<s>` is left out
     for log10, *history, word in entries:
         state = tuple(model.ids[before] for before in history)
-        assert model.score(state, word)[0] / math.log(10) == pytest.approx(float(log10), abs=1e-6)
+        assert model.score_word(state, word)[0] / math.log(10) == pytest.approx(float(log10), abs=1e-6)
     weights = model.backoffs[model.backoffs != 0] / math.log(10)
     np.testing.assert_allclose(weights, [-0.30103] * 9, atol=1e-6)
 
@@ -130,7 +130,7 @@ def test_probabilities_equal_those_of_the_formulas_computed_with_dictionaries(or
         state = model.start()
         known: NGram = ("<s>",)
         for word in (*words, "</s>"):
-            log_prob, state = model.score(state, word)
+            log_prob, state = model.score_word(state, word)
             word = word if word in slow.vocabulary else "<unk>"
             history = known[max(0, len(known) - order + 1) :]
             assert log_prob == pytest.approx(math.log(slow.prob(word, history)), rel=1e-6)

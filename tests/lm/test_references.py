@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from asr.acoustic.features import MFCC, MFCCConfig, normalize_features
-from asr.acoustic.model import Cell, ModelConfig, RecurrentLayer, reversal_index
+from asr.acoustic.config import Cell, MFCCConfig, ModelConfig
+from asr.acoustic.features import MFCC, normalize_features
+from asr.acoustic.model import RecurrentLayer, reversal_index
 from asr.decoding.greedy import GreedyDecoder
 from asr.tokenizer import BLANK, CharTokenizer
 

@@ -21,7 +21,7 @@ from asr.alignment.ctc import TokenSpan
 from asr.errors import ASRError, MissingExtraError, TrainingError
 from asr.plots import (
     Curve,
-    HeardRecording,
+    RecordingAnalysis,
     plot_curves,
     plot_error_grid,
     plot_recording,
@@ -78,12 +78,12 @@ def test_text_stands_out_from_its_cell() -> None:
 
 
 @pytest.fixture(scope="module")
-def heard() -> HeardRecording:
-    """Half a second of noise from second 10 on, in which `ab` and `c` are heard."""
+def analysis() -> RecordingAnalysis:
+    """Half a second of noise from second 10 on, in which `ab` and `c` are analysis."""
     random = np.random.default_rng(0)
     posteriors = np.full((5, 6), 0.01, dtype=np.float32)  # d, the last token, is likely nowhere
     posteriors[range(5), [2, 3, 1, 4, 0]] = 0.95
-    return HeardRecording(
+    return RecordingAnalysis(
         title="noise",
         start=10.0,
         sample_rate=1_000,
@@ -104,9 +104,9 @@ def heard() -> HeardRecording:
 
 
 @pytest.fixture(scope="module")
-def recording(heard: HeardRecording) -> Figure:
+def recording(analysis: RecordingAnalysis) -> Figure:
     """The picture of that noise."""
-    return plot_recording(heard)
+    return plot_recording(analysis)
 
 
 def test_all_parts_share_the_time_of_the_recording(recording: Figure) -> None:
@@ -119,26 +119,26 @@ def test_all_parts_share_the_time_of_the_recording(recording: Figure) -> None:
     assert len({axes.get_position().x1 for axes in parts}) == 1
 
 
-def test_waveform_is_drawn_and_shaded_where_words_are(heard: HeardRecording, recording: Figure) -> None:
+def test_waveform_is_drawn_and_shaded_where_words_are(analysis: RecordingAnalysis, recording: Figure) -> None:
     axes = recording.axes[0]
     [line] = axes.lines
-    np.testing.assert_array_equal(line.get_ydata(), heard.waveform)
+    np.testing.assert_array_equal(line.get_ydata(), analysis.waveform)
     np.testing.assert_allclose(np.asarray(line.get_xdata(), dtype=float), np.linspace(10.0, 10.499, 500))
     shades = [patch.get_bbox().intervalx for patch in axes.patches if isinstance(patch, Rectangle)]
     np.testing.assert_allclose(shades, [(10.0, 10.2), (10.3, 10.5)])
 
 
-def test_features_are_drawn_frame_by_frame(heard: HeardRecording, recording: Figure) -> None:
+def test_features_are_drawn_frame_by_frame(analysis: RecordingAnalysis, recording: Figure) -> None:
     [image] = recording.axes[1].images
-    np.testing.assert_array_equal(np.asarray(image.get_array()), heard.features.T)
+    np.testing.assert_array_equal(np.asarray(image.get_array()), analysis.features.T)
     assert tuple(image.get_extent()) == (10.0, 10.5, -0.5, 2.5)
     assert image.origin == "lower"
 
 
-def test_posteriors_of_likely_tokens_have_a_row_each_with_its_name(heard: HeardRecording, recording: Figure) -> None:
+def test_posteriors_of_likely_tokens_have_a_row_with_their_name(analysis: RecordingAnalysis, recording: Figure) -> None:
     axes = recording.axes[2]
     [image] = axes.images
-    np.testing.assert_array_equal(np.asarray(image.get_array()), heard.posteriors[:, :5].T)
+    np.testing.assert_array_equal(np.asarray(image.get_array()), analysis.posteriors[:, :5].T)
     assert image.get_clim() == (0.0, 1.0)
     assert tuple(image.get_extent()) == (10.0, 10.5, -0.5, 4.5)
     assert axes.get_yticks().tolist() == [0, 1, 2, 3, 4]
@@ -151,18 +151,18 @@ def test_aligned_characters_stand_on_their_frames_and_rows(recording: Figure) ->
     np.testing.assert_allclose([text.get_position() for text in texts], [(10.05, 2), (10.15, 3), (10.4, 4)])
 
 
-def test_character_that_the_model_did_not_hear_has_a_row_where_it_is_aligned(heard: HeardRecording) -> None:
-    axes = plot_recording(replace(heard, token_spans=(TokenSpan(5, 0, 1, -4.6),))).axes[2]
+def test_character_that_has_no_posterior_has_a_row_where_it_is_aligned(analysis: RecordingAnalysis) -> None:
+    axes = plot_recording(replace(analysis, token_spans=(TokenSpan(5, 0, 1, -4.6),))).axes[2]
     assert [label.get_text() for label in axes.get_yticklabels()][-1] == "d"
     assert [text.get_text() for text in axes.texts] == ["d"]
 
 
-def test_large_alphabet_shows_its_40_likeliest_tokens(heard: HeardRecording) -> None:
+def test_large_alphabet_shows_its_40_likeliest_tokens(analysis: RecordingAnalysis) -> None:
     characters = tuple(map(chr, range(0x3B1, 0x3B1 + 60)))
     posteriors = np.linspace(0.2, 0.9, 61, dtype=np.float32)[None]
     posteriors[0, 0] = 1.0  # the blank
     spans = (TokenSpan(1, 0, 1, -1.6),)  # among the unlikeliest
-    large = replace(heard, posteriors=posteriors, tokenizer=CharTokenizer(characters), token_spans=spans)
+    large = replace(analysis, posteriors=posteriors, tokenizer=CharTokenizer(characters), token_spans=spans)
     axes = plot_recording(large).axes[2]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["blank", *characters[-39:]]
     assert not axes.texts
@@ -178,24 +178,24 @@ def test_words_stand_above_bars_of_their_times_and_confidence(recording: Figure)
     assert axes.get_ylim() == (0.0, 1.0)
 
 
-def test_words_never_overlap_however_fast_the_speech(heard: HeardRecording) -> None:
+def test_words_never_overlap_however_fast_the_speech(analysis: RecordingAnalysis) -> None:
     words = tuple(Word("extraordinarily", 0.02 * index, 0.02 * index + 0.01, 0.5) for index in range(15))
-    figure = plot_recording(replace(heard, words=words))
+    figure = plot_recording(replace(analysis, words=words))
     texts = figure.axes[3].texts
     boxes = [text.get_window_extent() for text in texts]
     assert {text.get_rotation() for text in texts} == {90.0}
     assert all(left.x1 <= right.x0 + 1e-6 for left, right in pairwise(boxes))
 
 
-def test_recording_without_words_is_drawn(heard: HeardRecording) -> None:
-    axes = plot_recording(replace(heard, words=(), token_spans=())).axes[3]
+def test_recording_without_words_is_drawn(analysis: RecordingAnalysis) -> None:
+    axes = plot_recording(replace(analysis, words=(), token_spans=())).axes[3]
     assert not axes.texts
     assert not axes.patches
 
 
 @pytest.mark.parametrize(("duration", "inches"), [(12.0, 9.0), (40.0, 30.0)])
-def test_longer_recordings_make_wider_pictures(heard: HeardRecording, duration: float, inches: float) -> None:
-    longer = replace(heard, waveform=np.zeros(round(1_000 * duration), dtype=np.float32))
+def test_longer_recordings_make_wider_pictures(analysis: RecordingAnalysis, duration: float, inches: float) -> None:
+    longer = replace(analysis, waveform=np.zeros(round(1_000 * duration), dtype=np.float32))
     assert plot_recording(longer).get_figwidth() == pytest.approx(inches)
 
 
@@ -324,37 +324,37 @@ def test_colors_are_told_apart_by_their_lightness() -> None:
 
 
 @pytest.mark.parametrize(("name", "mark"), [("a.png", b"\x89PNG"), ("b.SVG", b"<?xml"), ("deep/c.pdf", b"%PDF")])
-def test_ending_decides_the_format(tmp_path: Path, name: str, mark: bytes) -> None:
+def test_extension_decides_the_format(tmp_path: Path, name: str, mark: bytes) -> None:
     save_figure(plot_error_grid(RATES), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(mark)
     assert [path.name for path in (tmp_path / name).parent.iterdir()] == [Path(name).name]
 
 
-def test_ending_of_no_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ASRError, match=r"a\.gif: the ending '\.gif' names no kind of picture; expected one of \.png"):
+def test_extension_of_no_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ASRError, match=r"a\.gif: '\.gif' is the extension of no picture; expected one of \.png"):
         save_figure(plot_error_grid(RATES), tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
 
 
-def test_dollar_signs_are_no_formulas(heard: HeardRecording) -> None:
-    figure = plot_recording(replace(heard, title="$x^$.wav", words=(Word("$x^$", 0.0, 0.2, 0.9),)))  # a wrong formula
+def test_dollar_signs_are_no_formulas(analysis: RecordingAnalysis) -> None:
+    figure = plot_recording(replace(analysis, title="$x^$.wav", words=(Word("$x^$", 0.0, 0.2, 0.9),)))  # no formula
     assert figure.get_suptitle() == "$x^$.wav"
     assert figure.axes[3].texts[0].get_text() == "$x^$"
     plot_curves({}, "$x^$").draw_without_rendering()
 
 
-def test_character_that_the_font_lacks_is_drawn_without_a_warning(heard: HeardRecording, tmp_path: Path) -> None:
-    strange = replace(heard, words=(Word("\u4e2d", 0.0, 0.2, 0.9),))
+def test_character_that_the_font_lacks_is_drawn_without_a_warning(analysis: RecordingAnalysis, tmp_path: Path) -> None:
+    strange = replace(analysis, words=(Word("\u4e2d", 0.0, 0.2, 0.9),))
     save_figure(plot_recording(strange), tmp_path / "a.png")
     assert imread(tmp_path / "a.png").std() > 0
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, heard: HeardRecording) -> None:
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, analysis: RecordingAnalysis) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for draw in (
         require_matplotlib,
         lambda: plot_error_grid(RATES),
-        lambda: plot_recording(heard),
+        lambda: plot_recording(analysis),
         lambda: plot_curves(CURVES, "a run"),
     ):
         with pytest.raises(MissingExtraError, match=r'run: pip install "asr\[plot\]"$'):

@@ -21,9 +21,10 @@ from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer
 from asr.errors import AudioError, DeviceError
 from asr.lm.ngram import SPECIAL_WORDS
-from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
+from asr.lm.recurrent import RecurrentLMConfig
 from asr.recognition.recognizer import Recognizer
 from asr.segmentation import Segmenter, SegmenterConfig
+from asr.training.recurrent_lm_network import RecurrentLMNetwork
 from asr.transcript import Segment, Transcript
 from tests.decoding.test_lexicon import unigrams
 
@@ -279,7 +280,7 @@ def test_readings_are_compared_by_a_recurrent_language_model_where_there_is_one(
 ) -> None:
     torch.manual_seed(0)
     words = ("a", "b", "cab", "bed")
-    recurrent_lm = RecurrentLM(RecurrentLMConfig(16, 8, (5,)), (*SPECIAL_WORDS, *words)).eval()
+    recurrent_lm = RecurrentLMNetwork(RecurrentLMConfig(16, 8, (5,)), (*SPECIAL_WORDS, *words)).to_language_model()
     decoding = DecodingConfig("beam", nbest=3, lm_weight=0.1, recurrent_lm_weight=8.0, recurrent_lm_nbest=12)
     bundle = replace(tiny_bundle, lm=unigrams(*words), recurrent_lm=recurrent_lm, decoding=decoding)
     waveform = load_audio(write_tone("tone.wav", 200.0, 1.3), RATE)

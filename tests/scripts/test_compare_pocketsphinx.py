@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 
 from asr.bundle import Bundle
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError
 from asr.evaluation import EvaluationReport, build_report
@@ -22,9 +24,10 @@ from scripts.compare_pocketsphinx import (
     evaluate,
     load_ours,
     load_pocketsphinx,
-    main,
     render_table,
 )
+
+main = partial(run_command, "scripts.compare_pocketsphinx")
 
 WriteTone = Callable[[str, float, float], Path]
 

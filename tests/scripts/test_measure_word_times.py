@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import torch
 
 from asr.alignment.ctc import WordTiming
 from asr.bundle import load_bundle
-from scripts.measure_word_times import cut_to_speech, describe_errors, fit_timing, join_clips, main
+from asr.cli.terminal import run_command
+from scripts.measure_word_times import cut_to_speech, describe_errors, fit_timing, join_clips
+
+main = partial(run_command, "scripts.measure_word_times")
 
 RATE = 16_000
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from asr.acoustic.features import MFCCConfig
 from asr.acoustic.model import AcousticModel, Cell, ModelConfig
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import TrainingError
 from asr.metrics import ErrorCounts
@@ -24,7 +26,9 @@ from scripts.study.page import fit_step_factor
 from scripts.study.runs import Corpus, Run, RunResult, choose_part, find_result, make_result
 from scripts.study.speed import measure_epoch
 from scripts.study.summary import lie_apart, student_interval, summarize
-from scripts.study_cells import main
+
+main = partial(run_command, "scripts.study_cells")
+
 
 VOCABULARY_SIZE = 6
 NOISE = 0.1 * torch.randn(2, 12_000, generator=torch.Generator().manual_seed(0))
@@ -166,7 +170,7 @@ def test_a_training_that_ends_early_counts_as_failed_only_if_its_gradients_do_to
     network = ModelConfig(conv_channels=16, hidden_size=16)
     corpus = Corpus("tones", tmp_path / "train.jsonl", tmp_path / "validation.jsonl", network, epochs=1)
     run = Run(corpus, Design("rnn_tanh"), seed=0)
-    monkeypatch.setattr("scripts.study.runs.train", lambda _: 1)
+    monkeypatch.setattr("scripts.study.runs.run_command", lambda name, argv: 1)
     monkeypatch.setattr("scripts.study.runs.read_curves", lambda _: {"gradient_norm": Curve((1, 2), (2.0, last_norm))})
     if diverged:
         assert not make_result(run, tmp_path / "runs").finished

@@ -2,13 +2,14 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from asr.bundle import Bundle, load_bundle
-from asr.cli.train import main
+from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
 from asr.decoding import InternalLM
 from asr.tokenizer import CharTokenizer
@@ -16,6 +17,8 @@ from asr.training.initial import choose_alphabet, start_from
 from asr.training.module import CTCTrainingModule
 from scripts.make_tones import make_tones
 from tests.training.test_training import arguments
+
+main = partial(run_command, "asr.cli.train")
 
 
 def test_shared_characters_keep_their_rows_and_every_other_layer_its_weights(

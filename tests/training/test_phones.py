@@ -3,6 +3,7 @@
 import itertools
 import logging
 import math
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
-from asr.cli.train import main
+from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
 from scripts.make_tones import make_tones
 from tests.training.test_training import arguments
+
+main = partial(run_command, "asr.cli.train")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pytorch_lightning import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asr.bundle import load_bundle
-from asr.cli.train import main
+from asr.cli.terminal import run_command
 from asr.data.datamodule import SpeechDataModule
 from asr.data.manifest import read_manifest
 from asr.metrics import word_error_rate
@@ -23,6 +24,8 @@ from asr.training.hardware import choose_precision
 from asr.training.module import CTCTrainingModule
 from asr.training.schedules import rate_factor
 from scripts.make_tones import make_tones
+
+main = partial(run_command, "asr.cli.train")
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "smoke.yaml"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}

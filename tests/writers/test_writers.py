@@ -1,12 +1,10 @@
-"""Transcripts as text, and files that are whole or not there."""
+"""Transcripts as text."""
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from asr.files import write_atomically
 from asr.transcript import Segment, Transcript, Word
 from asr.writers import WRITERS, WriterOptions
 
@@ -127,30 +125,3 @@ def test_textgrid_of_a_recording_without_words_is_one_empty_interval_a_tier() ->
 def test_subtitle_without_room_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"{name} 0 is not a positive number")):
         WriterOptions(**{name: 0})  # type: ignore[arg-type]  # mypy takes the name for that of any field
-
-
-def test_file_is_utf8_in_a_folder_that_is_made(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "deep" / "café.txt"
-    write_atomically(path, "é\n")
-    assert path.read_bytes() == b"\xc3\xa9\n"
-
-
-def test_interrupted_writing_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.txt"
-    write_atomically(path, "old")
-
-    def fail(self: Path, target: Path) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, "new")
-    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("a.txt", "old")]
-
-
-def test_nothing_but_the_file_is_left(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "a.txt", "old")
-    write_atomically(tmp_path / "a.txt", "new")
-    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("a.txt", "new")]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jiwer
@@ -13,13 +14,24 @@ from torch import Tensor
 
 from asr.audio import load_audio, save_audio
 from asr.bundle import Bundle, load_bundle, save_bundle
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, GreedyDecoder
+from asr.evaluation.tuning import (
+    HeldOutSpeech,
+    choose_part,
+    measure,
+    render_grid,
+    render_modes,
+    score_speech,
+    search,
+)
 from asr.lm.ngram import SPECIAL_WORDS, NGramLM
-from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
+from asr.lm.recurrent import RecurrentLMConfig
 from asr.recognition.recognizer import Heard
 from asr.tokenizer import CharTokenizer
-from scripts.tune_lm import HeldOutSpeech, choose_part, listen, main, measure, render_grid, render_modes, search
+
+main = partial(run_command, "asr.cli.tune")
 
 PROBABILITIES = {"<unk>": 0.01, "<s>": 1e-9, "</s>": 0.29, "a": 0.6, "b": 0.1}
 
@@ -104,7 +116,7 @@ def test_equal_rates_end_the_search_and_the_first_pair_wins() -> None:
     assert min(rates, key=rates.__getitem__) == (0.5, 0.0)
 
 
-def test_a_part_holds_an_equal_share_of_each_corpus_and_is_always_the_same() -> None:
+def test_a_part_holds_equally_much_of_each_corpus_and_is_always_the_same() -> None:
     everything = [utterance(f"{corpus}{number}", corpus=corpus) for corpus in "xy" for number in range(20)]
     everything += [utterance("z0", corpus="z"), utterance("z1", corpus="z")]
     part = choose_part(everything, 18.0)
@@ -119,7 +131,7 @@ def test_a_part_holds_one_utterance_of_each_corpus_at_least() -> None:
     assert choose_part(everything, 1.0) == [everything[1], everything[0]]
 
 
-def test_listening_in_batches_equals_listening_one_by_one_in_the_order_of_the_manifest(
+def test_scoring_in_batches_equals_scoring_one_by_one_in_the_order_of_the_manifest(
     tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
     durations = (0.6, 0.3, 0.9)
@@ -129,13 +141,13 @@ def test_listening_in_batches_equals_listening_one_by_one_in_the_order_of_the_ma
     for path, duration in zip(paths, durations, strict=True):
         save_audio(path, (0.1 * torch.randn(round(16_000 * duration), generator=generator)).numpy(), 16_000)
     utterances = [Utterance(path, duration, "a", path.stem) for path, duration in zip(paths, durations, strict=True)]
-    speech = listen(tiny_bundle, utterances)
+    speech = score_speech(tiny_bundle, utterances)
     assert list(speech.utterances) == utterances
-    for path, heard in zip(paths, speech.heard, strict=True):
+    for path, posteriors in zip(paths, speech.posteriors, strict=True):
         waveform = torch.from_numpy(load_audio(path, tiny_bundle.model.sample_rate))
         with torch.inference_mode():
             alone = tiny_bundle.model(waveform[None], torch.tensor([len(waveform)]))[0][0]
-        torch.testing.assert_close(heard.log_probs, alone, atol=1e-5, rtol=0)  # sums of floats in another order
+        torch.testing.assert_close(posteriors.log_probs, alone, atol=1e-5, rtol=0)  # sums of floats in another order
 
 
 def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle) -> None:
@@ -151,10 +163,10 @@ def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle) 
 
 
 def test_the_right_weight_lets_the_language_model_correct_what_was_misheard(tiny_bundle: Bundle) -> None:
-    # The model misheard "a" by little and heard "b" clearly; the language model prefers "a" by log 6 = 1.8.
-    misheard, clear = make_log_probs((0.4, 0.598)), make_log_probs((0.6, 0.398), (0.03, 0.968))
+    # The network prefers a wrong "b" by little and the right "b" clearly; the language model prefers "a" by log 6 = 1.8.
+    wrong, clear = make_log_probs((0.4, 0.598)), make_log_probs((0.6, 0.398), (0.03, 0.968))
     bundle = replace(tiny_bundle, tokenizer=CharTokenizer((" ", "a", "b")), lm=make_lm())
-    speech = HeldOutSpeech((utterance("1", "a"), utterance("2", "a b", "other")), (Heard(misheard), Heard(clear)))
+    speech = HeldOutSpeech((utterance("1", "a"), utterance("2", "a b", "other")), (Heard(wrong), Heard(clear)))
 
     def try_pair(pair: tuple[float, float]) -> float:
         decoding = DecodingConfig("beam", lm_weight=pair[0], word_score=pair[1])
@@ -215,7 +227,7 @@ def test_a_language_model_that_is_named_comes_into_the_bundle(
     assert main(["--manifest", str(manifest), "--model", str(bundle_folder), *flags]) == 0
     written = load_bundle(bundle_folder)
     assert written.lm is not None
-    assert written.lm.score(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
+    assert written.lm.score_word(written.lm.start(), "a")[0] == pytest.approx(np.log(0.6))
     assert written.decoding == DecodingConfig("beam", lm_weight=0.5, internal_lm_weight=0.4, word_score=0.0)
 
 
@@ -225,7 +237,8 @@ def test_language_models_take_the_place_of_both_of_the_bundle(
     make_lm().save(tmp_path / "words.safetensors")
     for name, word in (("own", "c"), ("new", "b")):
         words = (*SPECIAL_WORDS, "a", word)
-        RecurrentLM(RecurrentLMConfig(16, 4, (4,)), words).save(tmp_path / f"{name}.safetensors")
+        network = RecurrentLMNetwork(RecurrentLMConfig(16, 4, (4,)), words)
+        network.to_language_model().save(tmp_path / f"{name}.safetensors")
     (tmp_path / "own.safetensors").rename(bundle_folder / "recurrent_lm.safetensors")
     flags = ["--manifest", str(manifest), "--model", str(bundle_folder), "--lm", str(tmp_path / "words.safetensors")]
     flags += ["--lm-weights", "0.5", "--word-scores", "0"]
@@ -262,15 +275,13 @@ def test_missing_matplotlib_is_told_before_any_work(
     ("flags", "complaint"),
     [
         (["--lm-weights", "-1"], "lm_weight is -1.0, but must be finite and at least 0"),
-        (["--word-scores", "inf"], "word_score is inf"),
-        (["--word-scores", "x"], "could not convert"),
+        (["--internal-lm-weight", "-1"], "internal_lm_weight is -1.0"),
     ],
 )
 def test_a_setting_that_the_decoder_refuses_is_named(
     flags: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["--manifest", "m", "--model", "d", *flags])
+    assert main(["--manifest", "m", "--model", "d", *flags]) == 2
     assert complaint in capsys.readouterr().err
 
 

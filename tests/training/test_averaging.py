@@ -1,6 +1,7 @@
 """The mean of models: each weight is the mean of theirs, and models of two kinds are refused."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.bundle import load_bundle, save_bundle
-from scripts.average_models import main
+from asr.cli.terminal import run_command
+
+main = partial(run_command, "asr.cli.average")
 
 
 def test_each_weight_is_the_mean(tmp_path: Path, bundle_folder: Path) -> None:
@@ -38,7 +41,7 @@ def test_heads_for_phones_have_a_mean_too_and_must_be_of_one_kind(
     assert phones is not None
     assert bool((phones.linear.weight == 2).all())
     assert main([str(tmp_path / "one"), str(bundle_folder), "--output", str(tmp_path / "none")]) == 2
-    assert "differ in their heads for phones" in capsys.readouterr().err
+    assert "differ in their phone heads" in capsys.readouterr().err
 
 
 def test_a_folder_that_exists_is_left_alone(

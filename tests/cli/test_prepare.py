@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
-from scripts.prepare import main
+
+main = partial(run_command, "asr.cli.prepare")
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., int]
@@ -144,10 +147,14 @@ def test_kaldi_segments_are_cut_out_as_recordings_of_their_own(source: Path, man
     assert main(["kaldi", str(source), "--output", str(manifest)]) == 0
     whole, _ = soundfile.read(source / "call.wav")
     for utterance, (start, end) in zip(read_manifest(manifest), [(0.5, 1.25), (3, 4), (3.5, 4)], strict=True):
-        piece, sample_rate = soundfile.read(utterance.audio_filepath)
-        assert utterance.duration == len(piece) / sample_rate == end - start
-        np.testing.assert_allclose(piece, whole[round(start * 8_000) : round(end * 8_000)], atol=2**-15)  # 16 bits
-    assert {path.name for path in (manifest.parent / "manifest_pieces").iterdir()} == {"a%2F1.flac", "b.flac", "c.flac"}
+        segment, sample_rate = soundfile.read(utterance.audio_filepath)
+        assert utterance.duration == len(segment) / sample_rate == end - start
+        np.testing.assert_allclose(segment, whole[round(start * 8_000) : round(end * 8_000)], atol=2**-15)  # 16 bits
+    assert {path.name for path in (manifest.parent / "manifest_segments").iterdir()} == {
+        "a%2F1.flac",
+        "b.flac",
+        "c.flac",
+    }
     assert [line["reason"] for line in rejected(manifest)] == ["bad segment", "missing file", "bad segment"]
 
 
@@ -201,7 +208,7 @@ def test_jobs_are_a_positive_count(number: str, manifest: Path, capsys: pytest.C
 
 def test_a_mistake_is_one_line_on_stderr_and_status_2(tmp_path: Path) -> None:
     arguments = ["ljspeech", str(tmp_path), "--output", str(tmp_path / "m.jsonl")]
-    command = [sys.executable, "-m", "scripts.prepare", *arguments]
+    command = [sys.executable, "-m", "asr", "prepare", *arguments]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr.startswith(f"error: {tmp_path / 'metadata.csv'}: cannot be read (no such file)")

@@ -1,4 +1,4 @@
-"""What the scripts that compare decoders share: utterances by corpus, the ways to decode, and Markdown tables."""
+"""What comparisons of decoders have in common: utterances by corpus, the ways to decode, and Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ def corpus_name(utterance: Utterance) -> str:
 
 
 def decoding_modes(bundle: Bundle) -> dict[str, Bundle]:
-    """List the ways to read what an acoustic model says, each as a bundle that is read so.
+    """List the ways to decode the posteriors of a model, each as a bundle with these settings.
 
     Args:
         bundle: The recogniser, with the settings for its language model.

@@ -3,17 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jiwer
 import pytest
 
 from asr.bundle import Bundle
+from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.decoding import DecodingConfig
+from asr.evaluation.pseudo_labels import Bounds, Judgement, judge, render_selection, select
 from asr.recognition.recognizer import Recognizer
 from asr.transcript import Segment, Transcript, Word
-from scripts.self_train import Bounds, Judgement, judge, main, render_selection, select
+
+main = partial(run_command, "asr.cli.pseudo_label")
 
 WriteTone = Callable[[str, float, float], Path]
 
@@ -47,7 +51,7 @@ def test_disagreement_is_the_character_errors_of_the_greedy_text_and_confidence_
     assert judgement.word_rate == pytest.approx(1.0)
 
 
-def test_readings_without_words_disagree_in_full() -> None:
+def test_texts_without_words_disagree_in_full() -> None:
     assert judge(utterance(), transcript(), transcript(("a", 0.5))).disagreement == pytest.approx(1.0)
     assert judge(utterance(), transcript(), transcript()).disagreement == pytest.approx(1.0)
 
@@ -133,7 +137,7 @@ def test_if_no_recording_can_be_read_nothing_is_written(
         tone.unlink()
     output = tmp_path / "pseudo.jsonl"
     assert main([f"--manifest={tones}", f"--model={bundle_folder}", f"--output={output}", "--quiet"]) == 2
-    assert "tones.jsonl: no recording can be recognised; see the reasons above" in capsys.readouterr().err
+    assert "error: no recording can be recognised; see the reasons above" in capsys.readouterr().err
     assert not list(tmp_path.glob("pseudo*"))
 
 

@@ -1,0 +1,159 @@
+"""The network becomes an ONNX graph whose weights stay in the safetensors files of its bundle.
+
+The graph names each weight as external data: the file, the offset and the length. Casts to single precision and the
+reordering of gates (i, f, g, o to i, o, f, g) are nodes that a runtime folds when it loads. So there is one copy of the
+weights, and the graph takes some 50 kB. The front end is left out: `asr.acoustic.mfcc` computes it.
+
+The exporter is the one that traces (`dynamo=False`): the newer one fails on an LSTM at other shapes than it was shown.
+"""
+
+import io
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from asr.acoustic.model import AcousticModel, build_model, build_phone_head
+from asr.acoustic.network import Network
+from asr.acoustic.onnx_runtime import OnnxRuntime, name_initializers
+from asr.acoustic.phone_head import PhoneHead
+from asr.errors import BundleError, MissingExtraError
+from asr.files import tensor_offsets
+
+_OPSET = 17
+_CHECKED_SHAPES = ((1, 7), (3, 451), (8, 100))  # (batch, frames)
+_TOLERANCE = 1e-3
+_FILES = {"model": "model.safetensors", "phones": "phones.safetensors"}
+
+
+class _Encoder(nn.Module):
+    """The part of the model that is exported: features to log-probabilities of characters and phones."""
+
+    def __init__(self, model: AcousticModel, phones: PhoneHead | None) -> None:
+        super().__init__()
+        self.model = model
+        self.phones = phones
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        layers, _ = self.model.encode_layers(features, lengths)
+        log_probs = self.model.classify(layers[-1])
+        if self.phones is None:
+            return (log_probs,)
+        return log_probs, self.phones(layers[self.phones.layer - 1]).transpose(0, 1)
+
+
+def export_graph(network: Network) -> bytes:
+    """Export a network, and check the result against PyTorch at several shapes.
+
+    Args:
+        network: The network; its weights must be those that its bundle holds, for the graph names their offsets.
+
+    Returns:
+        The ONNX graph.
+
+    Raises:
+        MissingExtraError: If the package `onnx` is not installed.
+        BundleError: If the graph computes something else than PyTorch does.
+    """
+    encoder = _Encoder(build_model(network), build_phone_head(network)).eval()
+    graph = _name_weights(_trace(encoder, network), network)
+    _check(encoder, graph, network)
+    return graph
+
+
+def _trace(encoder: _Encoder, network: Network) -> bytes:
+    """Trace the encoder with weights inside and nothing folded, so that each weight keeps its name and shape."""
+    features, lengths = torch.zeros(2, 40, network.config.features.num_features), torch.tensor([40, 31])
+    outputs = ["log_probs", "phone_log_probs"][: 1 if encoder.phones is None else 2]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():  # the exporter warns of its successor, and of batches other than the traced one
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            encoder,
+            (features, lengths),
+            buffer,  # type: ignore[arg-type]  # a file object is accepted, though its types say otherwise
+            dynamo=False,
+            opset_version=_OPSET,
+            do_constant_folding=False,
+            input_names=["features", "lengths"],
+            output_names=outputs,
+            dynamic_axes={
+                "features": {0: "batch", 1: "feature_frames"},
+                "lengths": {0: "batch"},
+                **{name: {0: "batch", 1: "frames"} for name in outputs},
+            },
+        )
+    return buffer.getvalue()
+
+
+def _name_weights(traced: bytes, network: Network) -> bytes:
+    """Replace each weight by external data in the type that the bundle keeps, and a cast to single precision."""
+    try:
+        import onnx  # an extra
+    except ImportError as error:
+        raise MissingExtraError('onnx is not installed; run: pip install "asr[train]"') from error
+    model = onnx.load_from_string(traced)
+    named = name_initializers(network)
+    offsets = _find_offsets(network)
+    inside = {tensor.name: tensor for tensor in model.graph.initializer}
+    casts = []
+    for name in sorted(inside.keys() & named.keys()):
+        model.graph.initializer.remove(inside[name])
+        stored, array = f"{name}.stored", named[name]
+        tensor = onnx.TensorProto(name=stored, data_type=onnx.helper.np_dtype_to_tensor_dtype(array.dtype))
+        tensor.dims.extend(array.shape)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        location, offset = offsets[name]
+        for key, value in (("location", location), ("offset", offset), ("length", array.nbytes)):
+            tensor.external_data.add(key=key, value=str(value))
+        model.graph.initializer.append(tensor)
+        casts.append(onnx.helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def _find_offsets(network: Network) -> Mapping[str, tuple[str, int]]:
+    """Find the file of each weight, and the byte in it where the weight begins."""
+    groups = {"model": network.weights}
+    if network.phones is not None:
+        groups["phones"] = network.phones.weights
+    return {
+        f"{group}.{name}": (_FILES[group], offset)
+        for group, weights in groups.items()
+        for name, offset in tensor_offsets(weights).items()
+    }
+
+
+def _check(encoder: _Encoder, graph: bytes, network: Network) -> None:
+    """Refuse a graph that differs from PyTorch by more than rounding, or prefers another token anywhere."""
+    runtime = OnnxRuntime(network, graph)
+    generator = np.random.default_rng(0)
+    for batch, frames in _CHECKED_SHAPES:
+        shape = (batch, frames, network.config.features.num_features)
+        lengths = np.linspace(frames, max(1, frames // 2), batch).astype(int)
+        features = generator.standard_normal(shape, np.float32)
+        padded = features * (np.arange(frames)[None, :, None] < lengths[:, None, None])
+        with torch.inference_mode():
+            expected = [output.numpy() for output in encoder(torch.from_numpy(padded), torch.from_numpy(lengths))]
+        found = runtime.run_features([each[:length] for each, length in zip(features, lengths, strict=True)])
+        for index, posteriors in enumerate(found):
+            parts: list[NDArray[Any] | None] = [posteriors.log_probs, posteriors.phone_log_probs]
+            for output, part in zip(expected, parts, strict=False):
+                _compare(output[index, : posteriors.num_frames], part, (batch, frames))
+
+
+def _compare(expected: NDArray[Any], found: NDArray[Any] | None, shape: tuple[int, int]) -> None:
+    """Compare the log-probabilities of one utterance."""
+    difference = np.inf if found is None else float(np.abs(found - expected).max())
+    if found is None or not difference < _TOLERANCE or (found.argmax(1) != expected.argmax(1)).any():
+        raise BundleError(
+            f"the exported graph differs from PyTorch at the shape {shape} by {difference:.1e} (at most {_TOLERANCE} "
+            "is allowed, and no other token may be the likeliest); this version of torch cannot export the network"
+        )

@@ -1,0 +1,80 @@
+"""The front end in numpy: a waveform becomes normalised MFCCs, for recognition without PyTorch.
+
+Shapes: waveform `(num_samples,)` in, features `(frames, num_features)` out. It computes what `asr.acoustic.features`
+computes for training, one utterance at a time, to within 1e-4.
+
+Source: Davis and Mermelstein (1980), doi:10.1109/TASSP.1980.1163420; deltas as in Young et al., The HTK Book, 5.9.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from asr.acoustic.config import DELTA_REACH, LOG_FLOOR, VARIANCE_FLOOR, MFCCConfig
+
+
+def compute_mfcc(waveform: NDArray[np.float32], config: MFCCConfig) -> NDArray[np.float32]:
+    """Compute normalised features.
+
+    Args:
+        waveform: Shape `(num_samples,)`, at `config.sample_rate`, at least `config.n_fft` samples, full scale at 1.
+        config: The settings of the front end.
+
+    Returns:
+        Shape `(frames, num_features)`.
+    """
+    window, filters, dct = _tables(config)
+    emphasized = waveform.copy()
+    emphasized[1:] -= np.float32(config.preemphasis) * waveform[:-1]
+    frames = sliding_window_view(emphasized, config.n_fft)[:: config.hop_length]  # (frames, n_fft)
+    spectrum = np.fft.rfft(frames * window)  # (frames, n_fft // 2 + 1), single precision as its input
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    log_mels = np.log(power @ filters + np.float32(LOG_FLOOR))  # (frames, n_mels)
+    streams = [_normalize(log_mels @ dct)]
+    for _ in range(config.delta_order):
+        streams.append(_normalize(_deltas(streams[-1])))
+    return np.concatenate(streams, axis=1) if len(streams) > 1 else streams[0]
+
+
+@lru_cache(maxsize=8)
+def _tables(config: MFCCConfig) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Lay out the padded window `(n_fft,)`, the filters `(bins, n_mels)` and the DCT `(n_mels, n_mfcc)`."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.win_length) / config.win_length)
+    before = (config.n_fft - config.win_length) // 2
+    window = np.pad(hann, (before, config.n_fft - config.win_length - before))
+    # cos(pi / n (m + 1/2) k), scaled to an orthonormal basis (DCT-II).
+    indices = np.arange(config.n_mels) + 0.5
+    dct = np.cos(np.pi / config.n_mels * np.outer(indices, np.arange(config.n_mfcc))) * np.sqrt(2 / config.n_mels)
+    dct[:, 0] /= np.sqrt(2)
+    return window.astype(np.float32), _mel_filters(config).astype(np.float32), dct.astype(np.float32)
+
+
+def _mel_filters(config: MFCCConfig) -> NDArray[np.float64]:
+    """Lay out triangles of height 1, equally spaced on the mel scale of O'Shaughnessy (1987)."""
+    bins = np.linspace(0, config.sample_rate // 2, config.n_fft // 2 + 1)
+    low, high = (2595 * np.log10(1 + frequency / 700) for frequency in (config.f_min, config.f_max))
+    edges = 700 * (10 ** (np.linspace(low, high, config.n_mels + 2) / 2595) - 1)  # Hz, (n_mels + 2,)
+    distances = edges - bins[:, None]  # (bins, n_mels + 2)
+    widths = np.diff(edges)
+    rising, falling = -distances[:, :-2] / widths[:-1], distances[:, 2:] / widths[1:]
+    return np.maximum(0, np.minimum(rising, falling))
+
+
+def _normalize(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give each feature zero mean, and all together unit variance (see `features.normalize_features`)."""
+    centred = features - features.mean(axis=0)
+    return centred / np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
+
+
+def _deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fit a slope to five neighbouring frames; the frames outside an utterance count as its mean, zero."""
+    frames = len(features)
+    padded = np.pad(features, ((DELTA_REACH, DELTA_REACH), (0, 0)))
+    slopes = np.zeros_like(features)
+    for reach in range(1, DELTA_REACH + 1):
+        after = padded[DELTA_REACH + reach : DELTA_REACH + reach + frames]
+        slopes += np.float32(reach) * (after - padded[DELTA_REACH - reach : DELTA_REACH - reach + frames])
+    slopes /= np.float32(2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))
+    return slopes

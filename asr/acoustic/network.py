@@ -1,0 +1,47 @@
+"""A trained network as data: its settings, its weights and its graph, without a library that runs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.acoustic.config import ModelConfig
+
+Weights = Mapping[str, NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneOutput:
+    """The phone head: a linear layer on one of the recurrent layers.
+
+    Attributes:
+        layer: The recurrent layer, from 1.
+        weights: `linear.weight` of shape `(num_phone_tokens, layer_size)` and `linear.bias`.
+    """
+
+    layer: int
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The acoustic model, ready for any runtime.
+
+    Attributes:
+        config: Its settings.
+        weights: Its weights by name, as `config.weight_shapes` lists them; half or single precision.
+        phones: The phone head; `None` if there is none.
+        graph: The ONNX graph of `asr.acoustic.export`, without weights; `None` if it has not been exported.
+    """
+
+    config: ModelConfig
+    weights: Weights
+    phones: PhoneOutput | None = None
+    graph: bytes | None = None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Characters and the blank."""
+        return len(self.weights["output.bias"])

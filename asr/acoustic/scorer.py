@@ -1,0 +1,140 @@
+"""Waveforms become posteriors: the only caller of the network.
+
+Batching, padding, threads and windows of long recordings are decided here; what runs the network is an
+`AcousticRuntime`. The seconds of audio in a batch bound the memory.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.posteriors import Posteriors
+from asr.acoustic.runtime import AcousticRuntime
+from asr.units import Seconds, seconds_to_samples
+
+_WINDOW: Seconds = 30.0  # that a window adds to the posteriors of a long recording
+_CONTEXT: Seconds = 3.0  # scored on each side of it, and left out
+
+
+class AcousticScorer:
+    """Runs the network over waveforms, several batches at once.
+
+    Attributes:
+        config: The settings of the network.
+    """
+
+    def __init__(self, runtime: AcousticRuntime, config: ModelConfig, *, threads: int = 1) -> None:
+        """Keep what runs the network.
+
+        Args:
+            runtime: Runs it.
+            config: Its settings.
+            threads: Batches to run at once.
+        """
+        self._runtime = runtime
+        self.config = config
+        self._threads = threads
+
+    def score(
+        self, waveforms: Sequence[NDArray[np.float32]], *, batch_duration: Seconds = 160.0
+    ) -> list[Posteriors | None]:
+        """Score waveforms, those of like length together, so that little is computed for padding.
+
+        Args:
+            waveforms: Each of shape `(num_samples,)`, at the model's rate.
+            batch_duration: Padded seconds in a batch at most; a longer waveform is a batch of its own.
+
+        Returns:
+            The posteriors of each; `None` for a waveform shorter than a frame.
+        """
+        limit = seconds_to_samples(batch_duration, self.config.sample_rate)
+        lengths = [len(waveform) for waveform in waveforms]
+        groups = list(group_by_length(lengths, limit, self.config.min_num_samples))
+        posteriors: list[Posteriors | None] = [None] * len(waveforms)
+        for group, scored in zip(groups, self._run([[waveforms[i] for i in group] for group in groups]), strict=True):
+            for index, each in zip(group, scored, strict=True):
+                posteriors[index] = each
+        return posteriors
+
+    def score_recording(self, waveform: NDArray[np.float32], *, batch_duration: Seconds = 160.0) -> Posteriors:
+        """Score a recording of any length in bounded memory.
+
+        Beyond 30 s it is scored in equal windows of no more, each with 3 s of context on both sides that are left out.
+
+        Args:
+            waveform: Shape `(num_samples,)`, at the model's rate.
+            batch_duration: Seconds scored at once at most; a window at least is.
+
+        Returns:
+            A frame for each that the network would give for the whole recording.
+        """
+        config = self.config
+        num_frames = config.num_frames(len(waveform))
+        if not num_frames:
+            return Posteriors(np.empty((0, 0), np.float32))
+        samples_per_frame = config.features.hop_length * config.subsampling
+        context = math.ceil(_CONTEXT / config.frame_shift)
+        window = math.ceil(num_frames / max(1, math.ceil(num_frames * config.frame_shift / _WINDOW)))  # all alike
+        starts = range(0, num_frames, window)
+        begins = [max(0, start - context) for start in starts]
+        windows = [
+            waveform[begin * samples_per_frame :][: (start + window + context - begin) * samples_per_frame]
+            for begin, start in zip(begins, starts, strict=True)
+        ]
+        size = max(1, int(batch_duration / (_WINDOW + 2 * _CONTEXT)))
+        batches = [windows[first : first + size] for first in range(0, len(windows), size)]
+        scored = [each for batch in self._run(batches) for each in batch]
+        return _concatenate([
+            _cut(each, start - begin, min(start + window, num_frames) - begin)
+            for each, begin, start in zip(scored, begins, starts, strict=True)
+        ])
+
+    def _run(self, batches: Sequence[Sequence[NDArray[np.float32]]]) -> Iterator[list[Posteriors]]:
+        """Run batches on as many threads as there are, in order."""
+        if self._threads == 1 or len(batches) == 1:
+            yield from map(self._runtime.run, batches)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from pool.map(self._runtime.run, batches)
+
+
+def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
+    """Put waveforms of like length together.
+
+    Args:
+        lengths: Samples in each.
+        limit: Padded samples in a batch at most; a longer waveform is a batch of its own.
+        shortest: Fewer samples than this are left out.
+
+    Yields:
+        The indices of the waveforms of a batch, the shortest first.
+    """
+    group: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if lengths[index] < shortest:
+            continue
+        if group and lengths[index] * (len(group) + 1) > limit:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def _cut(posteriors: Posteriors, start: int, end: int) -> Posteriors:
+    """Take some frames."""
+    phones = posteriors.phone_log_probs
+    return Posteriors(posteriors.log_probs[start:end], None if phones is None else phones[start:end])
+
+
+def _concatenate(parts: Sequence[Posteriors]) -> Posteriors:
+    """Put frames one behind the other."""
+    phones = [part.phone_log_probs for part in parts if part.phone_log_probs is not None]
+    return Posteriors(
+        np.concatenate([part.log_probs for part in parts]),
+        np.concatenate(phones) if phones else None,
+    )

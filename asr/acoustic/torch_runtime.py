@@ -1,0 +1,48 @@
+"""The network on PyTorch: for CUDA, and as the reference that training uses."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from asr.acoustic.model import build_model, build_phone_head, pad_waveforms
+from asr.acoustic.network import Network
+from asr.acoustic.posteriors import Posteriors
+
+
+class TorchRuntime:
+    """Runs a network on a device of PyTorch."""
+
+    def __init__(self, network: Network, device: torch.device) -> None:
+        """Build the network, and move it to the device.
+
+        Args:
+            network: The network.
+            device: Where to compute.
+        """
+        self._device = device
+        self._model = build_model(network).to(device).eval()
+        head = build_phone_head(network)
+        self._head = head.to(device).eval() if head else None
+
+    @torch.inference_mode()
+    def run(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
+        """Run the network over a batch, as `AcousticRuntime.run` says.
+
+        Args:
+            waveforms: Each of shape `(num_samples,)`.
+
+        Returns:
+            The posteriors of each, on the CPU.
+        """
+        padded, num_samples = pad_waveforms([torch.from_numpy(waveform) for waveform in waveforms])
+        layers, lengths = self._model.run_layers(padded.to(self._device), num_samples.to(self._device))
+        log_probs = self._model.classify(layers[-1]).cpu().numpy()  # (batch, frames, vocabulary_size)
+        phones = None
+        if self._head is not None:
+            phones = self._head(layers[self._head.layer - 1]).transpose(0, 1).cpu().numpy()  # (batch, frames, phones)
+        return [
+            Posteriors(log_probs[index, :length], None if phones is None else phones[index, :length])
+            for index, length in enumerate(lengths.tolist())
+        ]

@@ -1,0 +1,45 @@
+"""What a user is told where a text and its recording do not match."""
+
+from asr.alignment.text import Mismatch, TextAlignment
+from asr.errors import AlignmentError
+
+_MAX_QUOTED = 80  # characters of a text that a message shows
+
+
+def require_match(alignment: TextAlignment) -> TextAlignment:
+    """Refuse a text that was not spoken in its recording.
+
+    Args:
+        alignment: The text, aligned with the recording.
+
+    Returns:
+        The same alignment.
+
+    Raises:
+        AlignmentError: If text and recording do not match.
+    """
+    if alignment.matches:
+        return alignment
+    raise AlignmentError(
+        f'text and audio do not match: "{_shorten(alignment.transcript.text)}" was not said here (each character '
+        f"loses {alignment.loss:.1f} nats, and {alignment.mismatched:.0%} of them are where another text was "
+        "spoken); check that text and recording belong together"
+    )
+
+
+def describe_mismatch(mismatch: Mismatch) -> str:
+    """Say where a text and its recording differ, and what the text has there.
+
+    Args:
+        mismatch: Where they differ.
+
+    Returns:
+        One line, with the beginning of the text.
+    """
+    words = f'"{_shorten(mismatch.text)}"' if mismatch.text else "speech that the text lacks"
+    return f"text and audio do not match from {mismatch.start:.1f} s to {mismatch.end:.1f} s: {words}"
+
+
+def _shorten(text: str) -> str:
+    """Keep the beginning of a text."""
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."

@@ -1,0 +1,133 @@
+"""Text files become a file with an n-gram language model: estimated, pruned, written and measured."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.lm.arpa import open_model, write_arpa
+from asr.lm.corpus import TextConfig, read_corpus, read_held_out
+from asr.lm.counts import count_ngrams
+from asr.lm.kneser_ney import estimate, measure_frequencies
+from asr.lm.language_model import LanguageModel
+from asr.lm.ngram import NGramLM
+from asr.lm.perplexity import Perplexity, measure_perplexity
+from asr.lm.pruning import find_threshold, measure_costs, prune
+
+BINARY_EXTENSION = ".safetensors"
+BYTES_PER_MEGABYTE = 1_000_000
+_ARPA_EXTENSIONS = (".arpa", ".arpa.gz")
+
+_log = logging.getLogger(__name__)
+_LM = TypeVar("_LM", bound=LanguageModel)
+
+Progress = Callable[[str, int], None]
+"""Called with the name of a stage and how much more of it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class NGramTraining:
+    """How an n-gram language model is made.
+
+    Attributes:
+        order: Words in the longest n-grams.
+        cutoffs: For each order, how often an n-gram may occur and yet be left out; the last holds for all higher
+            orders.
+        text: How text is read, and which words are kept.
+        prune: N-grams without which the perplexity grows by less than this fraction are left out; 0 keeps all.
+        max_size: Megabytes that the binary form may have at most; any size if `None`.
+    """
+
+    order: int = 3
+    cutoffs: tuple[int, ...] = (0,)
+    text: TextConfig = field(default_factory=TextConfig)
+    prune: float = 0.0
+    max_size: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedLM(Generic[_LM]):
+    """A language model that was written.
+
+    Attributes:
+        path: The file.
+        lm: The model as others will open it.
+        perplexity: On the held-out text; `None` if there is none.
+    """
+
+    path: Path
+    lm: _LM
+    perplexity: Perplexity | None
+
+
+def train_ngram_lm(
+    source: Path | Sequence[Path],
+    output: Path,
+    config: NGramTraining,
+    *,
+    arpa: Path | None = None,
+    held_out: Path | None = None,
+    on_progress: Progress = lambda stage, count: None,
+) -> TrainedLM[NGramLM]:
+    """Make an n-gram language model and write it.
+
+    Args:
+        source: Files of text, one sentence a line, or one file with a model to convert.
+        output: The file to write: ARPA where it ends in `.arpa` or `.arpa.gz`, otherwise the binary form, which gets
+            the extension `.safetensors`.
+        config: How the model is made.
+        arpa: A file to write the model to in ARPA form too.
+        held_out: Text to measure the perplexity on.
+        on_progress: Called for each sentence that is read and each order that is counted.
+
+    Returns:
+        What was written.
+
+    Raises:
+        LanguageModelError: If a file cannot be read or the settings do not fit the text.
+    """
+    output = complete_path(output)
+    for path in (output, arpa):
+        if path:  # a folder that cannot be made is better known before the work than after it
+            path.parent.mkdir(parents=True, exist_ok=True)
+    sentences = read_held_out(held_out, normalize=config.text.normalize) if held_out else []
+    lm = _make(source, config, on_progress)
+    if arpa:
+        write_arpa(arpa, lm)
+    if output.suffix == BINARY_EXTENSION:
+        lm.save(output)
+        lm = NGramLM.load(output)  # quantised: what is measured is what others will open
+    else:
+        write_arpa(output, lm)
+    return TrainedLM(output, lm, measure_perplexity(lm, sentences) if sentences else None)
+
+
+def complete_path(path: Path) -> Path:
+    """Return the file to write for a name, with the extension of the binary form unless it is one of ARPA."""
+    known = path.name.endswith((BINARY_EXTENSION, *_ARPA_EXTENSIONS))
+    return path if known else path.with_name(path.name + BINARY_EXTENSION)
+
+
+def _make(source: Path | Sequence[Path], config: NGramTraining, on_progress: Progress) -> NGramLM:
+    """Open or estimate the model, and prune it as far as was asked for."""
+    if isinstance(source, Path):
+        return _shrink(open_model(source), None, config)
+    corpus = read_corpus(source, config.text, lambda: on_progress("reading", 1))
+    levels = count_ngrams(corpus, config.order, lambda orders: on_progress("counting", orders))
+    return _shrink(estimate(corpus.words, levels, config.cutoffs), measure_frequencies(levels, config.cutoffs), config)
+
+
+def _shrink(lm: NGramLM, history_probs: NDArray[np.float64] | None, config: NGramTraining) -> NGramLM:
+    """Prune a model by the threshold, and further until it has the size."""
+    if not (config.prune or config.max_size):
+        return lm
+    _log.info("pruning %s n-grams", f"{len(lm.log_probs):,}")
+    costs = measure_costs(lm, history_probs)
+    threshold = config.prune
+    if config.max_size:
+        threshold = max(threshold, find_threshold(lm, costs, int(config.max_size * BYTES_PER_MEGABYTE)))
+    return prune(lm, costs, threshold)

@@ -1,0 +1,22 @@
+"""What became of a recording."""
+
+from dataclasses import dataclass
+
+from asr.audio import AudioSource
+from asr.errors import ASRError
+from asr.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one source.
+
+    Attributes:
+        source: The recording, as it was given.
+        transcript: Its words; `None` if the source failed.
+        error: Why it failed; `None` if it did not.
+    """
+
+    source: AudioSource
+    transcript: Transcript | None = None
+    error: ASRError | None = None

@@ -1,0 +1,62 @@
+"""The verb `asr train-recurrent-lm`."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.cli.train_recurrent_lm import main
+from asr.lm.perplexity import measure_perplexity
+from asr.lm.recurrent import RecurrentLM
+from tests.training.test_recurrent_lm import GRAMMAR
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(GRAMMAR * 60) + "\n", encoding="utf-8")
+    return path
+
+
+def test_training_learns_what_stood_long_before(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--hidden-size=16", "--embedding-size=16", "--batch-words=80", "--epochs=6", "--learning-rate=0.02"]
+    held_out = ["--held-out", str(text), "--quiet", "--threads=1", "--min-count=1"]
+    assert main([str(text), "--output", str(tmp_path / "lm"), *flags, *held_out]) == 0
+    lm = RecurrentLM.load(tmp_path / "lm.safetensors")
+    right, wrong = lm.score([["a", "ab", "a"], ["a", "ab", "b"]])
+    assert right > wrong + 2
+    size, perplexity = capsys.readouterr().out.splitlines()
+    assert size.startswith(f"{tmp_path / 'lm.safetensors'}: ")
+    assert perplexity == f"held out: {measure_perplexity(lm, [line.split() for line in GRAMMAR * 60])}"
+    assert measure_perplexity(lm, [line.split() for line in GRAMMAR]).including_unknown < 1.6  # 4 sentences
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lm.safetensors", "text.txt"]  # no checkpoint
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--embedding-size=8"], "error: the sizes do not fit each other: embedding_size 8 is below 16"),
+        (["--min-count=1000"], "error: no word occurs 1000 times"),
+        (["--held-out=missing.txt"], "error: missing.txt: no such file"),
+        (["--device=cuda"], "error: device cuda was asked for, but PyTorch finds no CUDA device"),
+    ],
+)
+def test_mistakes_are_told_before_the_work(
+    text: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    problem: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main([str(text), "--output", str(tmp_path / "lm"), *flags]) == 2
+    assert capsys.readouterr().err.startswith(problem)
+    assert list(tmp_path.iterdir()) == [text]
+
+
+@pytest.mark.parametrize("flags", [["--epochs=0"], ["--learning-rate=nan"], ["--hidden-size=-3"]])
+def test_numbers_that_make_no_sense_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["text.txt", "--output", "lm", *flags])
+    assert f"argument {flags[0].split('=')[0]}: " in capsys.readouterr().err

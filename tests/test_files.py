@@ -1,0 +1,103 @@
+"""Files are whole or not there, and arrays come back from them as they were."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from asr.errors import TensorFileError
+from asr.files import load_tensors, replace_atomically, save_tensors, write_atomically, write_bytes_atomically
+
+TYPES = ["<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?"]
+ARRAYS = st.sampled_from(TYPES).flatmap(
+    lambda dtype: npst.arrays(np.dtype(dtype), npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def test_text_is_utf8_in_a_folder_that_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deep" / "café.txt"
+    write_atomically(path, "é\n")
+    assert path.read_bytes() == b"\xc3\xa9\n"
+
+
+def test_nothing_but_the_file_is_left_and_everybody_may_read_it(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.txt", "old")
+    write_bytes_atomically(tmp_path / "a.txt", b"new")
+    assert contents(tmp_path) == {"a.txt": "new"}
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+def test_interrupted_writing_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_atomically(tmp_path / "a.txt", "old")
+
+    def fail(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a.txt", "new")
+    assert contents(tmp_path) == {"a.txt": "old"}
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with replace_atomically(path) as first, replace_atomically(path) as second:
+        first.write_text("first", encoding="utf-8")
+        second.write_text("se", encoding="utf-8")
+        assert not path.exists()
+    assert contents(tmp_path) == {"a.txt": "first"}
+
+
+@settings(deadline=None)
+@given(
+    tensors=st.dictionaries(st.text("abc._é", min_size=1, max_size=5), ARRAYS, max_size=3),
+    metadata=st.dictionaries(st.text("kv", min_size=1), st.text(max_size=9), max_size=2),
+    transposed=st.booleans(),
+)
+def test_arrays_come_back_as_they_were_whatever_the_order_of_their_memory(
+    tmp_path_factory: pytest.TempPathFactory,
+    tensors: dict[str, NDArray[Any]],
+    metadata: dict[str, str],
+    transposed: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("files") / "x.safetensors"
+    given_tensors = {name: tensor.T if transposed else tensor for name, tensor in tensors.items()}
+    save_tensors(path, given_tensors, metadata)
+    loaded, header = load_tensors(path)
+    assert (loaded.keys(), header) == (tensors.keys(), metadata)
+    for name, tensor in given_tensors.items():
+        assert (loaded[name].dtype, loaded[name].shape) == (tensor.dtype, tensor.shape)
+        np.testing.assert_array_equal(loaded[name], tensor)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a tensor file", bytes(8) + b"{}"])
+def test_file_that_holds_no_tensors_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "x.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TensorFileError) as caught:
+        load_tensors(path)
+    assert str(caught.value).startswith(f"{path}: cannot be read as safetensors (")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(torch.bfloat16, "BF16"), (torch.float8_e4m3fn, "F8_E4M3")])
+def test_types_that_numpy_lacks_are_refused(tmp_path: Path, dtype: torch.dtype, name: str) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"w": torch.ones(2).to(dtype)}, path)
+    with pytest.raises(TensorFileError, match=f"w is of type {name}, which numpy lacks; store it as F32 or F16"):
+        load_tensors(path)
