@@ -101,8 +101,3 @@ def test_padding_keeps_waveforms_and_counts_samples() -> None:
     assert waveforms.dtype == torch.float32
     assert lengths.tolist() == [3, 5]
     assert lengths.dtype == torch.int64
-
-
-def test_padding_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="no waveform"):
-        pad_waveforms([])

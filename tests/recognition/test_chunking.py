@@ -1,16 +1,13 @@
 """Recordings to chunks: in order, several at once, and each with an end that tells how it went."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
 from asr.audio import AudioSource, Waveform, measure_level, save_audio
 from asr.errors import AudioError
-from asr.recognition.chunking import ChunkReader, RecordingChunk, RecordingEnd, group_by_length
+from asr.recognition.chunking import ChunkReader, RecordingChunk, RecordingEnd
 from asr.segmentation import Segmenter, SegmenterConfig
 
 RATE = 16_000
@@ -86,18 +83,3 @@ def test_few_sources_are_taken_ahead() -> None:
 
     next(READER.read(sources(), source_rate=RATE))
     assert len(taken) < 50
-
-
-@given(st.lists(st.integers(0, 100)), st.integers(1, 300), st.integers(0, 30))
-def test_batches_hold_each_waveform_once_and_no_more_padded_samples_than_allowed(
-    lengths: list[int], limit: int, shortest: int
-) -> None:
-    groups = list(group_by_length(lengths, limit, shortest))
-    assert sorted(index for group in groups for index in group) == [
-        index for index, length in enumerate(lengths) if length >= shortest
-    ]
-    in_order = [lengths[index] for group in groups for index in group]
-    assert in_order == sorted(in_order)
-    assert all(len(group) == 1 or max(lengths[index] for index in group) * len(group) <= limit for group in groups)
-    for group, following in pairwise(groups):  # as few batches as that order allows
-        assert lengths[following[0]] * (len(group) + 1) > limit
