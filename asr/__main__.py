@@ -20,6 +20,7 @@ COMMANDS = {
     "pseudo-label": "Transcribe recordings without texts, and keep what can be trained on.",
     "check": "Find what would hurt a training run before it starts.",
     "train": "Train a model on recordings and their texts.",
+    "export": "Write the ONNX graph of a model into its folder.",
     "average": "Average the weights of several models.",
     "train-lm": "Train a language model on text.",
     "train-recurrent-lm": "Train a recurrent language model on text.",

@@ -194,8 +194,8 @@ def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: Recur
 
     Args:
         folder: The bundle.
-        lm: The n-gram model; `None` removes it.
-        recurrent_lm: The recurrent one; `None` removes it.
+        lm: The n-gram model; `None` leaves none.
+        recurrent_lm: The recurrent one; `None` leaves none.
     """
     for name, model in ((LM_FILE, lm), (RECURRENT_LM_FILE, recurrent_lm)):
         if model is None:
@@ -204,14 +204,18 @@ def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: Recur
             model.save(folder / name)
 
 
-def update_graph(folder: Path, graph: bytes) -> None:
-    """Write the ONNX graph of a bundle on disk.
+def export_bundle(folder: Path) -> Path:
+    """Write the ONNX graph of a bundle on disk, which recognition on a CPU runs, and return its path.
 
-    Args:
-        folder: The bundle.
-        graph: What `asr.acoustic.export.export_graph` returned for its network.
+    Raises:
+        BundleError: If the bundle cannot be read, or the export differs from PyTorch.
+        MissingExtraError: If the package `onnx` is not installed.
     """
-    write_bytes_atomically(folder / GRAPH_FILE, graph)
+    from asr.acoustic.export import export_graph
+
+    network = load_bundle(folder, language_models=False).network
+    write_bytes_atomically(folder / GRAPH_FILE, export_graph(network))
+    return folder / GRAPH_FILE
 
 
 def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
@@ -250,7 +254,8 @@ def _load_network(folder: Path, config: Mapping[str, Any], tokenizer: CharTokeni
     """Open the acoustic model, after comparing every name and shape with the settings."""
     settings = _build_config(folder / "config.json", config.get("network"))
     described = f"config.json and tokenizer.json ({tokenizer.vocabulary_size - 1} characters)"
-    weights = _load_weights(folder / WEIGHTS_FILE, settings.weight_shapes(tokenizer.vocabulary_size), described)
+    weights = _load_weights(folder / WEIGHTS_FILE)
+    _require_shapes(folder / WEIGHTS_FILE, weights, settings.weight_shapes(tokenizer.vocabulary_size), described)
     graph = folder / GRAPH_FILE
     return Network(
         settings, weights, _load_phones(folder, config, settings), graph.read_bytes() if graph.exists() else None
@@ -264,7 +269,7 @@ def _load_phones(folder: Path, config: Mapping[str, Any], settings: ModelConfig)
     layer = (config.get("phones") or {}).get("layer")
     if not isinstance(layer, int) or not 1 <= layer <= settings.num_layers:
         raise BundleError(f"{folder / 'config.json'}: phones has layer {layer!r}; expected 1 to {settings.num_layers}")
-    weights = _load_weights(folder / PHONES_FILE, None, "")
+    weights = _load_weights(folder / PHONES_FILE)
     num_tokens = len(weights.get("linear.bias", ()))
     expected = {"linear.weight": (num_tokens, settings.layer_size), "linear.bias": (num_tokens,)}
     _require_shapes(folder / PHONES_FILE, weights, expected, "config.json")
@@ -307,14 +312,12 @@ def _parse_tokenizer(path: Path) -> CharTokenizer:
         raise BundleError(f"{path}: {error}") from error
 
 
-def _load_weights(path: Path, expected: Mapping[str, tuple[int, ...]] | None, described: str) -> Weights:
-    """Read weights, and compare every name and shape."""
+def _load_weights(path: Path) -> Weights:
+    """Read weights."""
     try:
         weights, _ = load_tensors(path)
     except TensorFileError as error:
         raise BundleError(str(error)) from error
-    if expected is not None:
-        _require_shapes(path, weights, expected, described)
     return weights
 
 

@@ -64,8 +64,9 @@ def _mel_filters(config: MFCCConfig) -> NDArray[np.float64]:
 
 def _normalize(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give each feature zero mean, and all together unit variance (see `features.normalize_features`)."""
-    centred = features - features.mean(axis=0)
-    return centred / np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
+    centred: NDArray[np.float32] = features - features.mean(axis=0)
+    centred /= np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
+    return centred
 
 
 def _deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:

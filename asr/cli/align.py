@@ -18,7 +18,7 @@ from asr.errors import ASRError, AudioError
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
-    from asr.alignment.text import TextAligner, TextAlignment
+    from asr.alignment.text import TextAlignment
 
 _log = logging.getLogger("asr.align")
 
@@ -61,12 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise ASRError("give either --output or --output-dir")
     pairs = find_texts(arguments.audio, arguments.text, arguments.text_file, arguments.manifest)
     from asr.alignment.matching import describe_mismatch, require_match
+    from asr.recognition.recognizer import Recognizer
 
-    aligner = _open_aligner(arguments)
+    greedy = {"decoder": "greedy"}  # alignment needs no language model, so none is opened
+    recognizer = Recognizer.from_bundle(
+        arguments.model, device=arguments.device, decoding=greedy, threads=arguments.threads
+    )
     failed = 0
     for item, text in pairs:
         try:
-            alignment = require_match(_align(aligner, item, text, arguments))
+            alignment = require_match(
+                recognizer.align(item.open(), text, channel=arguments.channel, batch_duration=arguments.batch_duration)
+            )
         except ASRError as error:
             failed += 1
             _log.error("%s", error if isinstance(error, AudioError) else f"{item.name}: {error}")
@@ -79,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+<<<<<<< HEAD
 def _open_aligner(arguments: argparse.Namespace) -> "TextAligner":
     """Open the model, now that the arguments are known to be good."""
     import torch
@@ -102,6 +109,8 @@ def _align(aligner: "TextAligner", item: Input, text: str, arguments: argparse.N
     return aligner.align(waveform, text, batch_duration=arguments.batch_duration)
 
 
+=======
+>>>>>>> main
 def _write(alignment: "TextAlignment", item: Input, arguments: argparse.Namespace) -> None:
     """Write an alignment in every format asked for."""
     for name in dict.fromkeys(arguments.format or ["json"]):

@@ -85,7 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _choose_measure(arguments: argparse.Namespace) -> "Measure":
     """Open the model, or build the network that training would, and read the alphabet."""
-    from asr.acoustic.model import AcousticModel, ModelConfig
+    from asr.acoustic.config import ModelConfig
+    from asr.acoustic.model import AcousticModel, build_model
+    from asr.acoustic.runtime import open_runtime
+    from asr.acoustic.scorer import AcousticScorer
     from asr.alignment.text import TextAligner
     from asr.bundle import load_bundle
     from asr.checks import Measure
@@ -94,10 +97,12 @@ def _choose_measure(arguments: argparse.Namespace) -> "Measure":
     tokenizer = CharTokenizer(tuple(arguments.alphabet)) if arguments.alphabet is not None else None
     if arguments.model:
         bundle = load_bundle(arguments.model)
-        model, aligner = bundle.model, TextAligner(bundle.model, bundle.tokenizer, bundle.timing)
+        model = build_model(bundle.network)
+        scorer = AcousticScorer(open_runtime(bundle.network), bundle.config)
+        aligner = TextAligner(scorer, bundle.tokenizer, bundle.timing)
         tokenizer = tokenizer or bundle.tokenizer
     else:
         # The size of the alphabet hardly matters for its memory.
         model, aligner = AcousticModel(ModelConfig(), tokenizer.vocabulary_size if tokenizer else 30), None
-    rate = arguments.sample_rate or model.sample_rate
+    rate = arguments.sample_rate or model.config.sample_rate
     return Measure(model, rate, tokenizer, arguments.batch_duration, aligner)

@@ -7,11 +7,9 @@ Recordings that cannot be recognised are named on stderr, left out of the figure
 import argparse
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 
-from asr.alignment.confidence import ConfidenceCalibration
-from asr.cli.options import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
+from asr.cli.options import add_decoding_arguments, add_model_arguments, open_recognizer
 from asr.cli.terminal import positive_count
 from asr.data.manifest import read_manifest
 from asr.errors import ASRError, BundleError
@@ -78,12 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     require_references(utterances)
     _check_flags(arguments)
     baseline = read_report(arguments.baseline) if arguments.baseline else None
-    bundle = open_bundle(arguments)
-    # The posteriors as they are; `evaluate` applies the calibration, so that both can be shown.
-    recognizer = open_recognizer(arguments, replace(bundle, confidence=ConfidenceCalibration()))
-    evaluation = evaluate(
-        recognizer, utterances, calibration=bundle.confidence, batch_duration=arguments.batch_duration
-    )
+    recognizer = open_recognizer(arguments)
+    evaluation = evaluate(recognizer, utterances, batch_duration=arguments.batch_duration)
     if arguments.calibrate:
         from asr.bundle import update_settings
 
@@ -97,9 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
         from asr.evaluation.reporting import PageOptions, describe_evaluation, write_page
 
         model = str(arguments.model or "the English model of the package")
-        about = describe_evaluation(bundle, model=model, manifest=str(arguments.manifest))
+        about = describe_evaluation(recognizer.bundle, model=model, manifest=str(arguments.manifest))
         options = PageOptions(baseline, arguments.embed_audio * 1_000_000, arguments.pictures, arguments.batch_duration)
-        write_page(arguments.report, evaluation, bundle, about, options)
+        write_page(arguments.report, evaluation, recognizer, about, options)
     report = evaluation.report
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else render_text(report))
     return 1 if report.failed else 0

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         The exit status.
     """
-    from asr.acoustic.export import export_bundle
+    from asr.bundle import export_bundle
 
     path = export_bundle(arguments.bundle)
     print(f"{path}: written, {path.stat().st_size:,} bytes")

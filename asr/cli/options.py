@@ -1,10 +1,8 @@
 """The flags that verbs of recognition share, and the recogniser that they ask for."""
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from asr.cli.flags import add_deprecated_flag, add_fields, given_fields
 from asr.cli.terminal import positive_count, positive_number
@@ -12,8 +10,6 @@ from asr.errors import ASRError
 from asr.writers import WRITERS, WriterOptions
 
 if TYPE_CHECKING:
-    from asr.bundle import Bundle
-    from asr.decoding import HotWord
     from asr.recognition.recognizer import Recognizer
     from asr.segmentation import SegmenterConfig
 
@@ -75,9 +71,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=("auto", "cpu", "cuda", "torch-cpu"),
         default="auto",
-        help="Where to compute; auto takes a CUDA device if there is one. Default: %(default)s.",
+        help="Where to compute: cpu (ONNX Runtime), cuda or torch-cpu (PyTorch); auto takes a CUDA device if there is "
+        "one. Default: %(default)s.",
     )
     parser.add_argument(
         "--batch-duration",
@@ -90,7 +87,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=positive_count,
         metavar="N",
-        help="Processor threads to compute with. Default: as many as PyTorch chooses.",
+        help="Processor threads to compute with. Default: one for each core.",
     )
     parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
 
@@ -176,36 +173,11 @@ def recognizer_settings(arguments: argparse.Namespace) -> dict[str, Any]:  # key
     }
 
 
-def open_bundle(arguments: argparse.Namespace) -> "Bundle":
-    """Open the model that a command line asks for, with its decoding as the flags say.
-
-    Args:
-        arguments: What `add_model_arguments` and `add_decoding_arguments` added.
-
-    Returns:
-        The bundle.
-
-    Raises:
-        ASRError: If a file cannot be read, or settings do not fit each other.
-    """
-    from asr.bundle import ENGLISH_MODEL, load_bundle
-
-    settings = recognizer_settings(arguments)
-    return configure_bundle(
-        load_bundle(arguments.model or ENGLISH_MODEL),
-        decoding=settings["decoding"],
-        lm=settings["lm"],
-        recurrent_lm=settings["recurrent_lm"],
-        hot_words=settings["hot_words"],
-    )
-
-
-def open_recognizer(arguments: argparse.Namespace, bundle: "Bundle | None" = None) -> "Recognizer":
+def open_recognizer(arguments: argparse.Namespace) -> "Recognizer":
     """Open the recogniser that a command line asks for.
 
     Args:
         arguments: What `add_model_arguments` and `add_decoding_arguments` added.
-        bundle: The model; what `open_bundle` returns if not given.
 
     Returns:
         The recogniser.
@@ -213,63 +185,9 @@ def open_recognizer(arguments: argparse.Namespace, bundle: "Bundle | None" = Non
     Raises:
         ASRError: If a file cannot be read, or settings do not fit each other.
     """
-    import torch
-
     from asr.recognition.recognizer import Recognizer
 
-    settings = recognizer_settings(arguments)
-    if settings["threads"]:
-        torch.set_num_threads(settings["threads"])
-    return Recognizer(
-        bundle or open_bundle(arguments),
-        device=settings["device"],
-        hot_words=settings["hot_words"],
-        segmentation=settings["segmentation"],
-    )
-
-
-def configure_bundle(
-    bundle: "Bundle",
-    *,
-    decoding: Mapping[str, Any],  # the fields are of several types
-    lm: Path | Literal[False] | None,
-    recurrent_lm: Path | None,
-    hot_words: "Sequence[HotWord]",
-) -> "Bundle":
-    """Decide which language models a bundle is used with, and how its posteriors are decoded.
-
-    Args:
-        bundle: The bundle.
-        decoding: Fields of `DecodingConfig` that differ from those of the bundle.
-        lm: Another language model, `None` for that of the bundle, or `False` for none.
-        recurrent_lm: Another recurrent language model.
-        hot_words: Words to favour; they, as every setting and model that is given, imply the beam search.
-
-    Returns:
-        The bundle as it is to be used.
-
-    Raises:
-        ASRError: If a file cannot be read, or settings do not fit each other.
-    """
-    from asr.lm.arpa import open_model
-    from asr.lm.recurrent import RecurrentLM
-
-    given = dict(decoding)
-    if given or lm or recurrent_lm or hot_words:
-        given.setdefault("decoder", "beam")
-    if lm is False:
-        given.setdefault("word_score", 0.0)  # the model's own was tuned together with its language model
-    own_lms = lm is None
-    try:
-        return replace(
-            bundle,
-            decoding=replace(bundle.decoding, **given),
-            lm=open_model(lm) if lm else bundle.lm if own_lms else None,
-            # The recurrent language model goes with the n-grams of the bundle: others are of other texts.
-            recurrent_lm=RecurrentLM.load(recurrent_lm) if recurrent_lm else bundle.recurrent_lm if own_lms else None,
-        )
-    except ValueError as error:
-        raise ASRError(f"the flags do not fit each other or the model: {error}") from error
+    return Recognizer.from_bundle(arguments.model, **recognizer_settings(arguments))
 
 
 def _choose_segmentation(arguments: argparse.Namespace) -> "SegmenterConfig":

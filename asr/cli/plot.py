@@ -8,7 +8,6 @@ from asr.cli.options import (
     add_channel_argument,
     add_decoding_arguments,
     add_model_arguments,
-    open_bundle,
     open_recognizer,
 )
 from asr.errors import ASRError
@@ -89,16 +88,16 @@ def _draw_recording(arguments: argparse.Namespace) -> None:
         )
     from asr.plots.analysis import analyze_recording, find_words, read_window
 
-    bundle = open_bundle(arguments)
-    waveform, goes_on = read_window(arguments.file, bundle, start, end, channel=arguments.channel)
+    recognizer = open_recognizer(arguments)
+    config = recognizer.bundle.config
+    waveform, goes_on = read_window(arguments.file, config, start, end, channel=arguments.channel)
     if goes_on and arguments.end is None:
         part = f"{start:g} s to {end:g} s"
         _log.info("%s: drawn from %s; --start and --end choose another part", arguments.file, part)
-    recognizer = open_recognizer(arguments, bundle)
-    words = find_words(recognizer, bundle, waveform, arguments.text, batch_duration=arguments.batch_duration)
+    words = find_words(recognizer, waveform, arguments.text, batch_duration=arguments.batch_duration)
     source = "as recognised" if arguments.text is None else "given text, aligned"
     analysis = analyze_recording(
-        bundle,
+        recognizer,
         waveform,
         words,
         title=f"{arguments.file.name}: {source}",

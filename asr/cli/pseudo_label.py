@@ -8,11 +8,10 @@ bounds: the error rate of what would be kept is shown.
 import argparse
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from asr.cli.flags import add_fields, build_config
-from asr.cli.options import add_decoding_arguments, add_model_arguments, open_bundle, open_recognizer
+from asr.cli.options import add_decoding_arguments, add_model_arguments, recognizer_settings
 from asr.cli.terminal import show_progress
 from asr.data.manifest import read_manifest
 from asr.evaluation.pseudo_labels import Bounds, judge_recordings, render_selection, write_pseudo_labels
@@ -35,12 +34,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Transcribe, choose, write and report; the status is 1 if a recording cannot be recognised."""
     utterances = read_manifest(arguments.manifest)
     bounds = build_config(arguments, Bounds)
-    bundle = open_bundle(arguments)
-    if bundle.lm is None:
+    from asr.recognition.recognizer import Recognizer
+
+    settings = recognizer_settings(arguments)
+    beam = Recognizer.from_bundle(
+        arguments.model, **{**settings, "decoding": {**settings["decoding"], "decoder": "beam"}}
+    )
+    if beam.bundle.lm is None:
         _log.warning("the model has no language model, which makes its texts better; give one with --lm")
-    beam = open_recognizer(arguments, replace(bundle, decoding=replace(bundle.decoding, decoder="beam")))
-    arguments.hot_words = arguments.hot_words_file = None  # the greedy decoder has no use for them
-    greedy = open_recognizer(arguments, replace(bundle, decoding=replace(bundle.decoding, decoder="greedy")))
+    greedy = Recognizer.from_bundle(
+        arguments.model,
+        device=settings["device"],
+        decoding={"decoder": "greedy"},
+        segmentation=settings["segmentation"],
+        threads=settings["threads"],
+    )
     seconds = 2 * sum(utterance.duration for utterance in utterances)
     with show_progress(seconds, visible=not arguments.quiet and sys.stderr.isatty()) as advance:
         judgements = judge_recordings(

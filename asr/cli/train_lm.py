@@ -6,7 +6,6 @@ this package, and gets the extension .safetensors.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm

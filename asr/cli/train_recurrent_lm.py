@@ -5,7 +5,6 @@ the extension .safetensors. A run that was stopped goes on with the same command
 """
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 

@@ -26,7 +26,7 @@ from asr.cli.terminal import show_progress, stop_at_sigterm
 from asr.errors import ASRError
 
 if TYPE_CHECKING:
-    from asr.recognition.recognizer import Result
+    from asr.recognition.results import Result
 
 _log = logging.getLogger("asr.transcribe")
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.decoding.compilation import compiled
 from asr.decoding.decoder import Hypothesis
-from asr.decoding.search import compiled
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import BLANK, CharTokenizer
 

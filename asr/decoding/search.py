@@ -8,66 +8,15 @@ All that is compiled stands in this file, for numba's cache does not see when a 
 Source: Hannun et al. (2014), arXiv:1408.2873.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_dir
 
+from asr.decoding.compilation import compiled, helper
 from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT
 from asr.decoding.tables import NO_TOKEN, NGrams, Tables
 from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Workspace
 from asr.lm.ngram import END, UNKNOWN
 from asr.tokenizer import BLANK
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
-def compiled(function: Callable[_P, _R], *, from_python: bool = True) -> Callable[_P, _R]:
-    """Compile a function when it is first called, and keep that on disk if there is a place for it.
-
-    Args:
-        function: What to compile.
-        from_python: Whether Python calls it, and not only other compiled functions: that wrapper takes a fifth of the
-            time to compile.
-
-    Returns:
-        The compiled function.
-    """
-    # Counting the references to arrays took nine tenths of the time. Nothing is allocated here, so it is not needed.
-    # Its types know a part of its options.
-    njit: Any = partial(
-        numba.njit, nogil=True, _nrt=False, no_cpython_wrapper=not from_python, no_cfunc_wrapper=True
-    )
-    try:
-        with _own_cache():
-            compiled: Callable[_P, _R] = njit(cache=True)(function)
-    except RuntimeError:  # no folder for the cache can be written
-        compiled = njit()(function)
-    return compiled
-
-
-@contextmanager
-def _own_cache() -> Generator[None, None, None]:
-    """Keep what is compiled where the user's caches are, unless NUMBA_CACHE_DIR names another place.
-
-    Beside this file, numba's own choice, pip would leave it behind: a folder `asr` that hides the next installation.
-    """
-    config: Any = numba.config  # its types know a part of its settings
-    before = config.CACHE_DIR
-    config.CACHE_DIR = before or user_cache_dir("asr", appauthor=False)
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
-
-
-_helper: Any = partial(compiled, from_python=False)
 
 
 @compiled
@@ -86,7 +35,7 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
     _finish(tables, work)
 
 
-@_helper
+@helper
 def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
     """Propose each prefix as it is, and return the total that others must exceed to be worth proposing."""
     settings, prefixes = tables.settings, work.prefixes
@@ -103,13 +52,13 @@ def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
             parent_place = prefixes[prefix.parent].place
             work.extended[parent_place, prefix.token] = True
             log_token = _log_add(log_token, frame[prefix.token] + _log_ready(parent_place, prefix.token, work))
-        total = _propose(held.prefix, np.int64(NO_TOKEN), frame[BLANK] + held.log_both, log_token, prefix.score, work)
+        total = _propose(held.prefix, int(NO_TOKEN), frame[BLANK] + held.log_both, log_token, prefix.score, work)
         best, worst = max(best, total), min(worst, total)
     floor: float = best - settings.beam_threshold
     return max(floor, worst) if len(beam) == settings.beam_size else floor
 
 
-@_helper
+@helper
 def _log_add(first: float, second: float) -> float:
     """Add two probabilities given by their logarithms."""
     high, low = max(first, second), min(first, second)
@@ -118,7 +67,7 @@ def _log_add(first: float, second: float) -> float:
     return high
 
 
-@_helper
+@helper
 def _log_ready(place: int, token: int, work: Workspace) -> float:
     """Return the log-probability of the paths after which a token is a new one, not the last token again."""
     held = work.beam[place]
@@ -126,7 +75,7 @@ def _log_ready(place: int, token: int, work: Workspace) -> float:
     return ready
 
 
-@_helper
+@helper
 def _propose(prefix: int, token: int, log_blank: float, log_token: float, score: float, work: Workspace) -> float:
     """Add a candidate, and return its total."""
     candidate = work.candidates[work.counts[CANDIDATES]]
@@ -141,7 +90,7 @@ def _propose(prefix: int, token: int, log_blank: float, log_token: float, score:
     return total
 
 
-@_helper
+@helper
 def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """Propose each prefix with one more token, where that may bring the total above the floor."""
     settings, prefixes = tables.settings, work.prefixes
@@ -160,7 +109,7 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
                 floor = max(floor, total - settings.beam_threshold)
 
 
-@_helper
+@helper
 def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """List the tokens that may lift some prefix above the floor."""
     best = -np.inf
@@ -175,7 +124,7 @@ def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, wor
             work.counts[TOKENS] += 1
 
 
-@_helper
+@helper
 def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
     """Return what the score of a prefix with one more token cannot exceed."""
     here = work.prefixes[prefix]
@@ -185,7 +134,7 @@ def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
     return score + tables.settings.max_gain
 
 
-@_helper
+@helper
 def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int, float]:
     """Return the place in the lexicon of a prefix with one more token, and its score."""
     lexicon, here = tables.lexicon, work.prefixes[prefix]
@@ -198,7 +147,7 @@ def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int
     return spelling, hot_score + work.prefixes[here.last_word].words_score + tables.charges[spelling]
 
 
-@_helper
+@helper
 def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
     """Return the score of all words of a prefix, should the last one end here."""
     here, settings = work.prefixes[prefix], tables.settings
@@ -214,11 +163,11 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
     return score
 
 
-@_helper
+@helper
 def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context: NDArray[np.int64]) -> float:
     """Return the log-probability of a word after a context, and write down the context after it."""
     log_prob = float(ngrams.log_probs[word])
-    longer = np.int64(word)
+    longer = int(word)
     for length in range(ngrams.order - 1):
         next_context[length] = longer
         longer = NONE
@@ -229,7 +178,7 @@ def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context:
     return log_prob
 
 
-@_helper
+@helper
 def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> int:
     """Find a label among sorted ones, from `begin` to before `end`; -1 if it is not there."""
     stop = end
@@ -242,7 +191,7 @@ def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> 
     return begin if begin < stop and labels[begin] == label else NONE
 
 
-@_helper
+@helper
 def _select(tables: Tables, work: Workspace) -> None:
     """Let the best candidates be the next beam."""
     prefixes, beam, candidates = work.prefixes, work.beam, work.candidates
@@ -261,7 +210,7 @@ def _select(tables: Tables, work: Workspace) -> None:
     work.counts[BEAM] = place
 
 
-@_helper
+@helper
 def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
     """Return the total that a candidate needs for the next beam, and how many with just that there is room for."""
     totals = work.totals[: work.counts[CANDIDATES]]
@@ -278,7 +227,7 @@ def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
     return floor, room
 
 
-@_helper
+@helper
 def _highest(values: NDArray[np.float64], rank: int) -> float:
     """Return the value of a rank, 1 for the highest, and leave the values in another order (Hoare's selection)."""
     begin, end = 0, len(values) - 1
@@ -303,7 +252,7 @@ def _highest(values: NDArray[np.float64], rank: int) -> float:
     return float(values[rank - 1])
 
 
-@_helper
+@helper
 def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     """Find or make the prefix with one more token; without one, it is the prefix itself."""
     if token == NO_TOKEN:
@@ -330,7 +279,7 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     return number
 
 
-@_helper
+@helper
 def _finish(tables: Tables, work: Workspace) -> None:
     """Let the beam hold whole texts, without a space at the end, and their final totals."""
     prefixes, beam, settings = work.prefixes, work.beam, tables.settings
@@ -354,11 +303,11 @@ def _finish(tables: Tables, work: Workspace) -> None:
         beam[best].total = best_total
 
 
-@_helper
+@helper
 def _final_score(prefix: int, tables: Tables, work: Workspace) -> float:
     """Return the score of a prefix as a whole text, its sound aside."""
     here = work.prefixes[prefix]
     text = here.last_word if here.token == tables.settings.space else prefix
     score: float = _end_word(text, tables, work) + here.hot_score + tables.hot_words.final_gain[here.hot_state]
-    log_prob = _follow(work.contexts[text], np.int64(END), tables.ngrams, work.contexts[len(work.contexts) - 1])
+    log_prob = _follow(work.contexts[text], int(END), tables.ngrams, work.contexts[len(work.contexts) - 1])
     return score + tables.settings.lm_weight * log_prob

@@ -8,22 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from asr.alignment.confidence import ConfidenceCalibration, JudgedWord, cross_calibrate, fit_calibration, recalibrate
 from asr.data.manifest import Utterance
 from asr.errors import ManifestError
 from asr.evaluation.scores import EvaluationReport, build_report, report_confidence, require_references
 from asr.evaluation.words import judge_words
+from asr.recognition.recognizer import Recognizer
 from asr.transcript import Transcript
 from asr.units import Seconds
 
-if TYPE_CHECKING:
-    from asr.recognition.recognizer import Recognizer
-
 _log = logging.getLogger("asr.evaluation")
-
-_NO_CALIBRATION = ConfidenceCalibration()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Evaluation:
 
 
 def recognize(
-    recognizer: "Recognizer",
+    recognizer: Recognizer,
     utterances: Sequence[Utterance],
     *,
     batch_duration: Seconds = 160.0,
@@ -88,19 +83,17 @@ def recognize(
 
 
 def evaluate(
-    recognizer: "Recognizer",
+    recognizer: Recognizer,
     utterances: Sequence[Utterance],
     *,
-    calibration: ConfidenceCalibration = _NO_CALIBRATION,
     batch_duration: Seconds = 160.0,
     on_progress: Callable[[Seconds], None] = lambda seconds: None,
 ) -> Evaluation:
     """Recognise utterances and compare them with what was said.
 
     Args:
-        recognizer: What recognises. For `calibration` to be judged, its own bundle has none.
+        recognizer: What recognises.
         utterances: What was said; each text holds a word.
-        calibration: Applied to the confidence of the words.
         batch_duration: Padded seconds of audio recognised at once at most.
         on_progress: Called with the seconds of audio that have been done since the last call.
 
@@ -112,7 +105,9 @@ def evaluate(
         AudioError: If every recording failed.
     """
     require_references(utterances)
-    recognition = recognize(recognizer, utterances, batch_duration=batch_duration, on_progress=on_progress)
+    recognition = recognize(
+        recognizer.without_calibration(), utterances, batch_duration=batch_duration, on_progress=on_progress
+    )
     hypotheses = [transcript.text if transcript else None for transcript in recognition.transcripts]
     report = build_report(utterances, hypotheses, recognition.seconds)
     transcripts = tuple(transcript for transcript in recognition.transcripts if transcript is not None)
@@ -121,7 +116,7 @@ def evaluate(
         for score, transcript in zip(report.scores, transcripts, strict=True)
     )
     evaluation = Evaluation(report, transcripts, raw_words, raw_words, recognition.seconds)
-    return _with_words(evaluation, [recalibrate(words, calibration) for words in raw_words])
+    return _with_words(evaluation, [recalibrate(words, recognizer.bundle.confidence) for words in raw_words])
 
 
 def fit_confidence(evaluation: Evaluation) -> tuple[ConfidenceCalibration, Evaluation]:

@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from asr.bundle import Bundle
 from asr.evaluation.comparison import compare_reports
 from asr.evaluation.details import UtteranceDetail, detail_report, detail_utterance
 from asr.evaluation.evaluate import Evaluation
 from asr.evaluation.page import write_report
 from asr.evaluation.signals import measure_signal
 from asr.plots import plot_recording, render_png
+from asr.recognition.recognizer import Recognizer
 from asr.units import Seconds
-
-if TYPE_CHECKING:
-    from asr.bundle import Bundle
 
 _MAX_PICTURE_DURATION: Seconds = 60.0  # what lasts longer makes a picture too wide to read
 
@@ -37,26 +38,26 @@ class PageOptions:
 
 
 def write_page(
-    folder: Path, evaluation: Evaluation, bundle: "Bundle", about: Mapping[str, object], options: PageOptions
+    folder: Path, evaluation: Evaluation, recognizer: Recognizer, about: Mapping[str, object], options: PageOptions
 ) -> None:
     """Write `report.html` and `report.json` of an evaluation.
 
     Args:
         folder: Where to write; it is made.
         evaluation: What was found.
-        bundle: The model that was evaluated.
+        recognizer: What was evaluated.
         about: What was evaluated and how, such as `describe_evaluation` returns.
         options: What the page holds besides.
     """
-    details = _detail(evaluation, bundle.model.sample_rate)
+    details = _detail(evaluation, recognizer.bundle.config.sample_rate)
     fields = detail_report(evaluation.report, details, about)
     if options.baseline is not None:
         fields = compare_reports(fields, options.baseline)
-    pictures = _draw_worst(evaluation, details, bundle, options)
+    pictures = _draw_worst(evaluation, details, recognizer, options)
     write_report(folder, fields, max_embedded_bytes=options.max_embedded_bytes, pictures=pictures)
 
 
-def describe_evaluation(bundle: "Bundle", *, model: str, manifest: str) -> dict[str, object]:
+def describe_evaluation(bundle: Bundle, *, model: str, manifest: str) -> dict[str, object]:
     """Name what is evaluated and how.
 
     Args:
@@ -74,23 +75,23 @@ def describe_evaluation(bundle: "Bundle", *, model: str, manifest: str) -> dict[
 
 def _detail(evaluation: Evaluation, sample_rate: int) -> list[UtteranceDetail]:
     """Read each recording that was recognised once more, to measure it."""
-    from asr.audio import load_audio
+    from asr.audio.reading import load_audio
 
     recognized = zip(evaluation.report.scores, evaluation.transcripts, evaluation.words, strict=True)
     return [
-        detail_utterance(score, transcript, words, measure_signal(waveform, sample_rate))
+        detail_utterance(score, transcript, words, measure_signal(np.asarray(waveform), sample_rate))
         for score, transcript, words in recognized
         for waveform in [load_audio(score.utterance.audio_filepath, sample_rate)]
     ]
 
 
 def _draw_worst(
-    evaluation: Evaluation, details: Sequence[UtteranceDetail], bundle: "Bundle", options: PageOptions
+    evaluation: Evaluation, details: Sequence[UtteranceDetail], recognizer: Recognizer, options: PageOptions
 ) -> dict[int, bytes]:
     """Draw the utterances with the most words wrong, by their index among the details."""
     if not options.num_pictures:
         return {}
-    from asr.audio import load_audio
+    from asr.audio.reading import load_audio
     from asr.plots.analysis import analyze_recording
 
     durations = [each.score.utterance.duration for each in details]
@@ -99,8 +100,10 @@ def _draw_worst(
     pictures = {}
     for index in worst[: options.num_pictures]:
         path = details[index].score.utterance.audio_filepath
-        waveform = load_audio(path, bundle.model.sample_rate)
+        waveform = load_audio(path, recognizer.bundle.config.sample_rate)
         words = evaluation.transcripts[index].words
-        analysis = analyze_recording(bundle, waveform, words, title=path.name, batch_duration=options.batch_duration)
+        analysis = analyze_recording(
+            recognizer, waveform, words, title=path.name, batch_duration=options.batch_duration
+        )
         pictures[index] = render_png(plot_recording(analysis))
     return pictures

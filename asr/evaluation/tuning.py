@@ -7,6 +7,7 @@ error rates, so that no corpus wins at another's cost.
 """
 
 import logging
+import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +16,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeAlias
 
+from asr.acoustic.posteriors import Posteriors
+from asr.acoustic.runtime import open_runtime
+from asr.acoustic.scorer import AcousticScorer
 from asr.audio import load_audio
-from asr.bundle import Bundle, load_bundle, update_language_models, update_settings
+from asr.bundle import Bundle, update_language_models, update_settings
 from asr.data.manifest import Utterance
-from asr.data.sampler import DurationBatchSampler
-from asr.decoding import DecodingConfig
-from asr.errors import LanguageModelError
+from asr.decoding import DecodingConfig, build_decoder
+from asr.errors import AudioError, LanguageModelError
 from asr.evaluation.modes import corpus_name, decoding_modes, group_by_corpus, markdown_table
-from asr.lm.arpa import open_model
-from asr.lm.recurrent import RecurrentLM
 from asr.metrics import ErrorCounts, error_rate, word_errors
-from asr.recognition.recognizer import Heard, Recognizer
+from asr.recognition.settings import open_bundle
 from asr.text import normalize_text
 from asr.units import Seconds
 
@@ -34,7 +35,7 @@ Pair: TypeAlias = tuple[float, float]  # lm_weight and word_score
 _log = logging.getLogger("asr.tune")
 
 _SCALES = (1.0, 0.5, 0.25)  # of the grid's steps; the first leads beyond its edges
-_BATCH_DURATION: Seconds = 160.0
+_UTTERANCES_AT_ONCE = 256  # sorted by length among themselves, so that little is computed for padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class HeldOutSpeech:
     """
 
     utterances: tuple[Utterance, ...]
-    posteriors: tuple[Heard, ...]
+    posteriors: tuple[Posteriors, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,7 @@ def open_tunable_bundle(folder: Path, *, lm: Path | None = None, recurrent_lm: P
     Raises:
         LanguageModelError: If there is no language model, or one cannot be read.
     """
-    bundle = load_bundle(folder)
-    if lm:
-        bundle = replace(bundle, lm=open_model(lm), recurrent_lm=None)
-    if recurrent_lm:
-        bundle = replace(bundle, recurrent_lm=RecurrentLM.load(recurrent_lm))
+    bundle = open_bundle(folder, decoding={"decoder": "beam"}, lm=lm, recurrent_lm=recurrent_lm)
     if bundle.lm is None:
         raise LanguageModelError(f"{folder}: holds no language model to tune; name one with --lm FILE")
     return bundle
@@ -177,7 +174,7 @@ def score_speech(
     *,
     on_progress: Callable[[Seconds], None] = lambda seconds: None,
 ) -> HeldOutSpeech:
-    """Run the acoustic model over speech, utterances of similar length together.
+    """Run the acoustic model over speech.
 
     Args:
         bundle: The model to run.
@@ -188,17 +185,19 @@ def score_speech(
         The utterances and their posteriors.
 
     Raises:
-        AudioError: If a recording cannot be read.
+        AudioError: If a recording cannot be read, or is shorter than a frame.
     """
-    recognizer = Recognizer(bundle)
-    durations = [utterance.duration for utterance in utterances]
-    posteriors: dict[int, Heard] = {}
-    for batch in DurationBatchSampler(durations, max(_BATCH_DURATION, *durations)):
-        indices = [draw.index for draw in batch]
-        waveforms = [load_audio(utterances[index].audio_filepath, recognizer.model.sample_rate) for index in indices]
-        posteriors.update(zip(indices, recognizer.listen(waveforms), strict=True))
-        on_progress(sum(durations[index] for index in indices))
-    return HeldOutSpeech(tuple(utterances), tuple(posteriors[index] for index in range(len(utterances))))
+    scorer = AcousticScorer(open_runtime(bundle.network), bundle.config, threads=os.cpu_count() or 1)
+    posteriors: list[Posteriors] = []
+    for first in range(0, len(utterances), _UTTERANCES_AT_ONCE):
+        some = utterances[first : first + _UTTERANCES_AT_ONCE]
+        scored = scorer.score([load_audio(each.audio_filepath, bundle.config.sample_rate) for each in some])
+        for utterance, each in zip(some, scored, strict=True):
+            if each is None:
+                raise AudioError(f"{utterance.audio_filepath}: is shorter than the model needs; leave it out")
+            posteriors.append(each)
+        on_progress(sum(each.duration for each in some))
+    return HeldOutSpeech(tuple(utterances), tuple(posteriors))
 
 
 def measure(bundle: Bundle, speech: HeldOutSpeech) -> dict[str, float]:
@@ -212,7 +211,9 @@ def measure(bundle: Bundle, speech: HeldOutSpeech) -> dict[str, float]:
         The word error rate of each corpus, as a fraction.
     """
     errors: dict[str, list[ErrorCounts]] = {}
-    for utterance, hypotheses in zip(speech.utterances, Recognizer(bundle).read(speech.posteriors), strict=True):
+    threads = os.cpu_count() or 1
+    decoder = build_decoder(bundle.decoding, bundle.tokenizer, bundle.decoding_models, threads=threads)
+    for utterance, hypotheses in zip(speech.utterances, decoder.decode(speech.posteriors), strict=True):
         text = bundle.tokenizer.join(hypotheses[0].tokens)
         counts = word_errors(normalize_text(utterance.text), normalize_text(text))
         errors.setdefault(corpus_name(utterance), []).append(counts)

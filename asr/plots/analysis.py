@@ -3,34 +3,30 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.mfcc import compute_mfcc
 from asr.alignment.ctc import align
-from asr.alignment.text import TextAligner, windowed_log_probs
-from asr.audio.reading import pad_waveforms, stream_audio
-from asr.bundle import Bundle
+from asr.audio import Waveform, stream_audio
 from asr.errors import AudioError
 from asr.plots.recording import RecordingAnalysis
+from asr.recognition.recognizer import Recognizer
 from asr.transcript import Word
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
-
-if TYPE_CHECKING:
-    from asr.recognition.recognizer import Recognizer
 
 _log = logging.getLogger("asr.plots")
 
 
 def read_window(
-    path: Path, bundle: Bundle, start: Seconds, end: Seconds, *, channel: int | None = None
-) -> tuple[Tensor, bool]:
+    path: Path, config: ModelConfig, start: Seconds, end: Seconds, *, channel: int | None = None
+) -> tuple[Waveform, bool]:
     """Read a stretch of a recording, and no more of it than that takes.
 
     Args:
         path: The recording.
-        bundle: The model, whose sample rate is used.
+        config: The settings of the model.
         start: Seconds from the start of the recording to the stretch.
         end: Seconds to the end of the stretch.
         channel: The channel to use, from 0; the mean of all if not given.
@@ -41,15 +37,15 @@ def read_window(
     Raises:
         AudioError: If less is left of the recording than the model needs, or it cannot be read.
     """
-    sample_rate, min_num_samples = bundle.model.sample_rate, bundle.model.min_num_samples
+    sample_rate, min_num_samples = config.sample_rate, config.min_num_samples
     first, last = (seconds_to_samples(time, sample_rate) for time in (start, end))
-    blocks, position = [torch.empty(0)], 0
+    blocks, position = [np.empty(0, np.float32)], 0
     for block in stream_audio(path, sample_rate, channel=channel):
         blocks.append(block[max(0, first - position) : max(0, last - position)])
         position += len(block)
         if position > last:
             break
-    waveform = torch.cat(blocks)
+    waveform = np.concatenate(blocks)
     if len(waveform) < min_num_samples:
         raise AudioError(
             f"{path}: {len(waveform)} samples are left from {start:g} s on, and the model needs {min_num_samples}; "
@@ -59,13 +55,12 @@ def read_window(
 
 
 def find_words(
-    recognizer: "Recognizer", bundle: Bundle, waveform: Tensor, text: str | None, *, batch_duration: Seconds
+    recognizer: Recognizer, waveform: Waveform, text: str | None, *, batch_duration: Seconds
 ) -> tuple[Word, ...]:
     """Recognise the words of a waveform, or find when those of a given text are spoken.
 
     Args:
         recognizer: What recognises.
-        bundle: Its bundle.
         waveform: Shape `(num_samples,)`, at the model's rate.
         text: What is said; `None` to recognise it.
         batch_duration: Most seconds of audio to compute at once.
@@ -74,12 +69,12 @@ def find_words(
         The words with their times; a warning says so where there are none, or where the text was not said.
     """
     if text is None:
-        transcript = recognizer.transcribe(waveform, source_rate=bundle.model.sample_rate)
+        transcript = recognizer.transcribe(waveform, source_rate=recognizer.bundle.config.sample_rate)
         if transcript.explanation:
             _log.warning("no words: %s", transcript.explanation)
         return transcript.words
-    aligner = TextAligner(recognizer.model, recognizer.tokenizer, bundle.timing)
-    alignment = aligner.align(waveform, text, batch_duration=batch_duration)
+    sample_rate = recognizer.bundle.config.sample_rate
+    alignment = recognizer.align(waveform, text, source_rate=sample_rate, batch_duration=batch_duration)
     if not alignment.matches:
         _log.warning(
             "the text was not said here (each character loses %.1f nats); check that the two belong together",
@@ -89,8 +84,8 @@ def find_words(
 
 
 def analyze_recording(
-    bundle: Bundle,
-    waveform: Tensor,
+    recognizer: Recognizer,
+    waveform: Waveform,
     words: Sequence[Word],
     *,
     title: str,
@@ -100,31 +95,28 @@ def analyze_recording(
     """Collect what a picture shows.
 
     Args:
-        bundle: The model, on any device.
+        recognizer: Its acoustic model is shown.
         waveform: Shape `(num_samples,)`, at the model's rate.
-        words: What was said in it, such as a transcript of it.
+        words: The words in it, such as those of a transcript.
         title: What is shown.
         start: Seconds from the start of the recording to the waveform.
-        batch_duration: Most seconds of audio to compute at once.
+        batch_duration: Seconds of audio to score at once at most.
 
     Returns:
         All of it.
     """
-    model, tokenizer = bundle.model, bundle.tokenizer
-    log_probs = windowed_log_probs(model, waveform, batch_duration)
-    separator = " " if " " in tokenizer.characters else ""
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        features, _ = model.features(*(tensor.to(device) for tensor in pad_waveforms([waveform])))
+    config, tokenizer = recognizer.bundle.config, recognizer.bundle.tokenizer
+    log_probs = recognizer.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
+    separator = "" if tokenizer.space is None else " "
     return RecordingAnalysis(
         title=title,
         start=start,
-        sample_rate=model.sample_rate,
-        waveform=waveform.numpy(),
-        features=features[0].cpu().numpy(),
-        feature_shift=samples_to_seconds(model.config.features.hop_length, model.sample_rate),
-        posteriors=log_probs.exp().numpy(),
-        frame_shift=model.frame_shift,
+        sample_rate=config.sample_rate,
+        waveform=waveform,
+        features=compute_mfcc(waveform, config.features),
+        feature_shift=samples_to_seconds(config.features.hop_length, config.sample_rate),
+        posteriors=np.exp(log_probs),
+        frame_shift=config.frame_shift,
         tokenizer=tokenizer,
         token_spans=align(log_probs, tokenizer.encode(separator.join(word.text for word in words))),
         words=tuple(words),

@@ -9,12 +9,15 @@ and never stops the others.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from asr.acoustic.runtime import open_runtime
 from asr.acoustic.scorer import AcousticScorer
+from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
 from asr.audio import AudioSource, load_audio
 from asr.bundle import Bundle
@@ -170,13 +173,20 @@ class Recognizer:
             yield self._assembler.collect(watched, partial(on_segment, index))
 
     def align(
-        self, source: AudioSource, text: str, *, channel: int | None = None, batch_duration: Seconds = 160.0
+        self,
+        source: AudioSource,
+        text: str,
+        *,
+        source_rate: int | None = None,
+        channel: int | None = None,
+        batch_duration: Seconds = 160.0,
     ) -> TextAlignment:
         """Find when each word and character of a known text is spoken.
 
         Args:
             source: As `transcribe` takes it.
             text: What is said; each line becomes a segment.
+            source_rate: Samples per second of `source`, if it is samples.
             channel: The channel to use, from 0; the mean of all if not given.
             batch_duration: Seconds of audio scored at once at most.
 
@@ -186,9 +196,16 @@ class Recognizer:
         Raises:
             ASRError: If the source cannot be read, or the text cannot be aligned.
         """
-        waveform = load_audio(source, self.bundle.config.sample_rate, channel=channel)
+        waveform = load_audio(source, self.bundle.config.sample_rate, source_rate=source_rate, channel=channel)
         aligner = TextAligner(self.scorer, self.bundle.tokenizer, self.bundle.timing)
         return aligner.align(waveform, text, batch_duration=batch_duration)
+
+    def without_calibration(self) -> "Recognizer":
+        """Return a recogniser that gives the confidence of the posteriors as it is, and shares all else with this."""
+        other = copy(self)
+        other.bundle = replace(self.bundle, confidence=ConfidenceCalibration())
+        other._assembler = Assembler(other.bundle)
+        return other
 
     def _recognize(self, parts: Iterable[RecordingPart], batch_duration: Seconds) -> Iterator[RecognizedPart]:
         """Recognise some batches of chunks at a time, and give them in order."""

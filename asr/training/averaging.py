@@ -6,23 +6,16 @@ them is then as good as they are, or better. Everything but the weights comes fr
 Source: Izmailov et al. (2018), arXiv:1803.05407; Wortsman et al. (2022), arXiv:2203.05482.
 """
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from asr.acoustic.network import Weights
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.errors import BundleError
-
-Weights: TypeAlias = Mapping[str, NDArray[np.float32]]
-
-_Network = TypeVar("_Network", bound=nn.Module)
 
 
 def average_folders(folders: Sequence[Path], output: Path) -> None:
@@ -57,25 +50,24 @@ def average_bundles(bundles: Sequence[Bundle]) -> Bundle:
     last = bundles[-1]
     if any(each.tokenizer != last.tokenizer for each in bundles):
         raise BundleError("the models differ in alphabet; only models of one kind have a mean")
-    if len({each.phones and (each.phones.layer, each.phones.pronunciations.phones) for each in bundles}) > 1:
+    if len({_describe_phones(each) for each in bundles}) > 1:
         raise BundleError("the models differ in their phone heads; only models of one kind have a mean")
-    phones = [each.phones for each in bundles if each.phones]
-    return replace(
-        last,
-        model=_with_weights(last.model, average_weights([_weights(each.model) for each in bundles])),
-        phones=_with_weights(phones[-1], average_weights(list(map(_weights, phones)))) if phones else None,
-        training={"mean_of": [dict(each.training) for each in bundles]},
-    )
+    heads = [each.network.phones for each in bundles if each.network.phones]
+    weights = average_weights([each.network.weights for each in bundles])
+    phones = replace(heads[-1], weights=average_weights([head.weights for head in heads])) if heads else None
+    # The graph names weights by their places in the file, which stay; so it is that of every one of them.
+    network = replace(last.network, weights=weights, phones=phones)
+    return replace(last, network=network, training={"mean_of": [dict(each.training) for each in bundles]})
 
 
-def average_weights(models: Sequence[Weights]) -> dict[str, NDArray[np.float32]]:
+def average_weights(models: Sequence[Weights]) -> dict[str, NDArray[np.float16]]:
     """Average arrays of the same name.
 
     Args:
         models: The weights of each model by their names, at least one.
 
     Returns:
-        The mean of each array.
+        The mean of each array, in half precision as models are kept.
 
     Raises:
         BundleError: If the models differ in the names or shapes of their weights.
@@ -83,16 +75,12 @@ def average_weights(models: Sequence[Weights]) -> dict[str, NDArray[np.float32]]
     shapes = [{name: array.shape for name, array in weights.items()} for weights in models]
     if any(each != shapes[-1] for each in shapes):
         raise BundleError("the models differ in network; only models of one kind have a mean")
-    return {name: np.mean([weights[name] for weights in models], axis=0, dtype=np.float32) for name in models[-1]}
+    means = {name: np.mean([weights[name] for weights in models], axis=0, dtype=np.float32) for name in models[-1]}
+    return {name: np.asarray(array, np.float16) for name, array in means.items()}
 
 
-def _weights(network: nn.Module) -> Weights:
-    """Return the weights of a network as arrays."""
-    return {name: tensor.detach().float().numpy() for name, tensor in network.state_dict().items()}
-
-
-def _with_weights(network: _Network, weights: Weights) -> _Network:
-    """Return a copy of a network with other weights."""
-    changed = deepcopy(network)
-    changed.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    return changed
+def _describe_phones(bundle: Bundle) -> tuple[int, tuple[str, ...]] | None:
+    """Name the layer and the phones of a phone head."""
+    if bundle.network.phones is None or bundle.pronunciations is None:
+        return None
+    return bundle.network.phones.layer, bundle.pronunciations.phones
