@@ -85,32 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-<<<<<<< HEAD
-def _open_aligner(arguments: argparse.Namespace) -> "TextAligner":
-    """Open the model, now that the arguments are known to be good."""
-    import torch
-
-    from asr.alignment.text import TextAligner
-    from asr.bundle import ENGLISH_MODEL, load_bundle
-    from asr.recognition.recognizer import Recognizer
-
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    bundle = load_bundle(arguments.model or ENGLISH_MODEL)
-    recognizer = Recognizer(bundle, device=arguments.device)
-    return TextAligner(recognizer.model, recognizer.tokenizer, bundle.timing)
-
-
-def _align(aligner: "TextAligner", item: Input, text: str, arguments: argparse.Namespace) -> "TextAlignment":
-    """Align one recording."""
-    from asr.audio import load_audio
-
-    waveform = load_audio(item.open(), aligner.model.sample_rate, channel=arguments.channel)
-    return aligner.align(waveform, text, batch_duration=arguments.batch_duration)
-
-
-=======
->>>>>>> main
 def _write(alignment: "TextAlignment", item: Input, arguments: argparse.Namespace) -> None:
     """Write an alignment in every format asked for."""
     for name in dict.fromkeys(arguments.format or ["json"]):
