@@ -8,12 +8,13 @@ import soundfile
 from asr.audio.recording import Waveform
 from asr.audio.resampling import check_rates
 from asr.errors import AudioError
+from asr.files import replace_atomically
 
 _FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 
 
 def save_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
-    """Write a waveform with 16 bits a sample, whole or not at all.
+    """Write a waveform with 16 bits a sample, whole or not at all; its folder is made.
 
     Args:
         path: The file to write; its extension is .wav or .flac.
@@ -32,9 +33,5 @@ def save_audio(path: str | Path, waveform: Waveform, sample_rate: int) -> None:
     check_rates(str(path), sample_rate)
     # Scaled by 32768, as decoders do, so that 16-bit audio survives reading and writing to the last bit.
     integers = np.clip(np.rint(waveform * np.float32(32768)), -32768, 32767).astype(np.int16)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replace_atomically(path) as partial:
         soundfile.write(partial, integers, sample_rate, subtype="PCM_16", format=file_format)
-        partial.replace(path)
-    finally:  # also when a signal interrupts; after the move there is nothing to remove
-        partial.unlink(missing_ok=True)

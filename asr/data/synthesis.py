@@ -217,7 +217,7 @@ def record(spoken: SpokenSentence, folder: Path, *, file_format: Literal["opus",
         MissingExtraError: If the synthesiser is not installed.
         AudioError: If the synthesiser fails or gives no sound.
     """
-    from asr.audio.reading import read_info
+    from asr.audio import read_info
 
     target = folder / f"{spoken.name}.{file_format}"
     if not target.exists():

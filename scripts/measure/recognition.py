@@ -135,7 +135,7 @@ def _transcribe(setup: Setup, count: int) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "asr.cli.transcribe",
+        "asr.transcribe",
         *[str(setup.clip)] * count,
         "--model",
         str(setup.bundle.resolve()),

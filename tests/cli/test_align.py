@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from asr.alignment.text import Mismatch, TextAligner, TextAlignment, windowed_log_probs
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.cli.terminal import run_command
 from asr.transcript import Segment, Transcript, Word

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.audio.reading import load_audio
+from asr.acoustic.model import pad_waveforms
+from asr.audio import load_audio
 from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
@@ -49,7 +50,7 @@ def test_example_is_the_recording_and_the_tokens_of_its_text(write_tone: WriteTo
     path = write_tone("a.wav", 300.0, 0.1)
     dataset = SpeechDataset([utterance(path, "aab")], TOKENIZER, RATE)
     waveform, tokens, origin = dataset[Draw(0, seed=1)]
-    assert torch.equal(waveform, load_audio(path, RATE))
+    assert torch.equal(waveform, torch.from_numpy(load_audio(path, RATE)))
     assert tokens.tolist() == [1, 1, 2]
     assert origin == dataset.utterances[0]
     assert len(dataset) == 1
@@ -92,3 +93,11 @@ def test_all_recordings_that_cannot_be_read_are_named_at_once(tmp_path: Path, wr
     assert f"{paths[1]}: " in message
     assert f"{paths[2]}: " in message
     assert "good.wav" not in message
+
+
+def test_padding_keeps_waveforms_and_counts_samples() -> None:
+    waveforms, lengths = pad_waveforms([torch.ones(3), torch.full((5,), 2.0, dtype=torch.float64)])
+    assert waveforms.tolist() == [[1, 1, 1, 0, 0], [2, 2, 2, 2, 2]]
+    assert waveforms.dtype == torch.float32
+    assert lengths.tolist() == [3, 5]
+    assert lengths.dtype == torch.int64

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.audio.reading import load_audio, save_audio
+from asr.audio import load_audio, save_audio
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
@@ -139,12 +139,12 @@ def test_scoring_in_batches_equals_scoring_one_by_one_in_the_order_of_the_manife
     generator = torch.Generator().manual_seed(0)
     paths = [tmp_path / f"{number}.wav" for number in range(len(durations))]
     for path, duration in zip(paths, durations, strict=True):
-        save_audio(path, 0.1 * torch.randn(round(16_000 * duration), generator=generator), 16_000)
+        save_audio(path, (0.1 * torch.randn(round(16_000 * duration), generator=generator)).numpy(), 16_000)
     utterances = [Utterance(path, duration, "a", path.stem) for path, duration in zip(paths, durations, strict=True)]
     speech = score_speech(tiny_bundle, utterances)
     assert list(speech.utterances) == utterances
     for path, posteriors in zip(paths, speech.posteriors, strict=True):
-        waveform = load_audio(path, tiny_bundle.model.sample_rate)
+        waveform = torch.from_numpy(load_audio(path, tiny_bundle.model.sample_rate))
         with torch.inference_mode():
             alone = tiny_bundle.model(waveform[None], torch.tensor([len(waveform)]))[0][0]
         torch.testing.assert_close(posteriors.log_probs, alone, atol=1e-5, rtol=0)  # sums of floats in another order

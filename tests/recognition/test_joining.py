@@ -1,12 +1,15 @@
 """Joining overlapping recognitions: no word is lost, cut or said twice."""
 
-import random
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asr.recognition.joining import join_segments, join_words
 from asr.transcript import Alternative, Segment, Word
+
+JITTERS = st.floats(-0.04, 0.04)
 
 
 def words(*timed: tuple[str, float, float]) -> tuple[Word, ...]:
@@ -54,7 +57,7 @@ def test_without_agreement_each_side_is_believed_in_its_half() -> None:
 
 
 @pytest.mark.parametrize("offset", [-0.2, -0.05, 0.05, 0.2])
-def test_a_word_across_the_middle_that_was_heard_differently_is_taken_once(offset: float) -> None:
+def test_a_word_across_the_middle_that_was_recognised_differently_is_taken_once(offset: float) -> None:
     left = words(("one", 9.1, 9.4), ("hallo", 9.7 + offset, 10.2 + offset), ("too", 10.6, 11.0))
     right = words(("won", 9.1, 9.4), ("hello", 9.75 + offset, 10.25 + offset), ("two", 10.6, 11.0))
     kept, following = join_words(left, right, 9.0, 11.0)
@@ -80,20 +83,20 @@ def test_times_at_the_joint_never_run_backwards() -> None:
     assert kept + following == words(("a", 10.0, 10.0), ("b", 10.0, 10.0), ("c", 10.0, 11.0))
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_two_imperfect_recognitions_join_to_what_was_said(seed: int) -> None:
-    draw = random.Random(seed)
-    said = spoken(" ".join(draw.choice("abc") for _ in range(40)), 0.0, step=0.3)  # 12 s
+@settings(max_examples=100)
+@given(st.text("abc", min_size=40, max_size=40), st.tuples(JITTERS, JITTERS))
+def test_two_imperfect_recognitions_join_to_what_was_said(letters: str, jitters: tuple[float, float]) -> None:
+    said = spoken(" ".join(letters), 0.0, step=0.3)  # 12 s
 
-    def recognise(first: int, last: int, is_wrong: range) -> tuple[Word, ...]:
-        jitter = draw.uniform(-0.04, 0.04)
+    def recognise(first: int, last: int, is_wrong: range, jitter: float) -> tuple[Word, ...]:
         return tuple(
             Word("?" if i in is_wrong else word.text, word.start + jitter, word.end + jitter, 0.9)
             for i, word in enumerate(said[first:last], start=first)
         )
 
     # They share the words 16 to 27, and each mistakes those near its edge.
-    left, right = recognise(0, 28, range(25, 28)), recognise(16, 40, range(16, 19))
+    left = recognise(0, 28, range(25, 28), jitters[0])
+    right = recognise(16, 40, range(16, 19), jitters[1])
     kept, following = join_words(left, right, said[16].start, said[27].end)
     assert texts(kept + following) == texts(said)
     times = [time for word in kept + following for time in (word.start, word.end)]
