@@ -14,7 +14,7 @@ from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.export import export_graph
 from asr.acoustic.model import AcousticModel, as_network
 from asr.acoustic.network import Network
-from asr.audio.reading import save_audio
+from asr.audio import save_audio
 from asr.bundle import Bundle, save_bundle
 from asr.tokenizer import CharTokenizer
 
@@ -78,7 +78,7 @@ def write_tone(tmp_path: Path) -> Callable[[str, float, float], Path]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         times = torch.arange(round(duration * RATE)) / RATE
-        save_audio(path, 0.3 * torch.sin(2 * math.pi * frequency * (1 + times / 2) * times), RATE)
+        save_audio(path, (0.3 * torch.sin(2 * math.pi * frequency * (1 + times / 2) * times)).numpy(), RATE)
         return path
 
     return write

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ def align_heard(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Bundle) -> Align:
             scores[3 * index + 3, token] = 12.0
         log_probs = scores.log_softmax(dim=1)
         monkeypatch.setattr("asr.alignment.text.windowed_log_probs", lambda *arguments: log_probs)
-        waveform = torch.zeros(len(log_probs) * SAMPLES_PER_FRAME)
+        waveform = np.zeros(len(log_probs) * SAMPLES_PER_FRAME, np.float32)
         return TextAligner(tiny_bundle.model, tokenizer, WordTiming()).align(waveform, text)
 
     return align_heard
@@ -58,7 +59,7 @@ def times(words: Sequence[Word | Segment]) -> list[tuple[str, float, float]]:
 @pytest.mark.parametrize("batch_duration", [1.0, 160.0])
 def test_windows_give_the_frames_of_the_whole(num_samples: int, batch_duration: float) -> None:
     model = FirstSample(ModelConfig(num_layers=1, hidden_size=4, conv_channels=4), 3)
-    waveform = torch.arange(num_samples, dtype=torch.float64)
+    waveform = np.arange(num_samples, dtype=np.float32)
     log_probs = windowed_log_probs(model, waveform, batch_duration)
     num_frames = int(model.num_frames(torch.tensor(num_samples)))
     assert log_probs[:, 0].tolist() == [SAMPLES_PER_FRAME * frame for frame in range(num_frames)]
@@ -68,7 +69,7 @@ def test_recording_within_a_window_is_heard_as_a_whole(tiny_bundle: Bundle) -> N
     waveform = 0.1 * torch.randn(29 * 16_000, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected, _ = tiny_bundle.model(waveform[None], torch.tensor([len(waveform)]))
-    assert windowed_log_probs(tiny_bundle.model, waveform, 160.0).equal(expected[0])
+    assert windowed_log_probs(tiny_bundle.model, waveform.numpy(), 160.0).equal(expected[0])
 
 
 def test_lines_become_segments_and_their_words_stand_where_they_were_heard(align_heard: Align) -> None:

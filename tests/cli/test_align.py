@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from asr.alignment.text import Mismatch, TextAligner, TextAlignment, windowed_log_probs
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.cli.align import main
 from asr.transcript import Segment, Transcript, Word

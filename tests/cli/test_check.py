@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.audio.reading import save_audio
+from asr.audio import save_audio
 from asr.cli.check import main
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 
@@ -18,7 +18,8 @@ def write_utterances(path: Path, texts: list[str], first_seed: int = 0) -> Path:
     utterances = []
     for seed, text in enumerate(texts, start=first_seed):
         recording = path.parent / f"{seed}.wav"
-        save_audio(recording, 0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(seed)), RATE)
+        waveform = 0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(seed))
+        save_audio(recording, waveform.numpy(), RATE)
         utterances.append(Utterance(recording, 1.0, text, str(seed)))
     write_manifest(path, utterances)
     return path

@@ -11,7 +11,7 @@ import torch
 
 from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.model import AcousticModel
-from asr.audio.reading import save_audio
+from asr.audio import save_audio
 from asr.bundle import Bundle, save_bundle
 from asr.cli import evaluate
 from asr.cli.evaluate import main
@@ -41,7 +41,8 @@ def write_utterances(folder: Path, texts: list[str]) -> Path:
     utterances = []
     for number, text in enumerate(texts):
         path = folder / f"{number}.wav"
-        save_audio(path, 0.1 * torch.randn(RATE // 2, generator=torch.Generator().manual_seed(number)), RATE)
+        waveform = 0.1 * torch.randn(RATE // 2, generator=torch.Generator().manual_seed(number))
+        save_audio(path, waveform.numpy(), RATE)
         utterances.append(Utterance(path, 0.5, text, f"id{number}", corpus=("left", "right")[number % 2]))
     write_manifest(folder / "manifest.jsonl", utterances)
     return folder / "manifest.jsonl"

@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from asr import plots
 from asr.alignment.ctc import align
 from asr.alignment.text import TextAligner, windowed_log_probs
-from asr.audio.reading import load_audio, save_audio
+from asr.audio import load_audio, save_audio
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.cli import plot
 from asr.cli.plot import main
@@ -68,10 +68,10 @@ def test_picture_shows_what_the_recogniser_and_its_parts_give(
     assert heard.words == words != ()
     tokens = sure_bundle.tokenizer.encode(" ".join(word.text for word in words))
     assert heard.token_spans == align(log_probs, tokens)
-    np.testing.assert_array_equal(heard.waveform, waveform.numpy())
+    np.testing.assert_array_equal(heard.waveform, waveform)
     np.testing.assert_allclose(heard.posteriors, log_probs.exp().numpy())
     np.testing.assert_allclose(heard.posteriors.sum(axis=1), 1.0, rtol=1e-5)  # single precision
-    features, _ = model.features(waveform[None], torch.tensor([len(waveform)]))
+    features, _ = model.features(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))
     np.testing.assert_array_equal(heard.features, features[0].numpy())
 
 
@@ -103,7 +103,7 @@ def test_part_of_a_recording_keeps_its_time(
     assert draw(path, "--start", "0.5", "--end", "1.25", "-o", tmp_path / "a.png") == 0
     [heard] = drawn
     assert (heard.start, heard.end) == (0.5, 1.25)
-    np.testing.assert_array_equal(heard.waveform, load_audio(path, RATE)[8_000:20_000].numpy())
+    np.testing.assert_array_equal(heard.waveform, load_audio(path, RATE)[8_000:20_000])
     assert capsys.readouterr().err == f"{tmp_path / 'a.png'}: written\n"
 
 
@@ -111,12 +111,12 @@ def test_long_recording_is_drawn_for_30_seconds_with_a_message(
     draw: Draw, drawn: list[HeardRecording], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waveform = 0.1 * torch.randn(70 * RATE, generator=torch.Generator().manual_seed(0))
-    save_audio(tmp_path / "long.wav", waveform, RATE)
+    save_audio(tmp_path / "long.wav", waveform.numpy(), RATE)
     assert draw(tmp_path / "long.wav", "--start", "31", "-o", tmp_path / "a.png") == 0
     [heard] = drawn
     assert (heard.start, heard.end) == (31.0, 61.0)
     np.testing.assert_array_equal(
-        heard.waveform, load_audio(tmp_path / "long.wav", RATE)[31 * RATE : 61 * RATE].numpy()
+        heard.waveform, load_audio(tmp_path / "long.wav", RATE)[31 * RATE : 61 * RATE]
     )
     message = f"{tmp_path / 'long.wav'}: drawn from 31 s to 61 s; --start and --end choose another part"
     assert message in capsys.readouterr().err.splitlines()
@@ -125,7 +125,7 @@ def test_long_recording_is_drawn_for_30_seconds_with_a_message(
 def test_recording_without_words_is_explained(
     draw: Draw, drawn: list[HeardRecording], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_audio(tmp_path / "silence.wav", torch.zeros(3 * RATE), RATE)
+    save_audio(tmp_path / "silence.wav", np.zeros(3 * RATE, np.float32), RATE)
     bundle = load_bundle(tmp_path / "model")
     with torch.no_grad():
         bundle.model.output.bias[0] = 1e4  # blanks alone

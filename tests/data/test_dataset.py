@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
@@ -49,7 +49,7 @@ def test_example_is_the_recording_and_the_tokens_of_its_text(write_tone: WriteTo
     path = write_tone("a.wav", 300.0, 0.1)
     dataset = SpeechDataset([utterance(path, "aab")], TOKENIZER, RATE)
     waveform, tokens, origin = dataset[Draw(0, seed=1)]
-    assert torch.equal(waveform, load_audio(path, RATE))
+    assert torch.equal(waveform, torch.from_numpy(load_audio(path, RATE)))
     assert tokens.tolist() == [1, 1, 2]
     assert origin == dataset.utterances[0]
     assert len(dataset) == 1

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
-from asr.audio.reading import load_audio
+from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
 from asr.cli.train import main
 from asr.data.manifest import read_manifest
@@ -136,7 +136,7 @@ def test_training_with_phones_lowers_their_loss_and_gives_the_bundle_a_head_that
     assert bundle.phones is not None
     assert (bundle.phones.layer, bundle.phones.pronunciations.phones) == (1, ("H", "L", "M"))
     utterance = read_manifest(tmp_path / "validation.jsonl")[0]
-    waveform = load_audio(utterance.audio_filepath, bundle.model.sample_rate)
+    waveform = torch.from_numpy(load_audio(utterance.audio_filepath, bundle.model.sample_rate))
     with torch.inference_mode():
         hidden, _ = bundle.model.hear(waveform[None], torch.tensor([len(waveform)]))
         best = bundle.phones(hidden[0])[:, 0].argmax(dim=-1).tolist()
