@@ -315,6 +315,9 @@ def _load_weights(path: Path, expected: Mapping[str, tuple[int, ...]] | None, de
         raise BundleError(str(error)) from error
     if expected is not None:
         _require_shapes(path, weights, expected, described)
+    for name, array in weights.items():
+        if not np.isfinite(array).all():  # ONNX Runtime would go on with wrong numbers
+            raise BundleError(f"{path}: {name} holds NaN or infinity; restore the file, or train the model again")
     return weights
 
 
