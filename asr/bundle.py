@@ -318,6 +318,9 @@ def _load_weights(path: Path) -> Weights:
         weights, _ = load_tensors(path)
     except TensorFileError as error:
         raise BundleError(str(error)) from error
+    for name, array in weights.items():
+        if not np.isfinite(array).all():  # ONNX Runtime would go on with wrong numbers
+            raise BundleError(f"{path}: {name} holds NaN or infinity; restore the file, or train the model again")
     return weights
 
 

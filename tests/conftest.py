@@ -1,12 +1,12 @@
 """What every test is given: no network, one thread, a tiny model and recordings of tones."""
 
-import math
 import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -82,8 +82,8 @@ def write_tone(tmp_path: Path) -> Callable[[str, float, float], Path]:
     def write(name: str, frequency: float, duration: float) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        times = torch.arange(round(duration * RATE)) / RATE
-        save_audio(path, (0.3 * torch.sin(2 * math.pi * frequency * (1 + times / 2) * times)).numpy(), RATE)
+        times = np.arange(round(duration * RATE)) / RATE
+        save_audio(path, 0.3 * np.sin(2 * np.pi * frequency * (1 + times / 2) * times), RATE)
         return path
 
     return write

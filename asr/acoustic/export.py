@@ -10,6 +10,7 @@ The exporter is the one that traces (`dynamo=False`): the newer one fails on an 
 import io
 import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -59,14 +60,20 @@ def export_graph(network: Network) -> bytes:
         MissingExtraError: If the package `onnx` is not installed.
         BundleError: If the graph computes something else than PyTorch does.
     """
+    graph = _name_weights(_trace(network), network)
     encoder = _Encoder(build_model(network), build_phone_head(network)).eval()
-    graph = _name_weights(_trace(encoder, network), network)
     _check(encoder, graph, network)
     return graph
 
 
-def _trace(encoder: _Encoder, network: Network) -> bytes:
+def _trace(network: Network) -> bytes:
     """Trace the encoder with weights inside and nothing folded, so that each weight keeps its name and shape."""
+    _require_onnx()
+    encoder = _Encoder(build_model(network), build_phone_head(network)).eval()
+    # The exporter merges weights that are equal, such as those of fresh normalisations, so it gets different ones.
+    generator = torch.Generator().manual_seed(0)
+    for parameter in encoder.parameters():
+        nn.init.normal_(parameter, generator=generator)
     features, lengths = torch.zeros(2, 40, network.config.features.num_features), torch.tensor([40, 31])
     outputs = ["log_probs", "phone_log_probs"][: 1 if encoder.phones is None else 2]
     buffer = io.BytesIO()
@@ -90,12 +97,18 @@ def _trace(encoder: _Encoder, network: Network) -> bytes:
     return buffer.getvalue()
 
 
-def _name_weights(traced: bytes, network: Network) -> bytes:
-    """Replace each weight by external data in the type that the bundle keeps, and a cast to single precision."""
+def _require_onnx() -> None:
+    """Refuse to go on without the package `onnx`, which the exporter of PyTorch needs too."""
     try:
-        import onnx  # an extra
+        import_module("onnx")
     except ImportError as error:
         raise MissingExtraError('onnx is not installed; run: pip install "asr[train]"') from error
+
+
+def _name_weights(traced: bytes, network: Network) -> bytes:
+    """Replace each weight by external data in the type that the bundle keeps, and a cast to single precision."""
+    import onnx  # an extra
+
     model = onnx.load_from_string(traced)
     named = name_initializers(network)
     offsets = _find_offsets(network)

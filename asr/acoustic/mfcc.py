@@ -59,7 +59,8 @@ def _mel_filters(config: MFCCConfig) -> NDArray[np.float64]:
     distances = edges - bins[:, None]  # (bins, n_mels + 2)
     widths = np.diff(edges)
     rising, falling = -distances[:, :-2] / widths[:-1], distances[:, 2:] / widths[1:]
-    return np.maximum(0, np.minimum(rising, falling))
+    filters: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
+    return filters
 
 
 def _normalize(features: NDArray[np.float32]) -> NDArray[np.float32]:

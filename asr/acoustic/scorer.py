@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.runtime import AcousticRuntime
+from asr.errors import BundleError
 from asr.units import Seconds, seconds_to_samples
 
 _WINDOW: Seconds = 30.0  # that a window adds to the posteriors of a long recording
@@ -50,6 +51,9 @@ class AcousticScorer:
 
         Returns:
             The posteriors of each; `None` for a waveform shorter than a frame.
+
+        Raises:
+            BundleError: If the network gives NaN.
         """
         limit = seconds_to_samples(batch_duration, self.config.sample_rate)
         lengths = [len(waveform) for waveform in waveforms]
@@ -71,11 +75,16 @@ class AcousticScorer:
 
         Returns:
             A frame for each that the network would give for the whole recording.
+
+        Raises:
+            BundleError: If the network gives NaN.
         """
         config = self.config
         num_frames = config.num_frames(len(waveform))
         if not num_frames:
-            return Posteriors(np.empty((0, 0), np.float32))
+            # A frame of silence, cut away, has the shape that those after the network expect.
+            [silence] = self._run_batch([np.zeros(config.min_num_samples, np.float32)])
+            return _cut(silence, 0, 0)
         samples_per_frame = config.features.hop_length * config.subsampling
         context = math.ceil(_CONTEXT / config.frame_shift)
         window = math.ceil(num_frames / max(1, math.ceil(num_frames * config.frame_shift / _WINDOW)))  # all alike
@@ -96,10 +105,19 @@ class AcousticScorer:
     def _run(self, batches: Sequence[Sequence[NDArray[np.float32]]]) -> Iterator[list[Posteriors]]:
         """Run batches on as many threads as there are, in order."""
         if self._threads == 1 or len(batches) == 1:
-            yield from map(self._runtime.run, batches)
+            yield from map(self._run_batch, batches)
             return
         with ThreadPoolExecutor(self._threads) as pool:
-            yield from pool.map(self._runtime.run, batches)
+            yield from pool.map(self._run_batch, batches)
+
+    def _run_batch(self, batch: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
+        """Run one batch, and refuse what no decoder could use."""
+        scored = self._runtime.run(batch)
+        for each in scored:
+            phones = each.phone_log_probs
+            if np.isnan(each.log_probs).any() or (phones is not None and np.isnan(phones).any()):
+                raise BundleError("the network gave NaN; its weights are damaged, so restore or train the model again")
+        return scored
 
 
 def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from asr.acoustic.posteriors import Posteriors
+from asr.acoustic.runtime import open_runtime
 from asr.audio import load_audio
 from asr.bundle import load_bundle
 from asr.decoding import DecodingConfig
@@ -44,20 +44,21 @@ def measure_beam(folder: Path, clip: Path, repeats: int) -> Iterator[Measurement
     bundle = load_bundle(folder)
     lm = bundle.lm or make_random_model(bundle.tokenizer, NUM_RANDOM_WORDS)
     config = replace(bundle.decoding, decoder="beam", nbest=1, unknown_score=None)
-    waveform = load_audio(clip, bundle.model.sample_rate)
+    waveform = load_audio(clip, bundle.config.sample_rate)
     guided = BeamSearchDecoder.from_config(config, bundle.tokenizer, lm)
     free = BeamSearchDecoder.from_config(config, bundle.tokenizer)
     flashlight = build_flashlight(config, bundle.tokenizer, lm)
 
-    def compute() -> Tensor:
-        log_probs: Tensor = bundle.model(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))[0][0]
-        return log_probs
+    runtime = open_runtime(bundle.network, "cpu")
 
-    with threads(1), torch.inference_mode():
-        log_probs = compute()
+    def compute() -> Posteriors:
+        return runtime.run([waveform])[0]
+
+    with threads(1):
+        posteriors = compute()
         decoders = [guided.decode, free.decode, *([flashlight] if flashlight else [])]
         network, with_lm, without, *others = time_in_turn(
-            repeats, compute, *(partial(decode, log_probs) for decode in decoders)
+            repeats, compute, *(partial(decode, posteriors) for decode in decoders)
         )
     name = f"beam search, {config.beam_size} wide"
     for other in others:
@@ -112,7 +113,9 @@ def make_random_model(tokenizer: CharTokenizer, num_words: int) -> NGramLM:
     )
 
 
-def build_flashlight(config: DecodingConfig, tokenizer: CharTokenizer, lm: NGramLM) -> Callable[[Tensor], str] | None:
+def build_flashlight(
+    config: DecodingConfig, tokenizer: CharTokenizer, lm: NGramLM
+) -> Callable[[Posteriors], str] | None:
     """Build the lexicon decoder of flashlight-text.
 
     Args:
@@ -121,7 +124,7 @@ def build_flashlight(config: DecodingConfig, tokenizer: CharTokenizer, lm: NGram
         lm: The language model, which KenLM reads.
 
     Returns:
-        What turns log-probabilities into a text; `None` if flashlight-text or its KenLM is not installed.
+        What turns posteriors into a text; `None` if flashlight-text or its KenLM is not installed.
     """
     try:
         from flashlight.lib.text import decoder as fl
@@ -156,8 +159,8 @@ def build_flashlight(config: DecodingConfig, tokenizer: CharTokenizer, lm: NGram
     )
     decoder = fl.LexiconDecoder(options, trie, model, space, BLANK, unknown, [], False)
 
-    def decode(log_probs: Tensor) -> str:
-        matrix = log_probs.contiguous().numpy()
+    def decode(posteriors: Posteriors) -> str:
+        matrix = np.ascontiguousarray(posteriors.log_probs)
         best = decoder.decode(matrix.ctypes.data, *matrix.shape)[0]
         return " ".join(dictionary.get_entry(word) for word in best.words if word >= 0)
 

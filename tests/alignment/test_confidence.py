@@ -41,7 +41,7 @@ def test_certain_words_stay_within_zero_and_one() -> None:
     assert confidences == [0.0, 1.0]
 
 
-def test_two_groups_are_calibrated_to_their_share_of_right_words() -> None:
+def test_two_groups_are_calibrated_to_their_fraction_of_right_words() -> None:
     # Two parameters fit two groups exactly, whatever the raw values: 3 of 10 right, and 80 of 100.
     raw = [0.6] * 10 + [0.99] * 100
     correct = [True] * 3 + [False] * 7 + [True] * 80 + [False] * 20

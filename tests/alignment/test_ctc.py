@@ -4,45 +4,46 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 import torchaudio
-from torch import Tensor
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.alignment.ctc import TokenSpan, WordTiming, align, group_words, place_characters
 from asr.errors import AlignmentError
 from asr.tokenizer import CharTokenizer
+from tests.decoding.arrays import Matrix, log_softmax, random_log_probs
 
 TOKENIZER = CharTokenizer((" ", "a", "b", "c"))
 NO_OFFSETS = WordTiming()
 
 
-def draw_case(seed: int) -> tuple[Tensor, list[int]]:
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Matrix, list[int]]:
     """Draw log-probabilities and tokens that fit them, repeats among them."""
-    generator = torch.Generator().manual_seed(seed)
-    num_frames, num_tokens, vocabulary_size = (
-        int(torch.randint(*bounds, (), generator=generator)) for bounds in ((20, 60), (1, 12), (2, 6))
-    )
-    scores = 2 * torch.randn(num_frames, vocabulary_size, generator=generator)
-    tokens = torch.randint(1, vocabulary_size, (num_tokens,), generator=generator)
-    return scores.log_softmax(dim=1), tokens.tolist()
+    vocabulary_size = draw(st.integers(2, 6))
+    tokens = draw(st.lists(st.integers(1, vocabulary_size - 1), min_size=1, max_size=12))
+    return random_log_probs(
+        draw(st.integers(2 * len(tokens), 60)), vocabulary_size, draw(st.integers(0, 10**6))
+    ), tokens
 
 
-def planted(tokens: Sequence[int], num_frames: int, *, seed: int = 0) -> tuple[Tensor, list[int]]:
+def planted(tokens: Sequence[int], num_frames: int) -> tuple[Matrix, list[int]]:
     """Make noisy log-probabilities with a peak for each token, evenly spread, and return the frames of the peaks."""
-    generator = torch.Generator().manual_seed(seed)
     frames = [index * num_frames // len(tokens) for index in range(len(tokens))]
-    scores = torch.randn(num_frames, 29, generator=generator)
+    scores = np.random.default_rng(0).standard_normal((num_frames, 29)) / 2
     scores[:, 0] += 4
     scores[frames, tokens] += 12
-    return scores.log_softmax(dim=1), frames
+    return log_softmax(scores), frames
 
 
-def path_of(spans: Sequence[TokenSpan], num_frames: int) -> Tensor:
+def path_of(spans: Sequence[TokenSpan], num_frames: int) -> list[int]:
     """Lay spans out as one token a frame."""
-    path = torch.zeros(num_frames, dtype=torch.long)
+    path = [0] * num_frames
     for span in spans:
-        path[span.start : span.end] = span.token
+        path[span.start : span.end] = [span.token] * (span.end - span.start)
     return path
 
 
@@ -51,22 +52,32 @@ def words_at(*places: tuple[str, int, int]) -> list[TokenSpan]:
     return [TokenSpan(TOKENIZER.encode(character)[0], start, end, 0.0) for character, start, end in places]
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_path_is_that_of_torchaudio(seed: int) -> None:
-    log_probs, tokens = draw_case(seed)
-    expected, _ = torchaudio.functional.forced_align(log_probs[None], torch.tensor([tokens]), blank=0)
-    assert path_of(align(log_probs, tokens), len(log_probs)).equal(expected[0].long())
+@given(cases())
+def test_path_is_that_of_torchaudio(case: tuple[Matrix, list[int]]) -> None:
+    log_probs, tokens = case
+    expected, _ = torchaudio.functional.forced_align(torch.from_numpy(log_probs)[None], torch.tensor([tokens]), blank=0)
+    assert path_of(align(log_probs, tokens), len(log_probs)) == expected[0].tolist()
 
 
-def test_path_is_that_of_torchaudio_when_every_frame_is_needed() -> None:
-    log_probs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)).log_softmax(dim=1)
-    tokens = [1, 1, 2, 2, 1]  # 5 tokens and 2 blanks between equal ones
-    assert path_of(align(log_probs, tokens), 7).tolist() == [1, 0, 1, 2, 0, 2, 1]
+@given(cases())
+def test_spans_are_in_order_and_their_log_prob_is_the_mean_of_their_frames(case: tuple[Matrix, list[int]]) -> None:
+    log_probs, tokens = case
+    spans = align(log_probs, tokens)
+    assert [span.token for span in spans] == tokens
+    bounds = [bound for span in spans for bound in (span.start, span.end)]
+    assert bounds == sorted(bounds)
+    means = [log_probs[span.start : span.end, span.token].mean() for span in spans]
+    assert [span.log_prob for span in spans] == pytest.approx(means, abs=1e-5)
+
+
+def test_path_is_the_only_one_when_every_frame_is_needed() -> None:
+    # 5 tokens and 2 blanks between equal ones
+    assert path_of(align(random_log_probs(7, 3, 0), [1, 1, 2, 2, 1]), 7) == [1, 0, 1, 2, 0, 2, 1]
 
 
 def test_greedy_path_that_spells_the_tokens_is_the_alignment() -> None:
     path = [0, 1, 1, 0, 1, 2, 2, 2, 0]
-    log_probs = torch.full((9, 3), math.log(0.1))
+    log_probs = np.full((9, 3), math.log(0.1), np.float32)
     log_probs[range(9), path] = math.log(0.8)
     log_probs[6, 2] = math.log(0.2)
     spans = align(log_probs, [1, 1, 2])
@@ -76,13 +87,14 @@ def test_greedy_path_that_spells_the_tokens_is_the_alignment() -> None:
 
 
 def test_search_gives_the_greedy_path_where_a_frame_is_moved_to_another_token() -> None:
-    log_probs = torch.tensor([[0.1, 0.8, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]).log()  # the best path spells 1 2 1
+    log_probs = np.log(np.array([[0.1, 0.8, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]], np.float32))
+    assert log_probs.argmax(axis=1).tolist() == [1, 2, 1]
     spans = align(log_probs, [1, 1])
     assert [(span.start, span.end) for span in spans] == [(0, 1), (2, 3)]
 
 
 def test_band_narrower_than_the_text_finds_the_planted_path() -> None:
-    tokens = torch.randint(1, 29, (1_000,), generator=torch.Generator().manual_seed(1)).tolist()
+    tokens = np.random.default_rng(1).integers(1, 29, 1_000).tolist()
     log_probs, frames = planted(tokens, 3_000)
     log_probs[1_500:1_530] = math.log(1 / 29)  # where frames say nothing, the best path of all spells another text
     exact = align(log_probs, tokens)
@@ -93,7 +105,7 @@ def test_band_narrower_than_the_text_finds_the_planted_path() -> None:
 
 def test_band_reaches_the_end_where_the_best_beginning_would_not() -> None:
     tokens = [1 + index % 2 for index in range(1_000)]
-    log_probs = torch.full((1_100, 3), math.log(0.05))
+    log_probs = np.full((1_100, 3), math.log(0.05), np.float32)
     log_probs[:, 0] = math.log(0.9)  # blanks only, which would leave the path at its beginning
     spans = align(log_probs, tokens, memory_limit=0)
     assert [span.token for span in spans] == tokens
@@ -101,25 +113,25 @@ def test_band_reaches_the_end_where_the_best_beginning_would_not() -> None:
 
 
 def test_no_tokens_give_no_spans() -> None:
-    assert align(torch.zeros(5, 3), []) == ()
-    assert align(torch.zeros(0, 3), []) == ()
+    assert align(np.zeros((5, 3), np.float32), []) == ()
+    assert align(np.zeros((0, 3), np.float32), []) == ()
 
 
 def test_impossible_tokens_are_placed_all_the_same() -> None:
-    log_probs = torch.full((4, 3), -math.inf)
+    log_probs = np.full((4, 3), -np.inf, np.float32)
     log_probs[:, 0] = 0.0
     assert [span.token for span in align(log_probs, [2, 1])] == [2, 1]
 
 
 def test_text_with_too_many_characters_for_the_frames_is_refused() -> None:
     with pytest.raises(AlignmentError, match="3 characters needs 4 frames, but the recording has 3"):
-        align(torch.zeros(3, 3), [1, 1, 2])
+        align(np.zeros((3, 3), np.float32), [1, 1, 2])
 
 
 @pytest.mark.parametrize("token", [0, 3, -1])
 def test_token_outside_the_alphabet_is_refused(token: int) -> None:
     with pytest.raises(ValueError, match=f"token {token} cannot be aligned"):
-        align(torch.zeros(5, 3), [1, token])
+        align(np.zeros((5, 3), np.float32), [1, token])
 
 
 def test_words_are_split_at_spaces_and_timed_by_their_frames() -> None:
@@ -162,14 +174,14 @@ def test_words_that_offsets_would_overlap_meet_in_the_middle() -> None:
     assert second.start == first.end
 
 
-@pytest.mark.parametrize("timing", [WordTiming(0.3, 0.3), WordTiming(-0.2, -0.2), WordTiming(-9, 9), WordTiming(9, -9)])
+@given(st.builds(WordTiming, st.floats(-9, 9), st.floats(-9, 9)))
 def test_words_never_overlap_nor_leave_the_recording(timing: WordTiming) -> None:
     places = [(char, 3 * index, 3 * index + 1) for index, char in enumerate("a b c a b")]
     words = group_words(words_at(*places), TOKENIZER, 0.03, timing, 0.7)
-    borders = [border for word in words for border in (word.start, word.end)]
-    assert borders == sorted(borders)
-    assert borders[0] >= 0.0
-    assert borders[-1] <= 0.7
+    boundaries = [boundary for word in words for boundary in (word.start, word.end)]
+    assert boundaries == sorted(boundaries)
+    assert boundaries[0] >= 0.0
+    assert boundaries[-1] <= 0.7
 
 
 def test_characters_divide_their_word_midway_between_their_frames() -> None:

@@ -69,13 +69,13 @@ def test_boost_is_earned_in_equal_parts_and_given_back_where_the_text_goes_anoth
     assert gains(tables, "abca") == pytest.approx([2, 2, 2, -6, 0])
 
 
-def test_words_count_between_borders_alone() -> None:
+def test_words_count_between_boundaries_alone() -> None:
     tables = build_hot_words([HotWord("ab", 4)], TOKENIZER)
     assert sum(gains(tables, "cab")) == 0
     assert sum(gains(tables, "ab cab abc ab")) == pytest.approx(8)
 
 
-def test_failed_phrase_keeps_what_its_ending_has_earned() -> None:
+def test_failed_phrase_keeps_what_its_last_words_have_earned() -> None:
     tables = build_hot_words([HotWord("a b", 6), HotWord("b c", 9)], TOKENIZER)
     assert gains(tables, "a b c") == pytest.approx([2, 2, 2, 6 + 0, 3, 0])  # "b c" has 6 when "a b" is complete
 
