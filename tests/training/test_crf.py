@@ -2,8 +2,8 @@
 
 import itertools
 import math
-from functools import partial
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
