@@ -108,7 +108,7 @@ def add_deprecated_flag(
         nargs=None if constant is None else 0,
         const=constant,
         choices=target.choices,
-        **({} if target.type is None else {"type": target.type}),
+        type=target.type or str,
     )
 
 
