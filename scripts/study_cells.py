@@ -31,7 +31,7 @@ from scripts.study.designs import BASE_LAYERS, CELLS, Design, list_designs
 from scripts.study.gradients import measure_gradient, scale_recurrence
 from scripts.study.page import Chapter, render_page
 from scripts.study.plots import plot_gradients, plot_norms, plot_radii, plot_rates
-from scripts.study.runs import Corpus, Run, RunResult, build_run, choose_part, find_result, load_pieces, make_result
+from scripts.study.runs import Corpus, Run, RunResult, build_run, choose_part, find_result, load_chunks, make_result
 from scripts.study.speed import measure_epoch
 from scripts.study.summary import Summary, choose_unit, summarize
 
@@ -156,7 +156,7 @@ def _choose_designs(corpus: Corpus) -> tuple[Design, ...]:
 
 def _write(folder: Path, corpora: Sequence[Corpus], results: Sequence[tuple[Corpus, RunResult]]) -> None:
     """Write the page, its pictures and the figures."""
-    radii = measure_radii(load_pieces(corpora[0]), corpora[0].base, corpora[0].num_lags)
+    radii = measure_radii(load_chunks(corpora[0]), corpora[0].base, corpora[0].num_lags)
     save_figure(plot_radii(radii), folder / "radii.png")
     chapters = []
     for corpus in corpora:

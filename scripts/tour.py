@@ -3,7 +3,7 @@
 
 Run it whole, `python scripts/tour.py`, or cell by cell in an editor that knows `# %%`. It needs no network and no GPU.
 Wherever the text claims something, the next line computes it and stops the tour if it is not so. `--output FOLDER`
-adds a picture of what was heard.
+adds a picture of the posteriors.
 """
 
 import argparse
@@ -218,10 +218,10 @@ claim("and gives it log 0.64", math.isclose(beam.score, math.log(0.64), abs_tol=
 # ## 7. Adding up more paths than anyone could list
 #
 # The real recording has too many paths to list. But paths share beginnings, and two beginnings that stand at the same
-# place of the text have the same future, so they can be added up and forgotten. That is the *forward algorithm*:
-# write the text with a blank around each character, and carry along, for each place in it, the summed probability of
+# position of the text have the same future, so they can be added up and forgotten. That is the *forward algorithm*:
+# write the text with a blank around each character, and carry along, for each position in it, the summed probability of
 # all beginnings that stand there. A beginning stays, moves on by one, or skips a blank that parts two different
-# characters. The work is steps times places: what was hopeless takes a moment.
+# characters. The work is steps times positions: what was hopeless takes a moment.
 #
 # Minus the logarithm of the result is the *CTC loss*. Training makes it small for what was truly said, and nobody has
 # to say at which step: every alignment takes part.
@@ -239,15 +239,15 @@ def add_logs(logs: list[float]) -> float:
 
 def forward(log_probs: Tensor, tokens: list[int]) -> float:
     """Return the log-probability of a text by the forward algorithm."""
-    places = [BLANK]
+    positions = [BLANK]
     for token in tokens:
-        places += [token, BLANK]
-    scores = [0.0] + [-math.inf] * len(places)  # before the first step, all stands in front of the first place
+        positions += [token, BLANK]
+    scores = [0.0] + [-math.inf] * len(positions)  # before the first step, all stands in front of the first position
     for step in log_probs.tolist():
-        before = [-math.inf, *scores]  # one more, so that the first place can look back by two as well
+        before = [-math.inf, *scores]  # one more, so that the first position can look back by two as well
         scores[0] = -math.inf
-        for index, token in enumerate(places):
-            may_skip = token not in {BLANK, places[index - 2]}
+        for index, token in enumerate(positions):
+            may_skip = token not in {BLANK, positions[index - 2]}
             ways = [before[index + 2], before[index + 1], before[index] if may_skip else -math.inf]
             scores[index + 1] = add_logs(ways) + step[token]
     return add_logs(scores[-2:])
@@ -294,11 +294,11 @@ total = sum(math.exp(lm.score(after_two, word)[0]) for word in (*WORDS, "</s>", 
 claim("after two, the probabilities of all that may follow sum to 1", math.isclose(total, 1, abs_tol=1e-3))
 rules = DecodingConfig(decoder="beam", lm_weight=1.0, word_score=math.log(len(WORDS)), unknown_score=None)
 searcher = build_decoder(rules, tokenizer, lm)
-heard = tokenizer.join(GreedyDecoder().decode(log_probs)[0].tokens)
-read = tokenizer.join(searcher.decode(log_probs)[0].tokens).strip()
-for name, text in (("said", SAID), ("by ear", heard), ("with words", read)):
+by_ear = tokenizer.join(GreedyDecoder().decode(log_probs)[0].tokens)
+with_words = tokenizer.join(searcher.decode(log_probs)[0].tokens).strip()
+for name, text in (("said", SAID), ("by ear", by_ear), ("with words", with_words)):
     print(f"   {name + ':':<12}{text}   ({word_error_rate([SAID], [text]):.0%} of the words wrong)")
-claim("with the language model, every word is a digit", set(read.split()) <= set(WORDS))
+claim("with the language model, every word is a digit", set(with_words.split()) <= set(WORDS))
 [weather] = recognizer.log_probs([load_audio(SAMPLES / "weather.flac", sample_rate)])
 print("   the weather, with words:", tokenizer.join(searcher.decode(weather)[0].tokens))
 
@@ -324,5 +324,5 @@ if arguments.output:
 #
 # - Train a recogniser yourself, in under a minute: `scripts/make_tones.py`, then `configs/smoke.yaml`.
 # - See gradients vanish and explode, and what gates do about it: `scripts/study_cells.py --quick`.
-# - Read the code in the order of this tour: `asr/features.py`, `asr/model.py`, `asr/training/module.py`,
-#   `asr/decoding/`, `asr/lm/`, `asr/recognizer.py`.
+# - Read the code in the order of this tour: `asr/acoustic/features.py`, `asr/acoustic/model.py`, `asr/training/module.py`,
+#   `asr/decoding/`, `asr/lm/`, `asr/recognition/recognizer.py`.

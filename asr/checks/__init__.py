@@ -1,4 +1,4 @@
-"""The data doctor: manifests become findings, before training meets what is wrong with them."""
+"""Manifests become findings: what would hurt a training run, before it starts."""
 
 from asr.checks.cleaning import write_cleaned
 from asr.checks.examination import Examination, Measure, examine

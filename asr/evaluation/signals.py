@@ -1,4 +1,4 @@
-"""A waveform to the figures that say how hard it is to hear: level, signal-to-noise ratio and envelope.
+"""A waveform becomes the figures that say how clear it is: level, signal-to-noise ratio and envelope.
 
 The noise is what the quietest tenth of the frames holds, so a recording without a pause seems noisier than it is.
 """
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from asr.units import Seconds, seconds_to_samples
 
 _FRAME_DURATION: Seconds = 0.02
-_NOISE_SHARE = 0.1
+_NOISE_FRACTION = 0.1
 _ENVELOPE_POINTS = 240
 _MIN_POWER = 2.0**-30 / 12  # what rounding to 16 bits leaves of silence
 _MIN_RATIO = 0.01  # of speech to noise: below -20 dB the estimate is nothing but chance
@@ -50,12 +50,12 @@ def measure_signal(waveform: npt.NDArray[np.float32], sample_rate: int) -> Signa
     num_frames = max(1, len(waveform) // seconds_to_samples(_FRAME_DURATION, sample_rate))
     powers = np.array([np.mean(np.square(frame)) for frame in np.array_split(waveform, num_frames)])
     mean = max(float(powers.mean()), _MIN_POWER)
-    noise = max(float(np.quantile(powers, _NOISE_SHARE)), _MIN_POWER)
-    pieces = np.array_split(np.abs(waveform), min(_ENVELOPE_POINTS, len(waveform)))
+    noise = max(float(np.quantile(powers, _NOISE_FRACTION)), _MIN_POWER)
+    stretches = np.array_split(np.abs(waveform), min(_ENVELOPE_POINTS, len(waveform)))
     return SignalFigures(
         level=_decibels(mean),
         signal_to_noise=_decibels(max((mean - noise) / noise, _MIN_RATIO)),
-        envelope=tuple(min(100, round(100 * float(piece.max()))) for piece in pieces),
+        envelope=tuple(min(100, round(100 * float(stretch.max()))) for stretch in stretches),
     )
 
 

@@ -1,4 +1,4 @@
-"""What all pictures share: an empty figure, its colours, and how it becomes a file.
+"""What all pictures have in common: an empty figure, its colours, and how it becomes a file.
 
 Figures are made by themselves and drawn by Agg, without pyplot: no window, no state that another part could change.
 """
@@ -39,7 +39,7 @@ def require_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Make an empty figure, whose parts find their places by themselves.
+    """Make an empty figure, whose parts are laid out by themselves.
 
     Args:
         width: Inches.

@@ -21,7 +21,7 @@ _EVENTS = "events.out.tfevents.*"
 _WIDTH, _HEIGHT = 9.0, 5.5  # inches
 _ROOM = 1.02  # of the width, so that the last point is whole
 _AVERAGED = 21  # neighbouring values of a noisy curve
-_WIDE_RANGE = 10  # a curve whose highest value is so many times its lowest gets a logarithmic axis
+_WIDE_RANGE = 10  # a curve whose highest value is this many times its lowest gets a logarithmic axis
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def plot_curves(curves: Mapping[str, Curve], title: str) -> "Figure":
     figure.suptitle(title, fontsize=10, parse_math=False)
     parts = figure.subplot_mosaic(_PLACES, height_ratios=(3, 2))
     last = max((curve.updates[-1] for curve in curves.values()), default=1)
-    for place, panel in _PANELS.items():
-        axes = parts[place]
+    for index, panel in _PANELS.items():
+        axes = parts[index]
         axes.set(xlabel="update", xlim=(0, _ROOM * last), ylabel=panel.label)
         _draw_panel(axes, panel, curves)
         tidy_axes(axes)
@@ -197,10 +197,10 @@ def _average(values: _Values) -> _Values:
 
 def _mark_lowest(axes: "Axes", updates: tuple[int, ...], values: _Values) -> None:
     """Write the lowest value beside its point."""
-    place = int(np.nanargmin(values))
+    index = int(np.nanargmin(values))
     axes.annotate(
-        f"{values[place]:.3g}",
-        (updates[place], values[place]),
+        f"{values[index]:.3g}",
+        (updates[index], values[index]),
         xytext=(0, 6),
         textcoords="offset points",
         horizontalalignment="center",

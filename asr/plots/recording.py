@@ -30,7 +30,7 @@ _Samples = npt.NDArray[np.float32]
 
 _MIN_WIDTH, _HEIGHT = 9.0, 7.5  # inches
 _INCHES_PER_SECOND = 0.75  # where that makes a wider picture: words of fast speech keep apart
-_SHARES = (1.0, 1.5, 3.6, 1.0)  # of the height, from top to bottom
+_HEIGHTS = (1.0, 1.5, 3.6, 1.0)  # of the height, from top to bottom
 
 _LIKELY = 0.1  # a token is shown if it is so probable in some frame
 _MAX_ROWS = 40
@@ -90,7 +90,7 @@ def plot_recording(analysis: RecordingAnalysis) -> "Figure":
     """
     width = max(_MIN_WIDTH, _INCHES_PER_SECOND * (analysis.end - analysis.start))
     figure = new_figure(width, _HEIGHT)
-    parts = figure.subplots(len(_SHARES), 1, sharex=True, height_ratios=_SHARES)
+    parts = figure.subplots(len(_HEIGHTS), 1, sharex=True, height_ratios=_HEIGHTS)
     waveform, features, posteriors, confidence = parts
     figure.suptitle(analysis.title, fontsize=10, parse_math=False)
     waveform.set_xlim(analysis.start, analysis.end)

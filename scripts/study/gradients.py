@@ -59,17 +59,17 @@ def measure_gradient(model: AcousticModel, waveforms: Tensor, num_lags: int, see
     return tuple((sums / sums[0].clamp(min=torch.finfo(torch.float64).tiny)).tolist())
 
 
-def find_reach(gradient: Sequence[float], share: float = 0.01) -> int | None:
-    """Say from which lag on the gradient stays below a share of that at lag 0.
+def find_reach(gradient: Sequence[float], fraction: float = 0.01) -> int | None:
+    """Say from which lag on the gradient stays below a fraction of that at lag 0.
 
     Args:
         gradient: From `measure_gradient`.
-        share: The share.
+        fraction: The fraction, above 0.
 
     Returns:
         Steps; `None` if it is still above at the longest lag.
     """
-    above = [lag for lag, norm in enumerate(gradient) if norm >= share]
+    above = [lag for lag, norm in enumerate(gradient) if norm >= fraction]
     reach = above[-1] + 1 if above else 0
     return reach if reach < len(gradient) else None
 
@@ -89,13 +89,13 @@ def scale_recurrence(model: AcousticModel, radius: float) -> None:
 
 
 def join_recordings(paths: Sequence[Path], sample_rate: int, duration: Seconds, count: int) -> Tensor:
-    """Join recordings end to end and cut them into pieces of one length.
+    """Join recordings end to end and cut them into chunks of one length.
 
     Args:
         paths: What to read, from the first on; read again from the first where they do not suffice.
         sample_rate: Samples per second of the result.
-        duration: Seconds of each piece.
-        count: Pieces.
+        duration: Seconds of each chunk.
+        count: Chunks.
 
     Returns:
         Waveforms of shape `(count, num_samples)`.
@@ -106,9 +106,9 @@ def join_recordings(paths: Sequence[Path], sample_rate: int, duration: Seconds, 
     if not paths:
         raise ManifestError("no recording to measure gradients on; give a manifest with some")
     num_samples = seconds_to_samples(duration, sample_rate)
-    pieces: list[Tensor] = []
+    waveforms: list[Tensor] = []
     for path in cycle(paths):
-        pieces.append(load_audio(path, sample_rate))
-        if sum(map(len, pieces)) >= count * num_samples:
+        waveforms.append(load_audio(path, sample_rate))
+        if sum(map(len, waveforms)) >= count * num_samples:
             break
-    return torch.cat(pieces)[: count * num_samples].reshape(count, num_samples)
+    return torch.cat(waveforms)[: count * num_samples].reshape(count, num_samples)

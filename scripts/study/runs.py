@@ -181,8 +181,8 @@ def make_result(run: Run, folder: Path) -> RunResult:
     corpus = run.corpus
     tokenizer, network = build_run(run)
     torch.manual_seed(run.seed)  # as training does before it builds the same network
-    pieces = load_pieces(corpus)
-    before = measure_gradient(AcousticModel(network, tokenizer.vocabulary_size), pieces, corpus.num_lags)
+    chunks = load_chunks(corpus)
+    before = measure_gradient(AcousticModel(network, tokenizer.vocabulary_size), chunks, corpus.num_lags)
     with TemporaryDirectory() as scratch:
         finished = run_command("asr.cli.train", _training_flags(run, network, Path(scratch))) == 0
         norms = read_curves(Path(scratch))["gradient_norm"].values
@@ -200,7 +200,7 @@ def make_result(run: Run, folder: Path) -> RunResult:
         words=words,
         characters=characters,
         gradient_before=before,
-        gradient_after=measure_gradient(bundle.model, pieces, corpus.num_lags) if bundle else (),
+        gradient_after=measure_gradient(bundle.model, chunks, corpus.num_lags) if bundle else (),
         training_norms=norms,
     )
     write_atomically(folder / f"{run.name}.json", json.dumps(asdict(result)) + "\n")
@@ -220,14 +220,14 @@ def build_run(run: Run) -> tuple[CharTokenizer, ModelConfig]:
     return tokenizer, build_network(run.corpus.base, run.design, tokenizer.vocabulary_size)
 
 
-def load_pieces(corpus: Corpus) -> Tensor:
+def load_chunks(corpus: Corpus) -> Tensor:
     """Read the recordings that gradients are measured on.
 
     Args:
         corpus: Where from; the first of its validation utterances are taken.
 
     Returns:
-        Waveforms of one length, shape `(pieces, num_samples)`.
+        Waveforms of one length, shape `(chunks, num_samples)`.
     """
     paths = [each.audio_filepath for each in read_manifest(corpus.validation)]
     return join_recordings(paths, corpus.base.features.sample_rate, PIECE_DURATION, NUM_PIECES)
