@@ -37,16 +37,16 @@ def synthesize(text: str, generator: torch.Generator) -> Tensor:
     Returns:
         A waveform of shape `(num_samples,)` at 16 kHz.
     """
-    pieces = [_silence(_SPACE_DURATION)]
+    sounds = [_silence(_SPACE_DURATION)]
     for character in text:
         if character == " ":
-            pieces.append(_silence(_SPACE_DURATION))
+            sounds.append(_silence(_SPACE_DURATION))
             continue
         tuning = 1 + 0.05 * (torch.rand(1, generator=generator).item() - 0.5)
         time = torch.arange(seconds_to_samples(_LETTER_DURATION, _SAMPLE_RATE)) / _SAMPLE_RATE
         envelope = torch.sin(math.pi * time / _LETTER_DURATION)
-        pieces += [envelope * torch.sin(2 * math.pi * PITCHES[character] * tuning * time), _silence(_GAP_DURATION)]
-    waveform = torch.cat([*pieces, _silence(_SPACE_DURATION)])
+        sounds += [envelope * torch.sin(2 * math.pi * PITCHES[character] * tuning * time), _silence(_GAP_DURATION)]
+    waveform = torch.cat([*sounds, _silence(_SPACE_DURATION)])
     loudness = 0.1 + 0.4 * torch.rand(1, generator=generator).item()
     return loudness * (waveform + 0.01 * torch.randn(len(waveform), generator=generator))
 

@@ -1,8 +1,8 @@
 """How well word times fit speech whose word times are known: `python scripts/measure_word_times.py CLIPS --model DIR`.
 
-Clips of single words or short phrases are cut to where they are loud and joined with gaps, so that the true borders are
-known to the sample. Their known text is aligned. The offsets of `WordTiming` are fitted on one half of the recordings
-made so, and the errors are measured on the other.
+Clips of single words or short phrases are cut to where they are loud and joined with gaps, so that the true boundaries
+are known to the sample. Their known text is aligned. The offsets of `WordTiming` are fitted on one half of the
+recordings made so, and the errors are measured on the other.
 """
 
 import argparse
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.alignment.ctc import WordTiming
 from asr.alignment.text import TextAligner
-from asr.audio import load_audio
+from asr.audio.reading import load_audio
 from asr.bundle import Bundle, load_bundle, update_settings
 from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import Utterance, read_manifest
@@ -40,12 +40,12 @@ class Recording:
     Attributes:
         waveform: Shape `(num_samples,)`.
         texts: What is said in each clip.
-        borders: Where each clip starts and ends, seconds, shape `(clips, 2)`.
+        boundaries: Where each clip starts and ends, seconds, shape `(clips, 2)`.
     """
 
     waveform: Tensor
     texts: tuple[str, ...]
-    borders: npt.NDArray[np.float64]
+    boundaries: npt.NDArray[np.float64]
 
 
 def cut_to_speech(waveform: Tensor, sample_rate: int) -> Tensor:
@@ -84,8 +84,8 @@ def join_clips(clips: Sequence[tuple[Tensor, str]], sample_rate: int, generator:
         parts += [waveform, gap()]
     ends = np.cumsum([len(part) for part in parts])
     noise = torch.from_numpy(generator.normal(0.0, _NOISE, ends[-1]).astype(np.float32))
-    borders = np.stack([ends[:-1:2], ends[1::2]], axis=1)
-    return Recording(torch.cat(parts) + noise, tuple(text for _, text in clips), borders / sample_rate)
+    boundaries = np.stack([ends[:-1:2], ends[1::2]], axis=1)
+    return Recording(torch.cat(parts) + noise, tuple(text for _, text in clips), boundaries / sample_rate)
 
 
 def measure_errors(bundle: Bundle, recordings: Sequence[Recording], timing: WordTiming) -> npt.NDArray[np.float64]:
@@ -102,13 +102,13 @@ def measure_errors(bundle: Bundle, recordings: Sequence[Recording], timing: Word
     aligner = TextAligner(bundle.model, bundle.tokenizer, timing)
     errors = []
     for recording in recordings:
-        segments = aligner.align(recording.waveform.numpy(), "\n".join(recording.texts)).transcript.segments
-        errors.append(np.array([(segment.start, segment.end) for segment in segments]) - recording.borders)
+        segments = aligner.align(recording.waveform, "\n".join(recording.texts)).transcript.segments
+        errors.append(np.array([(segment.start, segment.end) for segment in segments]) - recording.boundaries)
     return np.concatenate(errors)
 
 
 def fit_timing(errors: npt.NDArray[np.float64]) -> WordTiming:
-    """Choose the offsets that leave as many borders too early as too late.
+    """Choose the offsets that leave as many boundaries too early as too late.
 
     Args:
         errors: What `measure_errors` gave without offsets.
@@ -178,7 +178,7 @@ def run(arguments: argparse.Namespace) -> int:
         errors = measure_errors(bundle, held_out, offsets)
         print(describe_errors(f"starts, {name}", errors[:, 0]))
         print(describe_errors(f"ends, {name}", errors[:, 1]))
-        print(describe_errors(f"borders, {name}", errors.ravel()))
+        print(describe_errors(f"boundaries, {name}", errors.ravel()))
     if arguments.write:
         update_settings(arguments.model, timing=timing)
         print(f"{arguments.model}: offsets stored")
@@ -190,7 +190,7 @@ def _read_clips(arguments: argparse.Namespace, sample_rate: int) -> Iterator[tup
     short = [one for one in read_manifest(arguments.manifest) if 0 < len(one.text.split()) <= arguments.max_words]
     order = np.random.default_rng(arguments.seed).permutation(len(short))[: arguments.max_clips]
     for utterance in sorted((short[index] for index in order), key=_speaker):
-        clip = cut_to_speech(torch.from_numpy(load_audio(utterance.audio_filepath, sample_rate)), sample_rate)
+        clip = cut_to_speech(load_audio(utterance.audio_filepath, sample_rate), sample_rate)
         if len(clip):
             yield clip, utterance.text
 

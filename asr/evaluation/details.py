@@ -1,4 +1,4 @@
-"""An evaluation and what was heard to all that the page shows, as JSON data: groups, confusions, single utterances.
+"""An evaluation becomes all that the page shows, as JSON data: groups, confusions, single utterances.
 
 `report.json` is this data, and the page a viewer of it; so nothing is shown that a program could not read.
 """

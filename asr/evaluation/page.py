@@ -37,7 +37,7 @@ def write_report(
         fields: What `detail_report` or `compare_reports` returned.
         max_embedded_bytes: Size of the recordings to put into the page at most, together; the others are linked, by
             paths relative to the folder.
-        pictures: PNG files of utterances by their place in the list, put into the page.
+        pictures: PNG files of utterances by their index in the list, put into the page.
 
     Raises:
         OSError: If a recording to be embedded cannot be read, or the folder cannot be written.
@@ -56,20 +56,20 @@ def render_html(
     Args:
         fields: What `detail_report` or `compare_reports` returned.
         audio: The address of each utterance's recording, in the same order.
-        pictures: PNG files of utterances by their place in the list.
+        pictures: PNG files of utterances by their index in the list.
 
     Returns:
         The text of an HTML file.
     """
     page = _read("page.html")
-    drawn = {place: _embed("image/png", png) for place, png in pictures.items()}
-    # The data comes last, so that nothing in it is taken for a place to fill.
-    for place, content in (
+    drawn = {index: _embed("image/png", png) for index, png in pictures.items()}
+    # The data comes last, so that nothing in it is taken for a mark to replace.
+    for mark, content in (
         ("{{style}}", _read("page.css")),
         ("{{script}}", "\n".join(map(_read, _SCRIPTS))),
         ("{{data}}", _to_script({"report": fields, "audio": audio, "pictures": drawn})),
     ):
-        page = page.replace(place, content, 1)
+        page = page.replace(mark, content, 1)
     return page
 
 
@@ -84,7 +84,7 @@ def _to_script(data: Mapping[str, Any]) -> str:
 
 
 def _locate(recordings: Sequence[Path], folder: Path, max_embedded_bytes: int) -> list[str]:
-    """Give each recording an address: its bytes while there is room for them, else its place relative to the folder."""
+    """Give each recording an address: its bytes while there is room for them, else its path relative to the folder."""
     addresses = []
     room = max_embedded_bytes
     for path in recordings:

@@ -102,7 +102,7 @@ class ConfidenceReport:
         words: Words judged.
         error_before: Expected calibration error of the posteriors as the network gives them.
         error_after: The same of the calibrated confidence.
-        curve: The calibrated confidence and the share of words that are right, bin by bin.
+        curve: The calibrated confidence and the fraction of words that are right, bin by bin.
     """
 
     words: int

@@ -1,4 +1,4 @@
-"""A reference and the words of a transcript to an alignment: which words were right, and when each was heard."""
+"""A reference and a transcript become an alignment: which words were right, and when each was spoken."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ def align_words(reference: str, words: Sequence[Word]) -> tuple[AlignedWord, ...
         The steps in the order of the words.
     """
     steps = edit_alignment(normalize_text(reference).split(), [normalize_text(word.text) for word in words])
-    heard = iter(words)
+    recognized = iter(words)
     aligned = []
     for step in steps:
         if step.edit is Edit.DELETION:
             aligned.append(AlignedWord(*step))
         else:
-            word = next(heard)
+            word = next(recognized)
             aligned.append(AlignedWord(*step, word.start, word.end, word.confidence))
     return tuple(aligned)
 

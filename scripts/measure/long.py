@@ -93,10 +93,10 @@ def _errors_by_clip(clips: Sequence[_Clip], words: Sequence[Word]) -> Iterator[E
     """Count the errors in the words of each clip, for a table of all words at once would take gigabytes."""
     remaining = list(words)[::-1]
     for clip in clips:
-        heard = []
+        texts = []
         while remaining and (remaining[-1].start + remaining[-1].end) / 2 < clip.end:
-            heard.append(remaining.pop().text)
-        yield word_errors(clip.utterance.text, " ".join(heard))
+            texts.append(remaining.pop().text)
+        yield word_errors(clip.utterance.text, " ".join(texts))
 
 
 def _errors_alone(clips: Sequence[_Clip], recognizer: Recognizer) -> Iterator[ErrorCounts]:

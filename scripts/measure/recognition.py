@@ -71,7 +71,7 @@ def measure_transcription(setup: Setup) -> Iterator[Measurement]:
         setup: What to measure with.
 
     Yields:
-        The speeds of many files and of one, and the share of reading, for each number of threads and each device.
+        The speeds of many files and of one, and the fraction of time for reading, for each number of threads and device.
     """
     for device in DEVICES:
         recognizer = Recognizer.from_bundle(setup.bundle, device=device)
@@ -80,7 +80,7 @@ def measure_transcription(setup: Setup) -> Iterator[Measurement]:
                 yield from _measure_recognizer(setup, recognizer, f"{device}, {_plural(count)}")
 
 
-def _measure_recognizer(setup: Setup, recognizer: Recognizer, place: str) -> Iterator[Measurement]:
+def _measure_recognizer(setup: Setup, recognizer: Recognizer, device: str) -> Iterator[Measurement]:
     """Measure transcription with the device and threads that are set."""
     model = recognizer.model
     many, one, reading = time_in_turn(
@@ -92,8 +92,8 @@ def _measure_recognizer(setup: Setup, recognizer: Recognizer, place: str) -> Ite
     hardware = matrix_product_speed(recognizer.device.type, torch.float32, setup.repeats)
     speeds = {f"{len(setup.paths)} files": setup.duration / many, "one file of 10 s": CLIP_DURATION / one}
     for what, speed in speeds.items():
-        yield against_arithmetic(f"transcription of {what}, {place}", speed, model, 1, hardware)
-    name = f"reading {len(setup.paths)} files one by one, {place}"
+        yield against_arithmetic(f"transcription of {what}, {device}", speed, model, 1, hardware)
+    name = f"reading {len(setup.paths)} files one by one, {device}"
     yield Measurement(name, setup.duration / reading, SPEED, "time of transcribing them", reading / many)
 
 
@@ -131,7 +131,7 @@ def measure_memory(setup: Setup) -> Iterator[Measurement]:
 
 
 def _transcribe(setup: Setup, count: int) -> list[str]:
-    """Return the command that transcribes the clip so many times."""
+    """Return the command that transcribes the clip several times."""
     return [
         sys.executable,
         "-m",

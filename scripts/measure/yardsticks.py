@@ -96,7 +96,7 @@ def time_in_turn(repeats: int, *actions: Callable[[], object]) -> list[Seconds]:
 
 @contextmanager
 def threads(count: int) -> Generator[None]:
-    """Compute with so many threads inside the block.
+    """Compute with this many threads inside the block.
 
     Args:
         count: Threads of the processor.

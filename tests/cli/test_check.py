@@ -1,4 +1,4 @@
-"""The command line of the data doctor: what it prints, writes and returns."""
+"""The verb that checks manifests: what it prints, writes and returns."""
 
 import json
 from functools import partial

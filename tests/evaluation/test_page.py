@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from asr.cli.terminal import run_command
 from asr.evaluation import compare_reports, render_html, write_report
-from scripts.screenshot_report import browse, main, measure_page
+from scripts.screenshot_report import browse, measure_page
 from tests.evaluation.test_details import ROWS, make_fields
 
 EVIL = "<script>alert(1)</script> </ScRiPt> <!-- {{data}} & \" ' \u2028"
@@ -156,5 +157,10 @@ def test_page_in_a_browser_shows_markup_as_text_and_fits_a_phone(tmp_path: Path,
 
 
 def test_missing_page_has_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "none.html"), "--output-dir", str(tmp_path / "pictures")]) == 2
+    assert (
+        run_command(
+            "scripts.screenshot_report", [str(tmp_path / "none.html"), "--output-dir", str(tmp_path / "pictures")]
+        )
+        == 2
+    )
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'none.html'}: no such file")

@@ -162,8 +162,8 @@ def test_rates_are_those_that_jiwer_counts_for_each_corpus(tiny_bundle: Bundle) 
     }
 
 
-def test_the_right_weight_lets_the_language_model_correct_what_was_misheard(tiny_bundle: Bundle) -> None:
-    # The network prefers a wrong "b" by little and the right "b" clearly; the language model prefers "a" by log 6 = 1.8.
+def test_the_right_weight_lets_the_language_model_correct_the_network(tiny_bundle: Bundle) -> None:
+    # The network prefers a wrong "b" by little and a right one clearly; the language model prefers "a" by log 6 = 1.8.
     wrong, clear = make_log_probs((0.4, 0.598)), make_log_probs((0.6, 0.398), (0.03, 0.968))
     bundle = replace(tiny_bundle, tokenizer=CharTokenizer((" ", "a", "b")), lm=make_lm())
     speech = HeldOutSpeech((utterance("1", "a"), utterance("2", "a b", "other")), (Heard(wrong), Heard(clear)))

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from asr.cli.terminal import run_command
 from scripts.benchmark import render_table
 from scripts.measure.yardsticks import Measurement
 

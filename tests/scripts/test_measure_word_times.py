@@ -1,4 +1,4 @@
-"""The measurement of word times: recordings whose borders are known, and errors that are known too."""
+"""The measurement of word times: recordings whose boundaries are known, and errors that are known too."""
 
 import json
 import math
@@ -31,11 +31,11 @@ def test_silence_is_cut_to_nothing(waveform: torch.Tensor) -> None:
     assert len(cut_to_speech(waveform, RATE)) == 0
 
 
-def test_clips_stand_where_the_borders_say_with_gaps_around_them() -> None:
+def test_clips_stand_where_the_boundaries_say_with_gaps_around_them() -> None:
     clips = [(torch.full((3_200,), 0.5), "a"), (torch.full((1_600,), -0.5), "b c")]
     recording = join_clips(clips, RATE, np.random.default_rng(0))
     assert recording.texts == ("a", "b c")
-    samples = np.round(recording.borders * RATE).astype(int)
+    samples = np.round(recording.boundaries * RATE).astype(int)
     loud = (recording.waveform.abs() > 0.25).numpy()
     expected = np.zeros_like(loud)
     for start, end in samples:
@@ -83,10 +83,10 @@ def test_offsets_are_measured_and_stored(
     assert [line.split("  ")[0] for line in lines[3:9]] == [
         "starts, as found",
         "ends, as found",
-        "borders, as found",
+        "boundaries, as found",
         "starts, corrected",
         "ends, corrected",
-        "borders, corrected",
+        "boundaries, corrected",
     ]
 
 
