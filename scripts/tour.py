@@ -164,9 +164,7 @@ posteriors = recognizer.scorer.score_recording(waveform.numpy())
 log_probs = torch.from_numpy(posteriors.log_probs)
 best = log_probs.argmax(dim=1).tolist()
 symbols = ("·", *tokenizer.characters)
-print(
-    f"5. {len(log_probs)} steps of {1000 * bundle.config.frame_shift:.0f} ms, {len(symbols)} symbols; the likeliest:"
-)
+print(f"5. {len(log_probs)} steps of {1000 * bundle.config.frame_shift:.0f} ms, {len(symbols)} symbols; the likeliest:")
 print("  ", "".join(symbols[token] for token in best).replace(" ", "_"))
 claim("the probabilities of each step sum to 1", agree(log_probs.exp().sum(dim=1), torch.ones(len(log_probs))))
 with torch.inference_mode():
@@ -280,10 +278,10 @@ claim("on the recording, it is minus PyTorch's CTC loss", difference < 0.01)
 # %% [markdown]
 # ## 8. A language model knows which words there are
 #
-# The network knows no words, only characters. A *language model* is the missing half: trained on text, it
-# gives each word a probability after the words before it. Ours is trained on 2,000 made-up lines of digits, and so knows
-# ten words and that any may follow any. The beam search multiplies both: how well a text fits the sound, and how likely
-# it is as text. Each word makes a text less likely, here some ten times, so the search would rather leave words out; a
+# The network knows no words, only characters. A *language model* is the missing half: trained on text, it gives each
+# word a probability after the words before it. Ours is trained on 2,000 made-up lines of digits, and so knows ten words
+# and that any may follow any. The beam search multiplies both: how well a text fits the sound, and how likely it is as
+# text. Each word makes a text less likely, here some ten times, so the search would rather leave words out; a
 # `word_score` of log 10 pays that back. Words that the language model lacks are forbidden.
 #
 # This is no magic. Given a sentence about the weather, such a recogniser finds digits too.
