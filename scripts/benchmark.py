@@ -62,57 +62,27 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
     parser.set_defaults(quiet=True)
     add = parser.add_argument
-    add(
-        "--manifest",
-        type=Path,
-        metavar="JSONL",
-        default=_SAMPLES,
-        help="Recordings to transcribe. Default: the samples.",
-    )
-    add(
-        "--audio-duration",
-        type=positive_count,
-        default=240,
-        metavar="SECONDS",
-        help="Audio to transcribe, the recordings repeated as needed. Default: %(default)s.",
-    )
+    for name, default, what in (
+        ("manifest", _SAMPLES, "Recordings to transcribe. Default: the samples."),
+        ("config", ROOT / "configs/english.yaml", "Training run to measure. Default: configs/english.yaml."),
+        ("train-manifest", None, "Utterances to train on. Default: noise of 2 to 16 s."),
+    ):
+        add(f"--{name}", type=Path, default=default, metavar="FILE", help=what)
     add("--model", type=Path, default=ENGLISH_MODEL, metavar="DIR", help="Our model. Default: that of the package.")
-    add("--threads", type=positive_count, default=1, metavar="N", help="Threads to recognise on. Default: %(default)s.")
-    add(
-        "--config",
-        type=Path,
-        default=ROOT / "configs/english.yaml",
-        metavar="YAML",
-        help="What to train. Default: configs/english.yaml.",
-    )
-    add("--train-manifest", type=Path, metavar="JSONL", help="Utterances to train on. Default: noise of 2 to 16 s.")
+    for name, count, what in (
+        ("threads", 1, "Threads to recognise on."),
+        ("repeats", 5, "Measurements of each figure."),
+        ("updates", 8, "Updates timed in training."),
+        ("audio-duration", 240, "Seconds of audio to transcribe, the recordings repeated as needed."),
+        ("long-duration", 7200, "Seconds of the recording of the part long."),
+    ):
+        add(f"--{name}", type=positive_count, default=count, metavar="N", help=f"{what} Default: %(default)s.")
     add(
         "--parts",
         type=_parts,
         default=_DEFAULT_PARTS,
         metavar="PART,...",
         help=f"What to measure, of {', '.join(PARTS)}. Default: all but long.",
-    )
-    add(
-        "--long-duration",
-        type=positive_count,
-        default=7200,
-        metavar="SECONDS",
-        help="Of the long part. Default: 2 hours.",
-    )
-    add(
-        "--repeats",
-        type=positive_count,
-        default=5,
-        metavar="N",
-        help="Measurements of each figure. Default: %(default)s.",
-    )
-    add(
-        "--updates",
-        type=positive_count,
-        default=8,
-        metavar="N",
-        help="Updates timed in training. Default: %(default)s.",
     )
     add("--json", action="store_true", help="Print everything as JSON instead of a table.")
     return parser

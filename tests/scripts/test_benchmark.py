@@ -1,6 +1,7 @@
 """The benchmark: small runs that give every figure, and the table they are shown in."""
 
 import json
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from asr.audio import save_audio
 from asr.cli.terminal import run_command
-from scripts.benchmark import render_table
+from scripts.benchmark import ROOT, render_table
 from scripts.measure.processes import measure_process
 from scripts.measure.yardsticks import Measurement
 
@@ -88,8 +89,9 @@ def test_recognition_is_measured_without_pytorch_too(
 
 
 def test_whole_processes_are_measured_with_greedy_decoding_and_beam_search(
-    options: list[str], capsys: pytest.CaptureFixture[str]
+    options: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("scripts.measure.processes._TORCH", "import wave")  # PyTorch takes seconds
     found = measure(options, "processes", capsys)
     assert set(found) == {
         "command to text, 4 s, greedy",
@@ -100,7 +102,12 @@ def test_whole_processes_are_measured_with_greedy_decoding_and_beam_search(
     }
     # A process that imports numpy and ONNX Runtime takes more than a bare interpreter.
     assert found["peak memory, 4 s, greedy"]["value"] > 30
-    assert found["command to text, 4 s, greedy"]["compared_with"].startswith("import torch, torchaudio: ")
+    assert found["command to text, 4 s, greedy"]["compared_with"].startswith("import wave: ")
+
+
+def test_benchmark_and_comparison_start_without_pytorch() -> None:
+    code = "import sys, scripts.benchmark, scripts.compare; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_a_process_is_charged_for_its_own_work_alone() -> None:
