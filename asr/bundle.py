@@ -84,13 +84,7 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
-    """Write a bundle, whole or not at all; one that stands there is replaced.
-
-    Args:
-        folder: Where to write; its parents are made.
-        bundle: What to write.
-        card: The model card, in Markdown.
-    """
+    """Write a bundle and its model card, whole or not at all; one that stands there is replaced."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         partial = Path(scratch) / folder.name
@@ -205,7 +199,10 @@ def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: Recur
 
 
 def export_bundle(folder: Path) -> Path:
-    """Write the ONNX graph of a bundle on disk, which recognition on a CPU runs, and return its path.
+    """Write the ONNX graph of a bundle on disk, which recognition on a CPU runs.
+
+    Returns:
+        The file.
 
     Raises:
         BundleError: If the bundle cannot be read, or the export differs from PyTorch.

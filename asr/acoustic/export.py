@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from asr.acoustic.model import AcousticModel, build_model, build_phone_head
 from asr.acoustic.network import Network
-from asr.acoustic.onnx_runtime import OnnxRuntime, name_initializers
+from asr.acoustic.onnx_runtime import OnnxRuntime
 from asr.acoustic.phone_head import PhoneHead
 from asr.errors import BundleError, MissingExtraError
 from asr.files import tensor_offsets
@@ -110,7 +110,7 @@ def _name_weights(traced: bytes, network: Network) -> bytes:
     import onnx  # an extra
 
     model = onnx.load_from_string(traced)
-    named = name_initializers(network)
+    named = network.named_weights()
     offsets = _find_offsets(network)
     inside = {tensor.name: tensor for tensor in model.graph.initializer}
     casts = []

@@ -16,7 +16,8 @@ import torch
 
 from asr.acoustic.config import Cell, MFCCConfig
 from asr.acoustic.network import Network
-from asr.acoustic.onnx_runtime import OnnxRuntime, find_graph, name_initializers
+from asr.acoustic.onnx_runtime import OnnxRuntime
+from asr.acoustic.runtime import find_graph
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.torch_runtime import TorchRuntime
@@ -119,7 +120,7 @@ def test_saved_graph_finds_its_weights_in_the_files_beside_it(
 
 
 def test_weights_are_named_by_the_module_that_they_belong_to() -> None:
-    named = name_initializers(build_network(num_phone_tokens=5))
+    named = build_network(num_phone_tokens=5).named_weights()
     assert {name.split(".")[0] for name in named} == {"model", "phones"}
     assert named["phones.linear.bias"].shape == (5,)
 
@@ -127,7 +128,7 @@ def test_weights_are_named_by_the_module_that_they_belong_to() -> None:
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A cache folder of the user's that is empty."""
-    monkeypatch.setattr("asr.acoustic.onnx_runtime.user_cache_dir", lambda *names, **options: str(tmp_path / "cache"))
+    monkeypatch.setattr("asr.acoustic.runtime.user_cache_dir", lambda *names, **options: str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
