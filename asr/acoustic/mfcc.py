@@ -59,14 +59,14 @@ def _mel_filters(config: MFCCConfig) -> NDArray[np.float64]:
     distances = edges - bins[:, None]  # (bins, n_mels + 2)
     widths = np.diff(edges)
     rising, falling = -distances[:, :-2] / widths[:-1], distances[:, 2:] / widths[1:]
-    filters: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
-    return filters
+    return np.maximum(0, np.minimum(rising, falling))
 
 
 def _normalize(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give each feature zero mean, and all together unit variance (see `features.normalize_features`)."""
     centred = features - features.mean(axis=0)
-    return centred / np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
+    deviation: np.float32 = np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
+    return centred / deviation
 
 
 def _deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:

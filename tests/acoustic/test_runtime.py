@@ -1,6 +1,5 @@
 """What runs the network: ONNX Runtime computes what PyTorch does, and each device name means what it says."""
 
-import importlib
 import logging
 import subprocess
 import sys
@@ -163,8 +162,12 @@ def test_graph_in_the_cache_is_not_taken_for_that_of_another_network(
     cache: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Network], Network]
 ) -> None:
     made: list[Network] = []
-    export_module: Any = importlib.import_module("asr.acoustic.export")
-    monkeypatch.setattr(export_module, "export_graph", lambda network: made.append(network) or b"graph")
+
+    def make(network: Network) -> bytes:
+        made.append(network)
+        return b"graph"
+
+    monkeypatch.setattr("asr.acoustic.export.export_graph", make)
     network = build_network()
     for each in (network, change(network), network):
         find_graph(each)
@@ -175,8 +178,7 @@ def test_cache_that_cannot_be_written_does_no_harm(
     tiny_network: Network, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.write_text("a file where the folder should be")
-    export_module: Any = importlib.import_module("asr.acoustic.export")
-    monkeypatch.setattr(export_module, "export_graph", lambda network: b"graph")
+    monkeypatch.setattr("asr.acoustic.export.export_graph", lambda network: b"graph")
     assert find_graph(replace(tiny_network, graph=None)) == b"graph"
 
 

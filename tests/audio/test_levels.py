@@ -55,7 +55,7 @@ def test_figures_of_a_tone_are_those_of_its_formula() -> None:
 def test_samples_at_full_scale_are_clipped_where_they_are_more_than_one_in_a_hundred() -> None:
     waveform = tone(1.0, 0.5)
     waveform[:160] = 1.0
-    assert measure_level(waveform).clipped_fraction == 0.01
+    assert measure_level(waveform).clipped_fraction == pytest.approx(0.01)
     assert not measure_level(waveform).is_clipped
     waveform[160] = -1.0
     assert measure_level(waveform).is_clipped
