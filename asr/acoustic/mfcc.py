@@ -65,8 +65,8 @@ def _mel_filters(config: MFCCConfig) -> NDArray[np.float64]:
 def _normalize(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give each feature zero mean, and all together unit variance (see `features.normalize_features`)."""
     centred = features - features.mean(axis=0)
-    deviation: np.float32 = np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
-    return centred / deviation
+    normalized: NDArray[np.float32] = centred / np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
+    return normalized
 
 
 def _deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from asr.audio import SignalLevel
 from asr.bundle import Bundle
 from asr.decoding import DecodingConfig, Hypothesis
 from asr.errors import AudioError
-from asr.recognition.assembly import Assembler, RecognizedChunk, join_parts, report_progress
+from asr.recognition.assembly import Assembler, RecognizedChunk, RecognizedPart, join_parts, report_progress
 from asr.recognition.chunking import RecordingChunk, RecordingEnd
 from asr.recognition.results import Result
 from asr.segmentation import Chunk
@@ -75,7 +75,10 @@ def test_recording_without_words_is_explained_by_its_posteriors(tiny_bundle: Bun
 
 def test_recording_that_could_not_be_read_to_its_end_gives_its_error_after_its_segments(tiny_bundle: Bundle) -> None:
     error = AudioError("damaged")
-    parts = [RecognizedChunk(0, 0.0, segment("a", 0.0, 0.3), 0.8), RecordingEnd(0, "source", SECOND, error)]
+    parts: list[RecognizedPart] = [
+        RecognizedChunk(0, 0.0, segment("a", 0.0, 0.3), 0.8),
+        RecordingEnd(0, "source", SECOND, error),
+    ]
     assert Assembler(tiny_bundle).collect(parts, lambda segment: None) == Result("source", error=error)
     segments = join_parts(parts)
     with pytest.raises(AudioError, match="damaged"):

@@ -49,7 +49,7 @@ def beam(make_bundle: Callable[[DecodingConfig], Path]) -> Path:
 
 def models_of(bundle: Bundle) -> tuple[tuple[str, ...] | None, RecurrentLM | None]:
     """Tell the language models of a bundle."""
-    return bundle.lm and bundle.lm.words, bundle.recurrent_lm
+    return bundle.lm.words if bundle.lm else None, bundle.recurrent_lm
 
 
 def test_without_wishes_a_bundle_is_used_as_it_asks(greedy: Path) -> None:

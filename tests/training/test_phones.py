@@ -122,9 +122,7 @@ def test_texts_of_another_language_leave_the_phones_out(initial: Bundle, caplog:
 
 
 @pytest.mark.parametrize("with_bundle", [False, True])
-def test_without_a_dictionary_and_a_model_that_has_phones_there_are_none(
-    tiny_bundle: Bundle, with_bundle: bool
-) -> None:
+def test_without_a_dictionary_and_a_model_with_phones_there_are_none(tiny_bundle: Bundle, with_bundle: bool) -> None:
     model = build_model(tiny_bundle.network)
     assert build_phones(PhoneConfig(), model, ["ab c"], tiny_bundle if with_bundle else None) is None
 
