@@ -17,7 +17,7 @@ from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.text import TextAligner
 from asr.audio import AudioSource, load_audio, save_audio
-from asr.bundle import Bundle
+from asr.bundle import ENGLISH_MODEL, GRAPH_FILE, Bundle
 from asr.data.dataset import SpeechDataset, collate
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
@@ -362,7 +362,12 @@ _NEEDS_TORCH = "import torch" in Path(sys.modules["asr.lm.recurrent"].__file__ o
 
 @pytest.mark.skipif(_NEEDS_TORCH, reason="asr.lm.recurrent imports torch")
 @pytest.mark.parametrize(
-    "settings", ["path, decoding={'decoder': 'greedy'}", "path, decoding={'decoder': 'beam'}", "None"]
+    "settings",
+    [
+        "path, decoding={'decoder': 'greedy'}",
+        "path, decoding={'decoder': 'beam'}",
+        pytest.param("None", marks=pytest.mark.skipif(not (ENGLISH_MODEL / GRAPH_FILE).exists(), reason="no graph")),
+    ],
 )
 def test_a_recording_is_transcribed_and_aligned_on_a_cpu_without_torch(
     bundle_folder: Path, tones: list[Path], settings: str
