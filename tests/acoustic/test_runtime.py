@@ -16,9 +16,8 @@ import torch
 from asr.acoustic.config import Cell, MFCCConfig
 from asr.acoustic.network import Network
 from asr.acoustic.onnx_runtime import OnnxRuntime
-from asr.acoustic.runtime import find_graph
 from asr.acoustic.posteriors import Posteriors
-from asr.acoustic.runtime import AcousticRuntime, open_runtime
+from asr.acoustic.runtime import AcousticRuntime, find_graph, open_runtime
 from asr.acoustic.torch_runtime import TorchRuntime
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.errors import BundleError, DeviceError

@@ -190,7 +190,7 @@ def test_same_samples_are_found_under_any_name(write_entry: Callable[..., Entry]
     ]
     examination = examine(entries, measure)
     assert found(examination) == [("conflicting", 2), ("conflicting", 4), ("duplicate", 3)]
-    assert examination.findings[-1].detail == f"as at {entries[0].place}"
+    assert examination.findings[-1].detail == f"as at {entries[0].location}"
 
 
 def test_flac_equals_wav_and_silence_equals_nothing(
@@ -215,7 +215,7 @@ def test_what_two_manifests_share_is_named(write_entry: Callable[..., Entry], me
     examination = examine([*train, *test], measure)
     assert found(examination) == [("leaked", 2), ("shared_speakers", 1), ("shared_texts", 3)]
     details = [finding.detail for finding in examination.findings]
-    assert details[0] == f"also at {test[0].place}"
+    assert details[0] == f"also at {test[0].location}"
     assert details[1] == f"1 of the 2 in {test[0].manifest}: 'anna'"
     assert [finding.kind.name for finding in examination.problems] == ["leaked"]
 
@@ -262,8 +262,8 @@ def test_cleaned_manifest_holds_what_has_no_problem_and_the_rest_is_explained(
     ]
     rejected = [json.loads(line) for line in (tmp_path / "new" / "clean.jsonl.rejected.jsonl").read_text().splitlines()]
     assert [(each["reason"], each["detail"].partition(": ")[0]) for each in rejected] == [
-        ("leaked", good.place),
-        ("silent", silent.place),
+        ("leaked", good.location),
+        ("silent", silent.location),
     ]
     with pytest.raises(ManifestError, match="is a manifest that was examined"):
         write_cleaned(good.manifest, examination)
@@ -283,7 +283,7 @@ def test_lines_are_counted_as_in_the_file(write_entry: Callable[..., Entry], tmp
     write_manifest(path, [write_entry(noise(line), line=line).utterance for line in (1, 2)])
     first, second = path.read_text().splitlines()
     path.write_text(f"\n{first}\n\n\n{second}\n")
-    assert [entry.place for entry in read_entries([path])] == [f"{path}:2", f"{path}:5"]
+    assert [entry.location for entry in read_entries([path])] == [f"{path}:2", f"{path}:5"]
 
 
 def test_report_groups_findings_shows_the_first_and_ends_with_the_verdict(
@@ -292,7 +292,7 @@ def test_report_groups_findings_shows_the_first_and_ends_with_the_verdict(
     entries = [write_entry(np.zeros(RATE, np.float32), line=line) for line in range(1, 8)]
     lines = render_examination(examine(entries, measure)).splitlines()
     assert lines[0] == "problem: recordings are silent: 7"
-    assert lines[2] == f"  {entries[0].place}: train.jsonl-1.wav: every sample is zero"
+    assert lines[2] == f"  {entries[0].location}: train.jsonl-1.wav: every sample is zero"
     assert lines[7] == "  ... and 2 more; --json lists all"
     assert lines[-1] == "verdict: 7 problems in 7 of 7 utterances, 0 warnings"
 

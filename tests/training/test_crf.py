@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asr.bundle import load_bundle
-from asr.cli.train import main
+from asr.cli.terminal import run_command
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.module import CTCTrainingModule
 from scripts.make_tones import make_tones
 from tests.training.test_training import arguments
+
+main = partial(run_command, "asr.cli.train")
 
 VOCABULARY_SIZE = 3
 
