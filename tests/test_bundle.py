@@ -20,8 +20,8 @@ from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
 from asr.bundle import (
     Bundle,
-    export_bundle,
     add_language_models,
+    export_bundle,
     load_bundle,
     save_bundle,
     update_language_models,

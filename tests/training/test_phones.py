@@ -4,7 +4,6 @@ import itertools
 import logging
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.acoustic.runtime import open_runtime
 from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
-from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
