@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,15 @@ from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.acoustic.runtime import open_runtime
 from asr.audio import load_audio
 from asr.bundle import Bundle, load_bundle
+from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
 from scripts.make_tones import make_tones
 from tests.acoustic.networks import add_phone_head
 from tests.training.test_training import arguments
+
+main = partial(run_command, "asr.cli.train")
 
 
 @pytest.fixture
