@@ -82,13 +82,13 @@ def test_recognition_evaluation_pictures_and_data_need_no_torch(folder: Path) ->
         "transcribe DIR/corpus --model DIR/model --output-dir DIR/texts",
         "transcribe DIR/corpus/0.wav --model DIR/model --decoder beam --hot-words abba",
         "align --manifest DIR/manifest.jsonl --model DIR/model --output-dir DIR/times",
-        "evaluate --manifest DIR/manifest.jsonl --model DIR/model --json --report DIR/report --pictures 1",
+        "evaluate --manifest DIR/manifest.jsonl --model DIR/model --json --report DIR/report",
         "tune --manifest DIR/manifest.jsonl --model DIR/model --lm-weights 0.5 --word-scores 0 --output DIR/grid.png",
         "pseudo-label --manifest DIR/manifest.jsonl --model DIR/model --output DIR/pseudo.jsonl --min-confidence 0"
         " --max-disagreement 99 --min-word-rate 0 --max-word-rate 999",
         "plot audio DIR/corpus/0.wav --model DIR/model -o DIR/audio.png",
         "plot run DIR/run -o DIR/curves.png",
-        "prepare folder DIR/corpus --output DIR/prepared.jsonl --trim-db 40",
+        "prepare folder DIR/corpus --output DIR/prepared.jsonl",
         "average DIR/model DIR/model --output DIR/mean",
         "train-lm DIR/text.txt --order 2 --output DIR/lm",
     )
