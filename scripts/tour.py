@@ -216,7 +216,7 @@ claim("all texts together have probability 1", math.isclose(sum(texts.values()),
 tiny_posteriors = Posteriors(tiny.log().numpy())
 greedy = GreedyDecoder().decode(tiny_posteriors)[0]
 claim("the best path spells nothing", letters.join(greedy.tokens) == "")
-[[beam, *_]] = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters).decode([tiny_posteriors])
+[[beam]] = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters).decode([tiny_posteriors])
 claim("the library's beam search, which adds paths up, finds a", letters.join(beam.tokens) == "a")
 claim("and gives it log 0.64", math.isclose(beam.score, math.log(0.64), abs_tol=1e-5))
 
