@@ -84,13 +84,7 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
-    """Write a bundle, whole or not at all; one that stands there is replaced.
-
-    Args:
-        folder: Where to write; its parents are made.
-        bundle: What to write.
-        card: The model card, in Markdown.
-    """
+    """Write a bundle and its model card, whole or not at all; one that stands there is replaced."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         partial = Path(scratch) / folder.name
@@ -134,12 +128,13 @@ def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
     return add_language_models(folder, bundle) if language_models else bundle
 
 
-def add_language_models(folder: Path, bundle: Bundle) -> Bundle:
+def add_language_models(folder: Path, bundle: Bundle, *, words: bool = True) -> Bundle:
     """Open what only the beam search needs: language models and pronunciations.
 
     Args:
         folder: Where the bundle stands.
         bundle: What `load_bundle` returned without them.
+        words: Whether to open its language models of words too.
 
     Returns:
         The bundle with them.
@@ -158,10 +153,10 @@ def add_language_models(folder: Path, bundle: Bundle) -> Bundle:
         )
     return replace(
         bundle,
-        lm=_load_part(folder / LM_FILE, NGramLM.load),
+        lm=_load_part(folder / LM_FILE, NGramLM.load) if words else None,
         internal_lm=_load_part(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, size)),
         pronunciations=pronunciations,
-        recurrent_lm=_load_part(folder / RECURRENT_LM_FILE, RecurrentLM.load),
+        recurrent_lm=_load_part(folder / RECURRENT_LM_FILE, RecurrentLM.load) if words else None,
     )
 
 
@@ -205,7 +200,10 @@ def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: Recur
 
 
 def export_bundle(folder: Path) -> Path:
-    """Write the ONNX graph of a bundle on disk, which recognition on a CPU runs, and return its path.
+    """Write the ONNX graph of a bundle on disk, which recognition on a CPU runs.
+
+    Returns:
+        The file.
 
     Raises:
         BundleError: If the bundle cannot be read, or the export differs from PyTorch.

@@ -216,8 +216,7 @@ claim("all texts together have probability 1", math.isclose(sum(texts.values()),
 tiny_posteriors = Posteriors(tiny.log().numpy())
 greedy = GreedyDecoder().decode(tiny_posteriors)[0]
 claim("the best path spells nothing", letters.join(greedy.tokens) == "")
-searcher = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters)
-beam = searcher.decode([tiny_posteriors])[0][0]
+[[beam]] = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters).decode([tiny_posteriors])
 claim("the library's beam search, which adds paths up, finds a", letters.join(beam.tokens) == "a")
 claim("and gives it log 0.64", math.isclose(beam.score, math.log(0.64), abs_tol=1e-5))
 
@@ -304,7 +303,9 @@ rules = DecodingConfig(decoder="beam", lm_weight=1.0, word_score=math.log(len(WO
 searcher = build_decoder(rules, tokenizer, DecodingModels(lm=lm))
 greedy_text = tokenizer.join(GreedyDecoder().decode(posteriors)[0].tokens)
 weather = recognizer.scorer.score_recording(load_audio(SAMPLES / "weather.flac", sample_rate))
-beam_text, weather_text = (tokenizer.join(nbest[0].tokens).strip() for nbest in searcher.decode([posteriors, weather]))
+beam_text, weather_text = (
+    tokenizer.join(hypotheses[0].tokens).strip() for hypotheses in searcher.decode([posteriors, weather])
+)
 for name, text in (("said", SAID), ("greedy", greedy_text), ("with words", beam_text)):
     print(f"   {name + ':':<12}{text}   ({word_error_rate([SAID], [text]):.0%} of the words wrong)")
 claim("with the language model, every word is a digit", set(beam_text.split()) <= set(WORDS))

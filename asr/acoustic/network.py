@@ -45,3 +45,14 @@ class Network:
     def vocabulary_size(self) -> int:
         """Characters and the blank."""
         return len(self.weights["output.bias"])
+
+    def named_weights(self) -> dict[str, NDArray[Any]]:
+        """Name every weight as the graph does.
+
+        Returns:
+            The weights of the model under `model.` and those of the phone head under `phones.`.
+        """
+        named = {f"model.{name}": array for name, array in self.weights.items()}
+        if self.phones is not None:
+            named |= {f"phones.{name}": array for name, array in self.phones.weights.items()}
+        return {name: np.ascontiguousarray(array) for name, array in named.items()}

@@ -4,26 +4,18 @@ The graph holds no weights; they are handed over from the arrays of the network,
 graph serves every network of the same settings.
 """
 
-import hashlib
-import json
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from platformdirs import user_cache_dir
 
 from asr.acoustic.mfcc import compute_mfcc
 from asr.acoustic.network import Network
 from asr.acoustic.posteriors import Posteriors
-from asr.errors import BundleError, MissingExtraError
-from asr.files import write_bytes_atomically
+from asr.errors import BundleError
 
-_log = logging.getLogger(__name__)
 _ERRORS_ALONE = 3
 
 
@@ -44,7 +36,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = _ERRORS_ALONE
-        weights = name_initializers(network)
+        weights = network.named_weights()
         self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options.add_external_initializers([f"{name}.stored" for name in weights], self._weights)
         try:
@@ -89,62 +81,3 @@ class OnnxRuntime:
             Posteriors(named["log_probs"][index, :count], None if phones is None else phones[index, :count])
             for index, count in enumerate(counts)
         ]
-
-
-def name_initializers(network: Network) -> dict[str, NDArray[Any]]:
-    """Name every weight as the graph does.
-
-    Args:
-        network: The network.
-
-    Returns:
-        The weights of the model under `model.` and those of the phone head under `phones.`.
-    """
-    named = {f"model.{name}": array for name, array in network.weights.items()}
-    if network.phones is not None:
-        named |= {f"phones.{name}": array for name, array in network.phones.weights.items()}
-    return {name: np.ascontiguousarray(array) for name, array in named.items()}
-
-
-def find_graph(network: Network) -> bytes:
-    """Return the graph of a network; one without is exported if PyTorch is here, and kept in the user's cache.
-
-    Args:
-        network: The network.
-
-    Returns:
-        The ONNX graph.
-
-    Raises:
-        BundleError: If there is no graph, and PyTorch is not installed.
-    """
-    if network.graph is not None:
-        return network.graph
-    kept = Path(user_cache_dir("asr", appauthor=False)) / "graphs" / f"{_fingerprint(network)}.onnx"
-    if kept.is_file():
-        return kept.read_bytes()
-    try:
-        from asr.acoustic.export import export_graph
-    except ImportError as error:
-        raise BundleError(
-            "the model has no model.onnx, which recognition on a CPU needs; run `asr export FOLDER` once where "
-            '`pip install "asr[train]"` has been run'
-        ) from error
-    _log.info("exporting the network to ONNX, once on this machine; asr export FOLDER writes it into the model")
-    try:
-        graph = export_graph(network)
-    except MissingExtraError as error:
-        raise BundleError(f"the model has no model.onnx, and it cannot be made here: {error}") from error
-    try:
-        write_bytes_atomically(kept, graph)
-    except OSError:
-        _log.debug("%s cannot be written", kept)
-    return graph
-
-
-def _fingerprint(network: Network) -> str:
-    """Name the graph of a network: it follows from the settings, the layer of the phones and the types of weights."""
-    shapes = {name: (list(array.shape), str(array.dtype)) for name, array in name_initializers(network).items()}
-    layer = network.phones.layer if network.phones else None
-    text = json.dumps([1, asdict(network.config), layer, shapes], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -4,15 +4,25 @@ ONNX Runtime is the choice on a CPU: it starts in a tenth of a second where PyTo
 on CUDA, and on the CPU where asked (`torch-cpu`), as the reference that training uses.
 """
 
+import hashlib
+import json
+import logging
 from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_dir
 
 from asr.acoustic.network import Network
 from asr.acoustic.posteriors import Posteriors
-from asr.errors import DeviceError
+from asr.errors import BundleError, DeviceError, MissingExtraError
+from asr.files import write_bytes_atomically
+
+_log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
 
@@ -62,16 +72,57 @@ def open_runtime(network: Network, device: str = "auto") -> AcousticRuntime:
     return TorchRuntime(network, chosen)
 
 
+def find_graph(network: Network) -> bytes:
+    """Return the graph of a network; one without is exported if PyTorch is here, and kept in the user's cache.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The ONNX graph.
+
+    Raises:
+        BundleError: If there is no graph, and PyTorch is not installed.
+    """
+    if network.graph is not None:
+        return network.graph
+    kept = Path(user_cache_dir("asr", appauthor=False)) / "graphs" / f"{_fingerprint(network)}.onnx"
+    if kept.is_file():
+        return kept.read_bytes()
+    try:
+        from asr.acoustic.export import export_graph
+    except ImportError as error:
+        raise BundleError(
+            "the model has no model.onnx, which recognition on a CPU needs; run `asr export FOLDER` once where "
+            '`pip install "asr[train]"` has been run'
+        ) from error
+    _log.info("exporting the network to ONNX, once on this machine; asr export FOLDER writes it into the model")
+    try:
+        graph = export_graph(network)
+    except MissingExtraError as error:
+        raise BundleError(f"the model has no model.onnx, and it cannot be made here: {error}") from error
+    try:
+        write_bytes_atomically(kept, graph)
+    except OSError:
+        _log.debug("%s cannot be written", kept)
+    return graph
+
+
 def _open_onnx(network: Network) -> AcousticRuntime:
-    """Open the network on ONNX Runtime, with a graph made here where it has none."""
-    from asr.acoustic.onnx_runtime import OnnxRuntime, find_graph
+    """Open the network on ONNX Runtime."""
+    from asr.acoustic.onnx_runtime import OnnxRuntime
 
     return OnnxRuntime(network, find_graph(network))
 
 
+def _fingerprint(network: Network) -> str:
+    """Name the graph of a network: it follows from the settings, the layer of the phones and the types of weights."""
+    shapes = {name: (list(array.shape), str(array.dtype)) for name, array in network.named_weights().items()}
+    layer = network.phones.layer if network.phones else None
+    text = json.dumps([1, asdict(network.config), layer, shapes], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def _may_have_cuda() -> bool:
     """Tell, without importing PyTorch, whether a CUDA driver and PyTorch are here."""
-    from importlib.util import find_spec
-    from pathlib import Path
-
     return Path("/dev/nvidiactl").exists() and find_spec("torch") is not None

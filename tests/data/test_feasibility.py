@@ -1,10 +1,11 @@
 """What would hurt a training run is found before it."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import torch
-from torch import Tensor
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible
 from asr.data.manifest import Utterance
@@ -18,9 +19,9 @@ def utterance(text: str, duration: float = 1.0, name: str = "u") -> Utterance:
     return Utterance(Path("u.wav"), duration, text, name)
 
 
-def ten_frames_a_second(num_samples: Tensor) -> Tensor:
+def ten_frames_a_second(num_samples: int) -> int:
     """A model's rule from samples to frames, at 100 samples a second."""
-    return num_samples.div(10, rounding_mode="floor")
+    return num_samples // 10
 
 
 def test_texts_in_the_alphabet_pass() -> None:
@@ -49,15 +50,11 @@ def test_fastest_playing_speed_counts() -> None:
     assert find_infeasible(utterances, TOKENIZER, ten_frames_a_second, 100, speed=1.1).keys() == {0}
 
 
-def test_frame_rule_is_asked_once_for_all() -> None:
-    asked: list[Tensor] = []
-
-    def rule(num_samples: Tensor) -> Tensor:
-        asked.append(num_samples)
-        return torch.full_like(num_samples, 99)
-
-    assert find_infeasible([utterance("a", 0.5), utterance("b", 1.0)], TOKENIZER, rule, 100) == {}
-    assert [each.tolist() for each in asked] == [[50, 100]]
+@given(st.text("ab ", max_size=12), st.integers(0, 20))
+def test_exactly_the_texts_that_no_path_of_their_frames_spells_are_found(text: str, frames: int) -> None:
+    repeats = sum(one == other for one, other in pairwise(text))  # each needs a blank in between
+    found = find_infeasible([utterance(text, frames / 10)], TOKENIZER, ten_frames_a_second, 100)
+    assert bool(found) == (frames < max(1, len(text) + repeats))
 
 
 def test_infeasible_utterances_are_refused_with_the_first_few_named() -> None:
