@@ -128,12 +128,13 @@ def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
     return add_language_models(folder, bundle) if language_models else bundle
 
 
-def add_language_models(folder: Path, bundle: Bundle) -> Bundle:
+def add_language_models(folder: Path, bundle: Bundle, *, words: bool = True) -> Bundle:
     """Open what only the beam search needs: language models and pronunciations.
 
     Args:
         folder: Where the bundle stands.
         bundle: What `load_bundle` returned without them.
+        words: Whether to open its language models of words too.
 
     Returns:
         The bundle with them.
@@ -152,10 +153,10 @@ def add_language_models(folder: Path, bundle: Bundle) -> Bundle:
         )
     return replace(
         bundle,
-        lm=_load_part(folder / LM_FILE, NGramLM.load),
+        lm=_load_part(folder / LM_FILE, NGramLM.load) if words else None,
         internal_lm=_load_part(folder / INTERNAL_LM_FILE, lambda path: InternalLM.load(path, size)),
         pronunciations=pronunciations,
-        recurrent_lm=_load_part(folder / RECURRENT_LM_FILE, RecurrentLM.load),
+        recurrent_lm=_load_part(folder / RECURRENT_LM_FILE, RecurrentLM.load) if words else None,
     )
 
 

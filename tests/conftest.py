@@ -83,8 +83,8 @@ def write_tone(tmp_path: Path) -> Callable[[str, float, float], Path]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         times = np.arange(round(duration * RATE)) / RATE
-        waveform = 0.3 * np.sin(2 * np.pi * frequency * (1 + times / 2) * times)
-        save_audio(path, waveform.astype(np.float32), RATE)
+        tone = 0.3 * np.sin(2 * np.pi * frequency * (1 + times / 2) * times)
+        save_audio(path, tone.astype(np.float32), RATE)
         return path
 
     return write

@@ -7,22 +7,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
-from asr.acoustic.model import pad_waveforms
-from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.acoustic.runtime import open_runtime
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
-from asr.bundle import Bundle, load_bundle, save_bundle, update_language_models, update_settings
-from asr.decoding import DecodingConfig, InternalLM
+from asr.bundle import (
+    Bundle,
+    add_language_models,
+    export_bundle,
+    load_bundle,
+    save_bundle,
+    update_language_models,
+    update_settings,
+)
+from asr.decoding import DecodingConfig, DecodingModels
 from asr.errors import BundleError
 from asr.lm.arpa import read_arpa
+from asr.lm.internal import InternalLM
+from tests.acoustic.networks import add_phone_head, export, noise
 
-NOISE = pad_waveforms([torch.randn(9_000, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
-FILES = ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
+FILES = ["README.md", "config.json", "model.onnx", "model.safetensors", "tokenizer.json"]
+PRONUNCIATIONS = PronunciationDictionary(("P", "Q"), {"ab": "P Q"})
 
 
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -32,38 +44,59 @@ def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(fields), encoding="utf-8")
 
 
-def edit_weights(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+def edit_weights(path: Path, change: Callable[[dict[str, NDArray[Any]]], object]) -> None:
     """Change a file of tensors in place."""
     weights = load_file(path)
     change(weights)
     save_file(weights, path)
 
 
-@torch.inference_mode()
-def listen(bundle: Bundle) -> torch.Tensor:
-    """Return what the model makes of noise."""
-    log_probs: torch.Tensor = bundle.model(*NOISE)[0]
-    return log_probs
+def score(bundle: Bundle) -> Posteriors:
+    """Run the network over noise."""
+    [posteriors] = open_runtime(bundle.network, "cpu").run([noise(9_000)])
+    return posteriors
 
 
-def test_model_comes_back_as_it_was_but_for_half_precision(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    saved = Bundle(tiny_bundle.model, tiny_bundle.tokenizer, {"epoch": 3})
+def test_model_comes_back_as_it_was(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    saved = replace(tiny_bundle, training={"epoch": 3})
     save_bundle(tmp_path / "new" / "model", saved, "# Card\n")
     loaded = load_bundle(tmp_path / "new" / "model")
     assert loaded.tokenizer == saved.tokenizer
-    assert loaded.model.config == saved.model.config
+    assert loaded.config == saved.config
     assert loaded.training == {"epoch": 3}
-    assert not loaded.model.training
-    # Half precision keeps 11 bits, 5e-4 of each weight, and the weights of this model are three times the usual.
-    torch.testing.assert_close(listen(loaded), listen(saved), atol=1e-2, rtol=0)
+    assert loaded.network.graph == saved.network.graph
+    assert {name: array.tobytes() for name, array in loaded.network.weights.items()} == {
+        name: array.tobytes() for name, array in saved.network.weights.items()
+    }
+    assert np.array_equal(score(loaded).log_probs, score(saved).log_probs)
+
+
+def test_weights_in_single_precision_are_kept_in_half(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    single = {name: array.astype(np.float32) * 1.0001 for name, array in tiny_bundle.network.weights.items()}
+    save_bundle(tmp_path / "model", replace(tiny_bundle, network=replace(tiny_bundle.network, weights=single)), "")
+    weights = load_bundle(tmp_path / "model").network.weights
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float16)}
+    for name, array in weights.items():  # half precision keeps 11 bits
+        np.testing.assert_allclose(array, single[name], rtol=2**-11, atol=2**-25)
 
 
 def test_second_saving_changes_nothing(bundle_folder: Path, tmp_path: Path) -> None:
-    once = load_bundle(bundle_folder)
-    save_bundle(tmp_path / "model", once, "# A model for tests\n")
-    assert torch.equal(listen(load_bundle(tmp_path / "model")), listen(once))
+    save_bundle(tmp_path / "model", load_bundle(bundle_folder), "# A model for tests\n")
     for name in FILES:
         assert (tmp_path / "model" / name).read_bytes() == (bundle_folder / name).read_bytes()
+
+
+def test_graph_can_be_added_to_a_bundle_on_disk(bundle_folder: Path) -> None:
+    (bundle_folder / "model.onnx").unlink()  # as in bundles of earlier versions
+    without = load_bundle(bundle_folder)
+    assert without.network.graph is None
+    assert export_bundle(bundle_folder) == bundle_folder / "model.onnx"
+    assert np.array_equal(score(load_bundle(bundle_folder)).log_probs, score(export_again(without)).log_probs)
+
+
+def export_again(bundle: Bundle) -> Bundle:
+    """Export the network of a bundle."""
+    return replace(bundle, network=export(bundle.network))
 
 
 def test_bundle_replaces_an_older_one_and_leaves_nothing_beside_it(tiny_bundle: Bundle, tmp_path: Path) -> None:
@@ -142,38 +175,62 @@ def test_internal_language_model_travels_with_the_bundle(tiny_bundle: Bundle, tm
 
 @pytest.fixture
 def bundle_with_phones(tiny_bundle: Bundle, tmp_path: Path) -> Path:
-    """A bundle on disk whose model names phones."""
-    head = PhoneHead(PronunciationDictionary(("P", "Q"), {"ab": "P Q"}), 1, tiny_bundle.model.layer_size)
-    save_bundle(tmp_path / "phones", replace(tiny_bundle, phones=head), "# Card\n")
+    """A bundle on disk whose model has a phone head."""
+    network = add_phone_head(tiny_bundle.network, PRONUNCIATIONS.vocabulary_size)
+    save_bundle(tmp_path / "phones", replace(tiny_bundle, network=network, pronunciations=PRONUNCIATIONS), "# Card\n")
     return tmp_path / "phones"
 
 
-def test_head_for_phones_travels_with_the_bundle(bundle_with_phones: Path, tmp_path: Path) -> None:
-    phones = load_bundle(bundle_with_phones).phones
-    assert phones is not None
-    assert (phones.layer, phones.pronunciations) == (1, PronunciationDictionary(("P", "Q"), {"ab": "P Q"}))
-    assert not phones.training
-    save_bundle(tmp_path / "copy", load_bundle(bundle_with_phones), "# Card\n")
+def test_phone_head_travels_with_the_bundle(bundle_with_phones: Path, tmp_path: Path) -> None:
+    loaded = load_bundle(bundle_with_phones)
+    assert loaded.network.phones is not None
+    assert loaded.network.phones.layer == 1
+    assert loaded.pronunciations == PRONUNCIATIONS
+    save_bundle(tmp_path / "copy", loaded, "# Card\n")
     for name in ("phones.safetensors", "pronunciations.json", "config.json"):
         assert (tmp_path / "copy" / name).read_bytes() == (bundle_with_phones / name).read_bytes()
 
 
+def test_what_only_the_beam_search_needs_is_opened_when_it_is_asked_for(bundle_with_phones: Path) -> None:
+    (bundle_with_phones / "lm.arpa").write_text(ARPA, encoding="utf-8")
+    update_language_models(bundle_with_phones, read_arpa(bundle_with_phones / "lm.arpa"), None)
+    bare = load_bundle(bundle_with_phones, language_models=False)
+    assert bare.decoding_models == DecodingModels()
+    assert bare.network.phones is not None  # the network gives phones whoever uses them
+    whole = add_language_models(bundle_with_phones, bare)
+    assert whole.lm is not None
+    assert whole.pronunciations == PRONUNCIATIONS
+    assert whole.network is bare.network
+    for name in ("lm.safetensors", "pronunciations.json"):
+        (bundle_with_phones / name).write_bytes(b"damaged")
+    load_bundle(bundle_with_phones, language_models=False)
+
+
 @pytest.mark.parametrize("layer", [0, 2, None, "1"])
-def test_head_for_a_layer_that_the_model_lacks_is_refused(bundle_with_phones: Path, layer: object) -> None:
+def test_phone_head_for_a_layer_that_the_model_lacks_is_refused(bundle_with_phones: Path, layer: object) -> None:
     edit_json(bundle_with_phones / "config.json", lambda fields: fields.update({"phones": {"layer": layer}}))
     with pytest.raises(BundleError, match=f"phones has layer {layer!r}; expected 1 to 1$"):
         load_bundle(bundle_with_phones)
 
 
-def test_head_of_other_pronunciations_is_refused(bundle_with_phones: Path) -> None:
+@pytest.mark.parametrize("name", ["linear.weight", "linear.bias"])
+def test_phone_head_of_another_shape_is_refused(bundle_with_phones: Path, name: str) -> None:
+    edit_weights(
+        bundle_with_phones / "phones.safetensors", lambda weights: weights.update({name: weights[name][:, ...][1:]})
+    )
+    with pytest.raises(BundleError, match=r"phones.safetensors: linear.weight has shape .* ask for"):
+        load_bundle(bundle_with_phones)
+
+
+def test_phone_head_of_other_pronunciations_is_refused(bundle_with_phones: Path) -> None:
     edit_json(bundle_with_phones / "pronunciations.json", lambda fields: fields.update({"phones": ["P"]}))
-    with pytest.raises(BundleError, match=r"phones.safetensors: .* but pronunciations.json \(1 phones\) ask for"):
+    with pytest.raises(BundleError, match=r"phones.safetensors: names 2 phones, but pronunciations.json has 1 phones"):
         load_bundle(bundle_with_phones)
 
 
 def test_missing_pronunciations_are_named(bundle_with_phones: Path) -> None:
     (bundle_with_phones / "pronunciations.json").unlink()
-    with pytest.raises(BundleError, match=f"^{bundle_with_phones / 'pronunciations.json'}: cannot be read"):
+    with pytest.raises(BundleError, match=r"names 2 phones, but pronunciations.json has none, it is missing; they are"):
         load_bundle(bundle_with_phones)
 
 
@@ -263,15 +320,23 @@ def test_alphabet_of_another_size_is_refused_with_both_sizes(bundle_folder: Path
     ("change", "message"),
     [
         (lambda weights: weights.pop("output.bias"), r"output.bias has shape None, .* ask for \(8,\)"),
-        (lambda weights: weights.update(extra=torch.zeros(3)), r"extra has shape \(3,\), .* ask for None"),
-        (lambda weights: weights.update({"output.bias": torch.zeros(8, 1)}), r"output.bias has shape \(8, 1\)"),
+        (lambda weights: weights.update(extra=np.zeros(3)), r"extra has shape \(3,\), .* ask for None"),
+        (lambda weights: weights.update({"output.bias": np.zeros((8, 1))}), r"output.bias has shape \(8, 1\)"),
     ],
 )
 def test_tensors_of_another_model_are_refused_by_name_and_shape(
-    bundle_folder: Path, change: Callable[[dict[str, torch.Tensor]], object], message: str
+    bundle_folder: Path, change: Callable[[dict[str, NDArray[Any]]], object], message: str
 ) -> None:
     edit_weights(bundle_folder / "model.safetensors", change)
     with pytest.raises(BundleError, match=f"^{bundle_folder / 'model.safetensors'}: {message}"):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(bundle_folder: Path, value: float) -> None:
+    edit_weights(bundle_folder / "model.safetensors", lambda weights: weights["output.weight"].fill(value))
+    message = "output.weight holds NaN or infinity; restore the file, or train the model again"
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'model.safetensors'}: {message}$"):
         load_bundle(bundle_folder)
 
 

@@ -51,8 +51,8 @@ def test_a_configuration_trains(config: Path, tmp_path: Path) -> None:
     settings = everything["model"]
     trained = load_bundle(tmp_path / "bundle")
     assert trained.training["updates"] == 2
-    started_from = settings.get("initial") and load_bundle(ENGLISH_MODEL).model.config.num_layers
-    assert trained.model.config.num_layers == (started_from or settings["network"]["num_layers"])
+    started_from = settings.get("initial") and load_bundle(ENGLISH_MODEL, language_models=False).config.num_layers
+    assert trained.config.num_layers == (started_from or settings["network"]["num_layers"])
 
 
 def test_every_run_ends_with_a_validation() -> None:

@@ -49,9 +49,11 @@ class MFCCConfig:
 
     def __post_init__(self) -> None:
         """Check each range."""
-        _require(0 < self.hop_length <= self.n_fft, f"hop_length {self.hop_length} is not in [1, n_fft {self.n_fft}]")
-        _require(0 < self.win_length <= self.n_fft, f"win_length {self.win_length} is not in [1, n_fft {self.n_fft}]")
-        _require(0 < self.n_mfcc <= self.n_mels, f"n_mfcc {self.n_mfcc} is not in [1, n_mels {self.n_mels}]")
+        for name in ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "n_mfcc"):
+            _require_positive_integer(name, getattr(self, name))
+        _require(self.hop_length <= self.n_fft, f"hop_length {self.hop_length} is not in [1, n_fft {self.n_fft}]")
+        _require(self.win_length <= self.n_fft, f"win_length {self.win_length} is not in [1, n_fft {self.n_fft}]")
+        _require(self.n_mfcc <= self.n_mels, f"n_mfcc {self.n_mfcc} is not in [1, n_mels {self.n_mels}]")
         _require(
             0 <= self.f_min < self.f_max <= self.sample_rate / 2,
             f"f_min {self.f_min} and f_max {self.f_max} are not in order within [0, {self.sample_rate / 2}] Hz",
@@ -94,8 +96,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check each range."""
         for name in ("conv_channels", "subsampling", "num_layers", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
+            _require_positive_integer(name, getattr(self, name))
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell {self.cell!r} is not one of {', '.join(get_args(Cell))}")
         if not 0 <= self.dropout < 1:
@@ -160,6 +161,11 @@ class ModelConfig:
                 shapes[f"layers.{layer}.norm.weight"] = shapes[f"layers.{layer}.norm.bias"] = (self.layer_size,)
             input_size = self.layer_size
         return {**shapes, "output.weight": (vocabulary_size, input_size), "output.bias": (vocabulary_size,)}
+
+
+def _require_positive_integer(name: str, value: object) -> None:
+    """Refuse what is no number of things, whatever JSON held."""
+    _require(isinstance(value, int) and value > 0, f"{name} {value!r} is not a positive integer")
 
 
 def _require(condition: bool, message: str) -> None:

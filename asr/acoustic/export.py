@@ -128,8 +128,19 @@ def _name_weights(traced: bytes, network: Network) -> bytes:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    _shorten_names(model.graph)
     serialized: bytes = model.SerializeToString()
     return serialized
+
+
+def _shorten_names(graph: Any) -> None:
+    """Rename what only the graph itself refers to: the names that tracing gives take most of its size."""
+    kept = {each.name for each in (*graph.input, *graph.output, *graph.initializer)} | {""}  # an input left out
+    short: dict[str, str] = {}
+    for node in graph.node:
+        node.name = ""
+        for names in (node.input, node.output):
+            names[:] = [name if name in kept else short.setdefault(name, str(len(short))) for name in names]
 
 
 def _find_offsets(network: Network) -> Mapping[str, tuple[str, int]]:

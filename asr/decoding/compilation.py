@@ -27,7 +27,7 @@ class _QuickCache(FunctionCache):
 
 
 def compiled(function: Callable[_P, _R], *, from_python: bool = True) -> Callable[_P, _R]:
-    """Compile a function when it is first called, and keep that on disk if there is a place for it.
+    """Compile a function when it is first called, and keep that on disk if a folder for it can be written.
 
     Args:
         function: What to compile.

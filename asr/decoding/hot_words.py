@@ -1,6 +1,6 @@
-"""Hot words: words and phrases that the listener expects, as an automaton that boosts them while they are spelled.
+"""Hot words: words and phrases to favour, as an automaton that boosts them while they are spelled.
 
-A phrase counts where it stands between borders of words. Its boost is earned in equal parts, a character at a time, so
+A phrase counts where it stands between word boundaries. Its boost is earned in equal parts, a character at a time, so
 that it works before the search could drop the beginning; what was earned is given back when the text goes another way.
 So a whole text gains the boosts of the phrases in it, each as often as it occurs, and nothing else.
 
@@ -21,12 +21,12 @@ from asr.errors import ASRError
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 
-DEFAULT_BOOST = 5.0  # heard where it is up to e^5, about 150 times, less likely than what would be heard instead
+DEFAULT_BOOST = 5.0  # wins over what is up to e^5, about 150 times, likelier without it
 
 
 @dataclass(frozen=True)
 class HotWord:
-    """A word or phrase to listen for.
+    """A word or phrase to favour.
 
     Attributes:
         phrase: As the recogniser spells it: words separated by single spaces.
@@ -37,7 +37,7 @@ class HotWord:
     boost: float = DEFAULT_BOOST
 
     def __post_init__(self) -> None:
-        """Check that there is something to listen for."""
+        """Check that there is something to favour."""
         if not self.phrase or self.phrase != " ".join(self.phrase.split()):
             raise ASRError(f"hot word {self.phrase!r} is not made of words with single spaces between them")
         if not math.isfinite(self.boost):
@@ -143,7 +143,7 @@ def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> H
 
 
 class _Trie:
-    """The phrases, spelled out with the borders of words around them; state 0 has matched nothing."""
+    """The phrases, spelled out with the word boundaries around them; state 0 has matched nothing."""
 
     def __init__(self) -> None:
         """Begin with the empty phrase."""
@@ -153,9 +153,9 @@ class _Trie:
 
     def add(self, tokens: Sequence[int], boost: float, space: int | None) -> None:
         """Add a phrase."""
-        border = [] if space is None else [space]
+        boundary = [] if space is None else [space]
         state = 0
-        for depth, token in enumerate([*border, *tokens, *border], start=-len(border)):
+        for depth, token in enumerate([*boundary, *tokens, *boundary], start=-len(boundary)):
             self.earned[state] = max(self.earned[state], boost * max(depth, 0) / len(tokens))
             if token not in self.children[state]:
                 self.children[state][token] = len(self.children)
@@ -166,15 +166,15 @@ class _Trie:
         self.found[state] += boost
 
     def link(self, vocabulary_size: int) -> NDArray[np.int32]:
-        """Send each state and token to the longest match, and let states share in those of their endings."""
+        """Send each state and token to the longest match, and let states inherit from their suffixes."""
         next_state = np.zeros((len(self.children), vocabulary_size), np.int32)
-        queue = deque([(0, 0)])  # a state and that of its longest proper ending, which is done before
+        queue = deque([(0, 0)])  # a state and that of its longest proper suffix, which is done before
         while queue:
-            state, ending = queue.popleft()
-            next_state[state] = next_state[ending]
+            state, suffix = queue.popleft()
+            next_state[state] = next_state[suffix]
             if state:
-                self.earned[state] = max(self.earned[state], self.earned[ending])
-                self.found[state] += self.found[ending]
+                self.earned[state] = max(self.earned[state], self.earned[suffix])
+                self.found[state] += self.found[suffix]
             for token, child in self.children[state].items():
                 queue.append((child, int(next_state[state, token])))
                 next_state[state, token] = child

@@ -55,10 +55,10 @@ def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[st
     for depth in range(lengths.max(initial=0)):
         longer = np.flatnonzero(lengths > depth)
         keys = nodes[longer] * tokenizer.vocabulary_size + tokens[starts[longer] + depth]
-        level, places = np.unique(keys, return_inverse=True)
+        level, indices = np.unique(keys, return_inverse=True)
         parents.append(level // tokenizer.vocabulary_size)
         labels.append(level % tokenizer.vocabulary_size)
-        nodes[longer] = num_nodes + places
+        nodes[longer] = num_nodes + indices
         num_nodes += len(level)
     words = np.full(num_nodes, NO_WORD, np.int32)
     words[nodes] = word_ids
@@ -114,9 +114,9 @@ def _spell(words: Sequence[str], tokenizer: CharTokenizer) -> tuple[NDArray[np.i
     codes = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)
     alphabet = np.array([ord(character) for character in tokenizer.characters], np.uint32)
     order = np.argsort(alphabet)
-    places = order[np.searchsorted(alphabet, codes, sorter=order).clip(max=len(order) - 1)]
-    known = (alphabet[places] == codes) & (codes != ord(" "))
+    indices = order[np.searchsorted(alphabet, codes, sorter=order).clip(max=len(order) - 1)]
+    known = (alphabet[indices] == codes) & (codes != ord(" "))
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     word_of_code = np.repeat(np.arange(len(words)), lengths)
     spelled = np.bincount(word_of_code[~known], minlength=len(words)) == 0
-    return np.where(spelled, lengths, 0), places[spelled[word_of_code]] + 1
+    return np.where(spelled, lengths, 0), indices[spelled[word_of_code]] + 1

@@ -139,31 +139,31 @@ def _sum_paths(
     sums: NDArray[np.float64],
     log_likelihoods: NDArray[np.float64],
 ) -> None:
-    """Write down the log-likelihood of each sequence; `sums` is scratch, its first two places are never reached."""
+    """Write down the log-likelihood of each sequence; `sums` is scratch, its first two states are never reached."""
     begin = 0
     for index in range(len(ends)):
-        num_places = 2 * (ends[index] - begin) + 1  # a blank before, between and after the tokens
-        for place in range(len(sums)):
-            sums[place] = 0.0
+        num_states = 2 * (ends[index] - begin) + 1  # a blank before, between and after the tokens
+        for state in range(len(sums)):
+            sums[state] = 0.0
         sums[2] = 1.0
         log_likelihood = 0.0
         for frame in range(len(probabilities)):
             total = 0.0
-            # From the end, for a place is reached from those before it.
-            for place in range(num_places - 1, -1, -1):
-                reached = sums[place + 2] + sums[place + 1]
+            # From the end, because a state is reached from those before it.
+            for state in range(num_states - 1, -1, -1):
+                reached = sums[state + 2] + sums[state + 1]
                 token = BLANK
-                if place % 2 == 1:
-                    token = tokens[begin + place // 2]
-                    if place > 1 and token != tokens[begin + place // 2 - 1]:
-                        reached += sums[place]
-                sums[place + 2] = reached * probabilities[frame, token]
-                total += sums[place + 2]
+                if state % 2 == 1:
+                    token = tokens[begin + state // 2]
+                    if state > 1 and token != tokens[begin + state // 2 - 1]:
+                        reached += sums[state]
+                sums[state + 2] = reached * probabilities[frame, token]
+                total += sums[state + 2]
             if total <= 0.0:
                 break
             log_likelihood += np.log(total)
-            for place in range(num_places):
-                sums[place + 2] /= total
-        ending = sums[num_places + 1] + sums[num_places]
-        log_likelihoods[index] = log_likelihood + np.log(ending) if ending > 0.0 else -np.inf
+            for state in range(num_states):
+                sums[state + 2] /= total
+        final = sums[num_states + 1] + sums[num_states]
+        log_likelihoods[index] = log_likelihood + np.log(final) if final > 0.0 else -np.inf
         begin = ends[index]

@@ -1,11 +1,20 @@
 """CTC prefix beam search, compiled: from log-probabilities to the best texts and their exact scores.
 
-A space only separates words: at the start, after a space and at the end it changes nothing. A word under way is charged
-what the likeliest word that it can become costs by itself; when it ends, what it costs after the words before it.
+For each prefix y of a text, two sums over all paths that spell it are carried from frame to frame (p_t: the posteriors
+of frame t, c: the last token of y, y-: y without it):
 
-All that is compiled stands in this file, for numba's cache does not see when a function in another file changes.
+    blank:  B_t(y) = p_t(blank) * (B_{t-1}(y) + T_{t-1}(y))
+    token:  T_t(y) = p_t(c) * (T_{t-1}(y) + R_{t-1}(y-, c))
+    ready:  R_t(y, c) = B_t(y)             if y ends in c, for the same token again needs a blank between
+                      = B_t(y) + T_t(y)    otherwise
 
-Source: Hannun et al. (2014), arXiv:1408.2873.
+The beam keeps the prefixes with the highest total: log(B + T) plus the score of the text, which is that of
+`DecodingConfig`. The score is exact for complete words. An incomplete word is charged what the likeliest word that it
+can become costs by itself (language model look-ahead); when it ends, what it costs after the words before it.
+
+A space only separates words: at the start, after a space and at the end it changes nothing.
+
+Source: Hannun et al. (2014), arXiv:1408.2873; Ortmanns et al. (1996), ICSLP (look-ahead).
 """
 
 import numpy as np
@@ -21,7 +30,7 @@ from asr.tokenizer import BLANK
 
 @compiled
 def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Find the best texts.
+    """Find the best texts: each frame proposes candidates, of which the best become the next beam.
 
     Args:
         log_probs: Finite natural logarithms, shape `(frames, vocabulary_size)`.
@@ -43,17 +52,19 @@ def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
     work.counts[CANDIDATES] = 0
     work.extended[: len(beam)] = False
     best, worst = -np.inf, np.inf
-    for place in range(len(beam)):
-        held = beam[place]
+    for index in range(len(beam)):
+        held = beam[index]
         prefix = prefixes[held.prefix]
+        # T_t(y) by repeating the last token. After a space, a blank and a space are the same text: B + T goes on.
         log_token = frame[prefix.token] + (held.log_both if prefix.token == settings.space else held.log_token)
-        # The paths of its parent that take its last token now, too, become paths of this prefix.
-        if prefix.parent != NONE and prefixes[prefix.parent].place != NONE:
-            parent_place = prefixes[prefix.parent].place
-            work.extended[parent_place, prefix.token] = True
-            log_token = _log_add(log_token, frame[prefix.token] + _log_ready(parent_place, prefix.token, work))
+        # T_t(y) by extending y-, where that is in the beam too: R_{t-1}(y-, c).
+        if prefix.parent != NONE and prefixes[prefix.parent].beam_index != NONE:
+            parent_index = prefixes[prefix.parent].beam_index
+            work.extended[parent_index, prefix.token] = True
+            log_token = _log_add(log_token, frame[prefix.token] + _log_ready(parent_index, prefix.token, work))
         total = _propose(held.prefix, int(NO_TOKEN), frame[BLANK] + held.log_both, log_token, prefix.score, work)
         best, worst = max(best, total), min(worst, total)
+    # No candidate below the floor can be in the next beam: a full beam has that many better ones already.
     floor: float = best - settings.beam_threshold
     return max(floor, worst) if len(beam) == settings.beam_size else floor
 
@@ -68,9 +79,9 @@ def _log_add(first: float, second: float) -> float:
 
 
 @helper
-def _log_ready(place: int, token: int, work: Workspace) -> float:
-    """Return the log-probability of the paths after which a token is a new one, not the last token again."""
-    held = work.beam[place]
+def _log_ready(index: int, token: int, work: Workspace) -> float:
+    """Return log R(y, c): of the paths after which a token is a new one, not the last token again."""
+    held = work.beam[index]
     ready: float = held.log_blank if work.prefixes[held.prefix].token == token else held.log_both
     return ready
 
@@ -95,11 +106,12 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
     """Propose each prefix with one more token, where that may bring the total above the floor."""
     settings, prefixes = tables.settings, work.prefixes
     _choose_tokens(frame, floor, tables, work)
-    for place in range(work.counts[BEAM]):
-        prefix = work.beam[place].prefix
+    for index in range(work.counts[BEAM]):
+        prefix = work.beam[index].prefix
         for token in work.tokens[: work.counts[TOKENS]]:
-            log_token = frame[token] + _log_ready(place, token, work)
-            if log_token + _bound(prefix, token, tables, work) <= floor or work.extended[place, token]:
+            log_token = frame[token] + _log_ready(index, token, work)
+            # The bound is cheap and the exact score is not, so most extensions are refused by the bound.
+            if log_token + _bound(prefix, token, tables, work) <= floor or work.extended[index, token]:
                 continue
             if token == settings.space == prefixes[prefix].token:
                 continue
@@ -113,8 +125,8 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
 def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """List the tokens that may lift some prefix above the floor."""
     best = -np.inf
-    for place in range(work.counts[BEAM]):
-        best = max(best, work.beam[place].total)
+    for index in range(work.counts[BEAM]):
+        best = max(best, work.beam[index].total)
     work.counts[TOKENS] = 0
     for token in range(BLANK + 1, len(frame)):
         # A space may lift a prefix higher than others do, where its last word is likelier than was charged.
@@ -136,7 +148,7 @@ def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
 
 @helper
 def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int, float]:
-    """Return the place in the lexicon of a prefix with one more token, and its score."""
+    """Return the node in the lexicon of a prefix with one more token, and its score."""
     lexicon, here = tables.lexicon, work.prefixes[prefix]
     hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
     if token == tables.settings.space:
@@ -165,7 +177,11 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
 
 @helper
 def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context: NDArray[np.int64]) -> float:
-    """Return the log-probability of a word after a context, and write down the context after it."""
+    """Return log P(word | context) by back-off, and write down the context after it.
+
+    log P(w | h) is that of the longest n-gram of the model that ends in w, plus the back-off weight of each longer
+    context that the model holds without w.
+    """
     log_prob = float(ngrams.log_probs[word])
     longer = int(word)
     for length in range(ngrams.order - 1):
@@ -195,19 +211,19 @@ def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> 
 def _select(tables: Tables, work: Workspace) -> None:
     """Let the best candidates be the next beam."""
     prefixes, beam, candidates = work.prefixes, work.beam, work.candidates
-    for place in range(work.counts[BEAM]):
-        prefixes[beam[place].prefix].place = NONE
+    for index in range(work.counts[BEAM]):
+        prefixes[beam[index].prefix].beam_index = NONE
     floor, ties = _cut(tables, work)
-    place = 0
+    index = 0
     for chosen in range(work.counts[CANDIDATES]):
         candidate = candidates[chosen]
         ties -= candidate.total == floor
         if candidate.total > floor or (candidate.total == floor and ties >= 0):
-            beam[place] = candidate
-            beam[place].prefix = _grow(candidate.prefix, candidate.token, tables, work)
-            prefixes[beam[place].prefix].place = place
-            place += 1
-    work.counts[BEAM] = place
+            beam[index] = candidate
+            beam[index].prefix = _grow(candidate.prefix, candidate.token, tables, work)
+            prefixes[beam[index].prefix].beam_index = index
+            index += 1
+    work.counts[BEAM] = index
 
 
 @helper
@@ -215,9 +231,9 @@ def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
     """Return the total that a candidate needs for the next beam, and how many with just that there is room for."""
     totals = work.totals[: work.counts[CANDIDATES]]
     best = -np.inf
-    for place in range(len(totals)):
-        totals[place] = work.candidates[place].total
-        best = max(best, totals[place])
+    for index in range(len(totals)):
+        totals[index] = work.candidates[index].total
+        best = max(best, totals[index])
     room = tables.settings.beam_size
     floor = best - tables.settings.beam_threshold
     if len(totals) > room:
@@ -284,16 +300,16 @@ def _finish(tables: Tables, work: Workspace) -> None:
     """Let the beam hold whole texts, without a space at the end, and their final totals."""
     prefixes, beam, settings = work.prefixes, work.beam, tables.settings
     best = 0
-    for place in range(work.counts[BEAM]):
-        best = place if beam[place].total > beam[best].total else best
-        prefix = prefixes[beam[place].prefix]
-        same = prefixes[prefix.last_word].place
-        if prefix.token == settings.space and same != NONE and same != place:
-            beam[same].log_both = _log_add(beam[same].log_both, beam[place].log_both)
-            beam[place].log_both = -np.inf
+    for index in range(work.counts[BEAM]):
+        best = index if beam[index].total > beam[best].total else best
+        prefix = prefixes[beam[index].prefix]
+        same = prefixes[prefix.last_word].beam_index
+        if prefix.token == settings.space and same != NONE and same != index:
+            beam[same].log_both = _log_add(beam[same].log_both, beam[index].log_both)
+            beam[index].log_both = -np.inf
     best_total, whole = beam[best].total, False
-    for place in range(work.counts[BEAM]):
-        held = beam[place]
+    for index in range(work.counts[BEAM]):
+        held = beam[index]
         held.total = held.log_both + _final_score(held.prefix, tables, work)
         whole = whole or held.total > -np.inf
         if prefixes[held.prefix].token == settings.space:
@@ -305,7 +321,7 @@ def _finish(tables: Tables, work: Workspace) -> None:
 
 @helper
 def _final_score(prefix: int, tables: Tables, work: Workspace) -> float:
-    """Return the score of a prefix as a whole text, its sound aside."""
+    """Return the score of a prefix as a whole text, its posteriors aside."""
     here = work.prefixes[prefix]
     text = here.last_word if here.token == tables.settings.space else prefix
     score: float = _end_word(text, tables, work) + here.hot_score + tables.hot_words.final_gain[here.hot_state]

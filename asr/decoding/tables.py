@@ -1,6 +1,6 @@
 """What a beam search looks up: its settings, the words, their n-grams and the hot words, as plain arrays and numbers.
 
-All scores are natural logarithms. Without a language model the search runs with one that knows no word and charges
+All scores are natural logarithms. Without a language model the search runs with one that has no word and charges
 nothing, so that there is one search, and not two.
 """
 
@@ -29,7 +29,7 @@ from asr.tokenizer import CharTokenizer
 
 NO_TOKEN = -1
 
-# Knows no word and charges nothing.
+# Has no word and charges nothing.
 _NO_MODEL = NGramLM(
     words=SPECIAL_WORDS,
     counts=(len(SPECIAL_WORDS),),
@@ -50,7 +50,7 @@ class Settings(NamedTuple):
         lm_weight: Factor of the log-probabilities of words.
         word_score: Added for each word.
         unknown_score: Added for each word outside the lexicon; negative infinity forbids it.
-        max_gain: The most that one more token can add to the score of a text, its sound aside.
+        max_gain: The most that one more token can add to the score of a text, its posteriors aside.
     """
 
     beam_size: int
@@ -128,8 +128,8 @@ def build_tables(
         config: Its settings.
         tokenizer: The alphabet. Without a space in it there are no words, and no `word_score`.
         lm: The language model; `None` for none.
-        hot_words: Words and phrases to listen for; their words are allowed, and known, whatever the model knows.
-        internal_lm: What the network has learnt of spelling, for `lm` to take its place; `None` for nothing.
+        hot_words: Words and phrases to favour; their words are in the vocabulary, whatever the model holds.
+        internal_lm: The internal language model, which is subtracted; `None` for none.
 
     Returns:
         The tables.

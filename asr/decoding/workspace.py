@@ -25,13 +25,13 @@ PREFIX = np.dtype([
     ("token", np.int64),  # the last one
     ("first_child", np.int64),
     ("next_sibling", np.int64),
-    ("place", np.int64),  # in the beam; -1 outside
+    ("beam_index", np.int64),  # -1 outside the beam
     ("spelling", np.int64),  # node of the lexicon
     ("last_word", np.int64),  # the prefix that ends with the last complete word
     ("hot_state", np.int64),
     ("hot_score", np.float64),
     ("words_score", np.float64),  # of all words, should the last one end here; NaN until somebody asks
-    ("score", np.float64),  # of everything but the sound
+    ("score", np.float64),  # of the text, its posteriors aside
 ], align=True)
 HYPOTHESIS = np.dtype([
     ("prefix", np.int64),
@@ -39,7 +39,7 @@ HYPOTHESIS = np.dtype([
     ("log_blank", np.float64),  # of all paths that end in a blank
     ("log_token", np.float64),  # of all paths that end in the last token
     ("log_both", np.float64),
-    ("total", np.float64),  # of the sound and everything else
+    ("total", np.float64),  # of the posteriors and the text
 ], align=True)
 # fmt: on
 
@@ -48,7 +48,7 @@ class Workspace(NamedTuple):
     """The arrays of one search.
 
     Attributes:
-        counts: How many prefixes, places of the beam, candidates and tokens are in use, shape `(4,)`.
+        counts: How many prefixes, hypotheses of the beam, candidates and tokens are in use, shape `(4,)`.
         prefixes: Of type `PREFIX`, in the order of birth; the first is the empty text.
         contexts: For each prefix with a `words_score`, the n-grams of its last word, its last two, ...; -1 where the
             language model has none. The last row is scratch.

@@ -50,9 +50,9 @@ def open_bundle(
     bundle = replace(bundle, decoding=config)
     if config.decoder == "greedy":
         return bundle
-    bundle = add_language_models(folder, bundle)
+    bundle = add_language_models(folder, bundle, words=lm is None)
     if lm is not None:
-        bundle = replace(bundle, lm=_open_lm(lm), recurrent_lm=None)
+        bundle = replace(bundle, lm=_open_lm(lm))
     if recurrent_lm is not None:
         bundle = replace(bundle, recurrent_lm=_open_recurrent(recurrent_lm))
     return bundle

@@ -94,6 +94,7 @@ class SaveBundle(Callback):
         """
         self.folder = folder
         self.best_wer = float("inf")
+        self._graph: bytes | None = None  # that of every bundle of the run, for it holds no weights
         self._seconds_before = 0.0  # in the runs that this one continues
         self._started = time.perf_counter()
 
@@ -167,8 +168,9 @@ class SaveBundle(Callback):
         internal_lm = InternalLM.from_texts(texts, pl_module.tokenizer)
         phones = pl_module.phones
         network = as_network(pl_module.model, phones.head if phones else None)
+        self._graph = self._graph or export_graph(network)
         bundle = Bundle(
-            replace(network, graph=export_graph(network)),
+            replace(network, graph=self._graph),
             pl_module.tokenizer,
             training,
             internal_lm=internal_lm,

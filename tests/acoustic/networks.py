@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {"conv_channels": 6, "num_layers": 2, "hidden_size": 5}
 
 def noise(num_samples: int, seed: int = 0) -> NDArray[np.float32]:
     """White noise at about -20 dBFS."""
-    return np.random.default_rng(seed).standard_normal(num_samples, np.float32) / 10
+    return np.random.default_rng(seed).standard_normal(num_samples, np.float32) / np.float32(10)
 
 
 def add_phone_head(network: Network, num_tokens: int, layer: int = 1) -> Network:

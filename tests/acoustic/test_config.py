@@ -61,10 +61,11 @@ def test_the_first_frame_needs_the_fewest_samples_and_a_frame_shift_more_gives_t
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"conv_channels": 0}, "conv_channels 0 is not a positive number"),
-        ({"subsampling": 0}, "subsampling 0 is not a positive number"),
-        ({"num_layers": -1}, "num_layers -1 is not a positive number"),
-        ({"hidden_size": 0}, "hidden_size 0 is not a positive number"),
+        ({"conv_channels": 0}, "conv_channels 0 is not a positive integer"),
+        ({"subsampling": 0}, "subsampling 0 is not a positive integer"),
+        ({"num_layers": -1}, "num_layers -1 is not a positive integer"),
+        ({"hidden_size": 0}, "hidden_size 0 is not a positive integer"),
+        ({"hidden_size": "8"}, "hidden_size '8' is not a positive integer"),
         ({"cell": "LSTM"}, "cell 'LSTM' is not one of rnn_tanh, rnn_relu, gru, lstm"),
         ({"dropout": 1.0}, r"dropout 1.0 is not in \[0, 1\)"),
     ],
@@ -77,7 +78,9 @@ def test_setting_of_the_model_out_of_range_is_refused_by_name(settings: dict[str
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hop_length": 0}, r"hop_length 0 is not in \[1, n_fft 512\]"),
+        ({"hop_length": 0}, "hop_length 0 is not a positive integer"),
+        ({"n_mels": 40.5}, "n_mels 40.5 is not a positive integer"),
+        ({"hop_length": 513}, r"hop_length 513 is not in \[1, n_fft 512\]"),
         ({"win_length": 513}, r"win_length 513 is not in \[1, n_fft 512\]"),
         ({"n_mfcc": 41}, r"n_mfcc 41 is not in \[1, n_mels 40\]"),
         ({"f_max": 8_001.0}, r"f_min 20.0 and f_max 8001.0 are not in order within \[0, 8000.0\] Hz"),

@@ -418,10 +418,10 @@ def test_whoever_waits_for_the_compiler_is_told(
 def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_function: Any = numba.njit  # its types know a part of its options
 
-    def refuse_to_cache(*, cache: bool = False, **options: bool) -> Any:
+    def refuse_to_cache(function: Any = None, *, cache: bool = False, **options: bool) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return compile_function(**options)
+        return compile_function(**options) if function is None else compile_function(function, **options)
 
     monkeypatch.setattr(numba, "njit", refuse_to_cache)
     assert compiled(_twice)(21) == 42

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from asr.bundle import Bundle, load_bundle, save_bundle
-from asr.decoding import DecodingConfig, Hypothesis
-from asr.decoding.rescoring import RecurrentRescorer, build_rescoring
+from asr.decoding import Hypothesis
+from asr.decoding.rescoring import RecurrentRescorer
 from asr.tokenizer import CharTokenizer
 from tests.lm.test_recurrent import LM
 
@@ -17,21 +17,12 @@ HYPOTHESES = [Hypothesis((2, 1, 3), -1.0), Hypothesis((3, 3), -1.2), Hypothesis(
 
 
 def test_best_hypotheses_gain_what_their_words_are_worth() -> None:
-    rescored, none = RecurrentRescorer(LM, TOKENIZER, weight=0.5, nbest=2).rescore([HYPOTHESES, []])
+    rescored, none = RecurrentRescorer(LM, TOKENIZER, weight=0.5, nbest=2).rescore([HYPOTHESES, []], [])
     assert none == []
     first, second = LM.score([["a", "b"], ["bb"]])
     expected = {(2, 1, 3): -1.0 + 0.5 * first, (3, 3): -1.2 + 0.5 * second}
     assert {each.tokens: each.score for each in rescored} == pytest.approx(expected, rel=1e-5)
     assert rescored[0].score > rescored[1].score
-
-
-def test_settings_decide_which_rescorers_there_are_and_how_many_hypotheses_they_get() -> None:
-    config = DecodingConfig("beam", beam_size=30, nbest=2, recurrent_lm_nbest=7)
-    rescoring = build_rescoring(config, TOKENIZER, recurrent_lm=LM)
-    assert rescoring is not None
-    assert (rescoring.phones, rescoring.words, rescoring.nbest) == (None, RecurrentRescorer(LM, TOKENIZER, 0.5, 7), 7)
-    assert build_rescoring(replace(config, recurrent_lm_weight=0.0), TOKENIZER, recurrent_lm=LM) is None
-    assert build_rescoring(config, TOKENIZER) is None
 
 
 def test_model_travels_with_the_bundle(tiny_bundle: Bundle, tmp_path: Path) -> None:

@@ -2,14 +2,11 @@
 
 import itertools
 import math
-import re
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asr.bundle import load_bundle
@@ -70,9 +67,9 @@ def test_what_the_trigrams_can_guess_is_learnt_less() -> None:
     """The second token follows from the first, so there is less need for the network to name it."""
     sequences = [[1, 2], [3, 4]]
     denominator = Denominator(estimate_trigrams(sequences * 50, 5))
-    margins: dict[float, float] = {}
+    preferences: dict[float, float] = {}
     for weight in (0.0, 1.0):
-        logits = torch.zeros(2, 3, 5, requires_grad=True)  # a pair of sequences, three frames, five symbols
+        logits = torch.zeros(2, 3, 5, requires_grad=True)  # three frames of each sequence
         optimizer = torch.optim.SGD([logits], lr=0.2)
         for _ in range(60):
             log_probs = logits.log_softmax(dim=-1).transpose(0, 1)
@@ -85,17 +82,17 @@ def test_what_the_trigrams_can_guess_is_learnt_less() -> None:
             loss.backward()
             optimizer.step()
         with torch.no_grad():
-            margins[weight] = float((logits[0, :, 2] - logits[0, :, 4]).sum())  # 2, which belongs to 1, against 4
-    assert 0 < margins[1.0] < 0.7 * margins[0.0]
+            preferences[weight] = float((logits[0, :, 2] - logits[0, :, 4]).sum())  # 2, which belongs to 1, against 4
+    assert 0 < preferences[1.0] < 0.7 * preferences[0.0]
 
 
-@given(st.floats().filter(lambda weight: not 0 <= weight <= 1))
+@pytest.mark.parametrize("weight", [-0.1, 1.1])
 def test_weight_out_of_range_is_refused(weight: float) -> None:
-    with pytest.raises(ValueError, match=rf"^crf_weight {re.escape(str(weight))} is not in \[0, 1\]$"):
+    with pytest.raises(ValueError, match=rf"^crf_weight {weight} is not in \[0, 1\]$"):
         CTCTrainingModule(crf_weight=weight)
 
 
-def test_training_against_all_other_texts_learns_to_recognise_the_tones(tmp_path: Path) -> None:
+def test_training_against_all_other_texts_learns_to_spell(tmp_path: Path) -> None:
     make_tones(tmp_path, {"train": 90, "validation": 10})
     assert main(arguments(tmp_path, tmp_path / "run", "--model.crf_weight=1.0")) == 0
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()

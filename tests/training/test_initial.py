@@ -1,4 +1,4 @@
-"""Starting from a trained model: what is kept, what is new, what is dropped, and what a run makes of it."""
+"""Fine-tuning: what of a trained model is kept, new or dropped, and what a run makes of it."""
 
 import logging
 from dataclasses import replace
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from asr.acoustic.model import build_model
 from asr.bundle import Bundle, load_bundle
 from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
-from asr.decoding import InternalLM
+from asr.lm.internal import InternalLM
 from asr.tokenizer import CharTokenizer
 from asr.training.initial import choose_alphabet, start_from
 from asr.training.module import CTCTrainingModule
@@ -27,8 +28,8 @@ def test_shared_characters_keep_their_rows_and_every_other_layer_its_weights(
     caplog.set_level(logging.INFO, logger="asr")
     new = CharTokenizer((" ", "b", "z", "é"))
     model = start_from(tiny_bundle, new, dropout=0.25)
-    assert model.config == replace(tiny_bundle.model.config, dropout=0.25)
-    old_weights, weights = tiny_bundle.model.state_dict(), model.state_dict()
+    assert model.config == replace(tiny_bundle.config, dropout=0.25)
+    old_weights, weights = build_model(tiny_bundle.network).state_dict(), model.state_dict()
     old_rows = [0, 1, 3, 7]  # the blank, and where " ", "b" and "é" stood
     for name, tensor in weights.items():
         if name.startswith("output."):
@@ -41,11 +42,11 @@ def test_shared_characters_keep_their_rows_and_every_other_layer_its_weights(
 
 
 def test_deeper_model_has_the_old_layers_below_the_fresh_ones(tiny_bundle: Bundle) -> None:
-    num_layers = tiny_bundle.model.config.num_layers
+    num_layers = tiny_bundle.config.num_layers
     model = start_from(tiny_bundle, tiny_bundle.tokenizer, dropout=0.0, deepen=2)
     assert model.config.num_layers == len(model.layers) == num_layers + 2
     weights = model.state_dict()
-    old_weights = tiny_bundle.model.state_dict()
+    old_weights = build_model(tiny_bundle.network).state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in old_weights.items())
     fresh = {name.split(".")[1] for name in weights.keys() - old_weights.keys()}
     assert fresh == {str(num_layers), str(num_layers + 1)}
@@ -69,17 +70,15 @@ def test_run_that_starts_from_a_trained_model_begins_where_that_ended(tmp_path: 
     more += ["--model.network.hidden_size=3", "--model.optimizer.learning_rate=1e-6"]
     assert main(arguments(tmp_path, tmp_path / "second", *more)) == 0
     first, second = (load_bundle(tmp_path / name / "bundle") for name in ("first", "second"))
-    dropout = second.model.config.dropout  # a matter of training
-    assert second.model.config == replace(
-        first.model.config, dropout=dropout
-    )  # and not the three units that the flags ask for
+    dropout = second.config.dropout  # a matter of training
+    assert second.config == replace(first.config, dropout=dropout)  # and not the three units that the flags ask for
     assert second.tokenizer == first.tokenizer
     assert second.internal_lm is not None  # of the texts that it was trained on
     texts = [utterance.text for utterance in read_manifest(tmp_path / "train.jsonl")]
     expected = InternalLM.from_texts(texts, second.tokenizer)
     assert expected is not None
     assert second.internal_lm.log_bigrams.tolist() == expected.log_bigrams.tolist()
-    assert second.training["initial"] == "bundle"  # its name alone: where it lay is nobody's business
+    assert second.training["initial"] == "bundle"  # its name alone: where it lay does not matter
     assert second.training["metrics"]["val_wer"] == pytest.approx(first.training["metrics"]["val_wer"], abs=0.05)
     assert second.training["metrics"]["val_wer"] < 0.2
 
@@ -91,4 +90,4 @@ def test_model_of_another_sample_rate_is_refused(
     more = [f"--model.initial={bundle_folder}", "--model.network.features.sample_rate=8000"]
     more += ["--model.network.features.f_max=4000"]
     assert main(arguments(tmp_path, tmp_path / "run", *more)) == 2
-    assert f"error: {bundle_folder} hears 16000 Hz and the data is read at 8000 Hz" in capsys.readouterr().err
+    assert f"error: {bundle_folder} takes 16000 Hz and the data is read at 8000 Hz" in capsys.readouterr().err
