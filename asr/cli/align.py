@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from asr.cli.inputs import Input, find_texts
 from asr.cli.options import add_channel_argument, add_model_arguments, add_writer_arguments, writer_options
 from asr.cli.outputs import render
-from asr.errors import ASRError, AudioError
+from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         except ASRError as error:
             failed += 1
-            _log.error("%s", error if isinstance(error, AudioError) else f"{item.name}: {error}")
+            _log.error("%s", error if isinstance(error, AudioError | ManifestError) else f"{item.name}: {error}")
             continue
         for mismatch in alignment.mismatches:
             _log.warning("%s: %s", item.name, describe_mismatch(mismatch))

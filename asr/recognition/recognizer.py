@@ -146,7 +146,7 @@ class Recognizer:
 
     def transcribe_many(
         self,
-        sources: Iterable[AudioSource],
+        sources: Iterable[AudioSource | ASRError],
         *,
         batch_duration: Seconds = 160.0,
         source_rate: int | None = None,
@@ -157,7 +157,8 @@ class Recognizer:
         """Recognise recordings, several at once.
 
         Args:
-            sources: As `transcribe` takes them; read as they are needed.
+            sources: As `transcribe` takes them; read as they are needed. An error stands for a recording that cannot
+                be named, and is its result.
             batch_duration: Padded seconds of audio in a batch at most.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.

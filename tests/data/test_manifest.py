@@ -110,11 +110,7 @@ def test_a_line_that_is_no_utterance_is_an_error_of_one_line_that_names_it(
     assert "\n" not in str(caught.value)
 
 
-@given(
-    st.one_of(
-        st.booleans(), st.text(max_size=5), st.floats(max_value=0), st.just(math.inf), st.just(math.nan)
-    )
-)
+@given(st.one_of(st.booleans(), st.text(max_size=5), st.floats(max_value=0), st.just(math.inf), st.just(math.nan)))
 def test_a_duration_that_is_no_positive_number_is_refused(duration: object) -> None:
     with TemporaryDirectory() as folder:
         path = write_lines(Path(folder), json.dumps({**LINE, "duration": duration}))
