@@ -23,6 +23,8 @@ _INSIDE_WORDS = frozenset("\u00ad\u00b7\u0387\u2027\u05f3\u05f4\u055b\u055c\u055
 _ZERO_WIDTH_SPACE = "\u200b"
 _ABBREVIATION = re.compile(r"(?<![LMN])(?:LM*\.)+LM*(?![LMN])")  # over kinds of characters
 _THOUSANDS = re.compile(r"(?<=N),(?=NNN(?!N))")
+_CUE_TIMES = re.compile(r"^[ \t]*(?:\d+:)+\d+[.,]\d+[ \t]*-->[ \t]*(?:\d+:)+\d+[.,]\d+", re.MULTILINE)
+_CUE_MARKUP = re.compile(r"</?[a-zA-Z][^<>\n]*>|\{\\[^{}\n]*\}")
 _QUOTATION = re.compile("'{2,}")
 
 
@@ -43,6 +45,28 @@ def normalize_text(text: str) -> str:
     # Lower-casing and dropping can leave a letter next to an accent that composes with it, so compose once more.
     words = map(_unquote, unicodedata.normalize("NFC", kept).split())
     return " ".join(word for word in words if any(character.isalnum() for character in word))
+
+
+def strip_cues(text: str) -> str:
+    """Keep the text of subtitles (srt or vtt): their numbers, times and marks become empty.
+
+    Args:
+        text: The content of a file.
+
+    Returns:
+        The text with its lines where they were; unchanged if it holds no line of times.
+    """
+    if not _CUE_TIMES.search(text):
+        return text
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if _CUE_TIMES.match(line):
+            lines[index] = ""
+            if index and (index == 1 or not lines[index - 2].strip()):
+                lines[index - 1] = ""  # the number or name of the cue
+    if lines[0].startswith("WEBVTT"):
+        lines[0] = ""
+    return _CUE_MARKUP.sub("", "\n".join(lines))
 
 
 def describe_changes(text: str) -> tuple[str, ...]:

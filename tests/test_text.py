@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.text import describe_changes, normalize_text
+from asr.text import describe_changes, normalize_text, strip_cues
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,14 @@ from asr.text import describe_changes, normalize_text
 )
 def test_a_text_is_written_in_one_way(written: str, normalised: str) -> None:
     assert normalize_text(written) == normalised
+
+
+def test_subtitles_become_their_text_in_the_same_lines() -> None:
+    srt = "1\n00:00:00,000 --> 00:00:01,500\n<i>It</i> rained\nall night\n\n2\n00:00:02,000 --> 00:00:03,000\n24\n"
+    assert strip_cues(srt).split("\n") == ["", "", "It rained", "all night", "", "", "", "24", ""]
+    vtt = "WEBVTT - a\n\n00:00.000 --> 00:01.500 align:left\none\n\nname\n00:02.000 --> 00:03.000\ntwo"
+    assert strip_cues(vtt).split() == ["one", "two"]
+    assert strip_cues("1\n2 --> 3\n<a>") == "1\n2 --> 3\n<a>"
 
 
 def test_normalising_twice_is_normalising_once() -> None:

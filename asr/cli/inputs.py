@@ -19,6 +19,7 @@ from typing import BinaryIO, TypeAlias
 from asr.audio import AUDIO_EXTENSIONS, AudioExcerpt, find_recordings, read_info
 from asr.data.manifest import ManifestRecording, read_recordings
 from asr.errors import AlignmentError, ASRError, AudioError, ManifestError
+from asr.text import strip_cues
 from asr.units import Seconds
 
 _STDIN = "-"
@@ -145,7 +146,7 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
 def _read_text(path: Path) -> str:
     """Read a text file."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return strip_cues(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise AlignmentError(f"{path}: not a text in UTF-8 ({error.reason}); save it in that encoding") from error
 
