@@ -33,6 +33,7 @@ from asr.units import Seconds
 
 # Chunks are sorted by length within this many batches; more would delay the first result.
 _BATCHES_AHEAD = 4
+_MAX_THREADS = 1024  # a million crash the interpreter
 
 
 class Recognizer:
@@ -65,10 +66,13 @@ class Recognizer:
             threads: Batches and utterances to work on at once; all processors if not given.
 
         Raises:
+            ASRError: If the number of threads is out of range.
             DeviceError: If the device is not known or not there.
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
         threads = threads or os.cpu_count() or 1
+        if not 1 <= threads <= _MAX_THREADS:
+            raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
         self.bundle = bundle
         self.scorer = AcousticScorer(open_runtime(bundle.network, device), bundle.config, threads=threads)
         self.decoder = (
