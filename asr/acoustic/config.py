@@ -16,6 +16,8 @@ LOG_FLOOR = 1e-8
 VARIANCE_FLOOR = 1e-5
 DELTA_REACH = 2  # frames on each side that a slope is fitted to
 
+# What no machine would train.
+_LARGEST: Mapping[str, int] = {"conv_channels": 8192, "subsampling": 64, "num_layers": 64, "hidden_size": 8192}
 _NUM_GATES: Mapping[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 
@@ -95,8 +97,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check each range."""
-        for name in ("conv_channels", "subsampling", "num_layers", "hidden_size"):
+        for name, largest in _LARGEST.items():
             _require_positive_integer(name, getattr(self, name))
+            _require(getattr(self, name) <= largest, f"{name} {getattr(self, name)} is not in [1, {largest}]")
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell {self.cell!r} is not one of {', '.join(get_args(Cell))}")
         if not 0 <= self.dropout < 1:

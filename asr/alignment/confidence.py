@@ -19,6 +19,7 @@ from asr.transcript import Word
 _FLOOR = 1e-6  # confidences are kept this far from 0 and 1, where the logistic scale ends
 _RIDGE = 1e-3  # keeps the fit finite where confidence separates right from wrong perfectly
 _MAX_STEPS = 100
+_MAX_FACTOR = 1e6
 _CONVERGED = 1e-9
 
 
@@ -33,6 +34,12 @@ class ConfidenceCalibration:
 
     slope: float = 1.0
     intercept: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that both give probabilities."""
+        for name in ("slope", "intercept"):
+            if not abs(getattr(self, name)) <= _MAX_FACTOR:
+                raise ValueError(f"{name} {getattr(self, name)} is not in [{-_MAX_FACTOR:g}, {_MAX_FACTOR:g}]")
 
     def apply(self, confidences: Sequence[float]) -> list[float]:
         """Calibrate confidences.

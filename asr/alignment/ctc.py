@@ -27,6 +27,7 @@ _Indices: TypeAlias = NDArray[np.int64]
 
 _BETWEEN = -1  # stands for no token where frames are numbered by theirs
 _MIN_BAND = 512  # states; a band this narrow would still follow some 15 s of speech
+_MAX_OFFSET: Seconds = 10.0
 _IMPOSSIBLE = -1e4  # instead of minus infinity in log-probabilities, so that some path always remains
 
 
@@ -58,6 +59,12 @@ class WordTiming:
 
     start_offset: Seconds = 0.0
     end_offset: Seconds = 0.0
+
+    def __post_init__(self) -> None:
+        """Check each range: a NaN would give words that end nowhere."""
+        for name in ("start_offset", "end_offset"):
+            if not -_MAX_OFFSET <= getattr(self, name) <= _MAX_OFFSET:
+                raise ValueError(f"{name} {getattr(self, name)} is not in [{-_MAX_OFFSET}, {_MAX_OFFSET}] seconds")
 
 
 def align(log_probs: NDArray[np.float32], tokens: Sequence[int], *, memory_limit: int = 2**29) -> tuple[TokenSpan, ...]:

@@ -1,5 +1,6 @@
 """Recordings of any format and rate become mono waveforms, and waveforms become files; how loud they are."""
 
+from asr.audio.excerpts import AudioExcerpt
 from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings
 from asr.audio.levels import LevelMeter, SignalLevel, measure_level
 from asr.audio.reading import AudioFile, AudioSource, load_audio, read_info, stream_audio
@@ -9,6 +10,7 @@ from asr.audio.writing import save_audio
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "AudioExcerpt",
     "AudioFile",
     "AudioInfo",
     "AudioSource",

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.arrays import open_array
+from asr.audio.excerpts import AudioExcerpt, cut
 from asr.audio.media import is_media, open_media
 from asr.audio.recording import AudioInfo, OpenRecording, Waveform, truncation_error
 from asr.audio.resampling import check_rates, resample_blocks
@@ -25,7 +26,7 @@ from asr.errors import AudioError
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
 AudioFile: TypeAlias = str | Path | BinaryIO
-AudioSource: TypeAlias = AudioFile | npt.NDArray[Any]  # Any: every integer or floating type
+AudioSource: TypeAlias = AudioFile | AudioExcerpt | npt.NDArray[Any]  # Any: every integer or floating type
 
 _LOSSY_SLACK: Seconds = 0.25  # lossy codecs round up to whole frames
 _HEAD_SIZE = 2**20  # bytes
@@ -59,8 +60,8 @@ def load_audio(
     """Read a recording as one mono waveform.
 
     Args:
-        source: A path, a binary file object (read from its start, and left open), or an array of shape `(num_samples,)`
-            or `(num_channels, num_samples)`, whose integers are scaled to [-1, 1) by the range of their type. What
+        source: A path, an `AudioExcerpt`, a binary file object (read from its start, and left open), or an array of
+            shape `(num_samples,)` or `(num_channels, num_samples)`, whose integers are scaled to [-1, 1) by the range of their type. What
             numpy takes for an array will do, such as a PyTorch tensor on the CPU.
         sample_rate: Samples per second wanted, in [1000, 768000].
         source_rate: Samples per second of an array; a file tells its own.
@@ -103,17 +104,21 @@ def stream_audio(
     """
     if block_duration <= 0:
         raise ValueError(f"block_duration is {block_duration} s; expected a positive number")
-    with _open_recording(source, source_rate) as recording:
+    whole, excerpt = (source.path, source) if isinstance(source, AudioExcerpt) else (source, None)
+    with _open_recording(whole, source_rate) as recording:
         check_rates(recording.name, recording.info.sample_rate, sample_rate)
-        blocks = _decode_mono(recording, block_duration, channel)
+        blocks = _decode_mono(recording, block_duration, channel, excerpt)
         yield from resample_blocks(blocks, recording.info.sample_rate, sample_rate)
 
 
-def _decode_mono(recording: OpenRecording, block_duration: Seconds, channel: int | None) -> Iterator[Waveform]:
-    """Decode, mix and check a recording block by block."""
+def _decode_mono(
+    recording: OpenRecording, block_duration: Seconds, channel: int | None, excerpt: AudioExcerpt | None
+) -> Iterator[Waveform]:
+    """Decode, mix and check a recording, or a part of it, block by block."""
     name, info = recording.name, recording.info
     num_found = 0
-    for samples in recording.decode(max(1, seconds_to_samples(block_duration, info.sample_rate))):
+    block_size = max(1, seconds_to_samples(block_duration, info.sample_rate))
+    for samples in cut(recording, excerpt, block_size) if excerpt else recording.decode(block_size):
         mono = _mix(samples, channel, name)
         if not np.isfinite(mono).all():
             raise AudioError(f"{name}: holds NaN or infinite samples; expected finite ones, write the file again")
@@ -121,7 +126,8 @@ def _decode_mono(recording: OpenRecording, block_duration: Seconds, channel: int
         yield mono
     if not num_found:
         raise AudioError(f"{name}: holds zero samples; record it again")
-    if (found := samples_to_seconds(num_found, info.sample_rate)) < info.duration - _LOSSY_SLACK:
+    found = samples_to_seconds(num_found, info.sample_rate)
+    if excerpt is None and found < info.duration - _LOSSY_SLACK:
         raise truncation_error(name, found, info.duration)
 
 
@@ -136,7 +142,7 @@ def _mix(block: Waveform, channel: int | None, name: str) -> Waveform:
 
 
 @contextmanager
-def _open_recording(source: AudioSource, source_rate: int | None = None) -> Generator[OpenRecording]:
+def _open_recording(source: AudioFile | npt.NDArray[Any], source_rate: int | None = None) -> Generator[OpenRecording]:
     """Open a file with the library that its content asks for; wrap an array."""
     if not isinstance(source, str | Path) and hasattr(source, "__array__"):  # not only arrays: numpy can view a tensor
         yield open_array(source, source_rate)

@@ -44,11 +44,13 @@ class OpenRecording:
         name: What error messages call it.
         info: What its header says; the duration is NaN where the header gives none.
         decode: Takes the samples in a block, and gives blocks of shape `(num_samples, num_channels)`.
+        seek: Goes to a sample before decoding, and tells whether it is there; `None` where that is not exact.
     """
 
     name: str
     info: AudioInfo
     decode: Callable[[int], Iterator[Waveform]]
+    seek: Callable[[int], bool] | None = None
 
 
 def truncation_error(name: str, found: Seconds, promised: Seconds) -> AudioError:

@@ -16,6 +16,7 @@ from asr.units import Seconds, samples_to_seconds
 _CUT_CHUNK = re.compile(r"^\s*(?:data|SSND|BODY|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _PLACEHOLDER_SIZE = 0x7FFF0000  # bytes
 _UNKNOWN_LENGTH = 2**62  # samples
+_LOSSLESS = re.compile(r"PCM_|FLOAT|DOUBLE|ULAW|ALAW")  # of these, seeking is exact
 _EXACT_SLACK: Seconds = 0.01  # some writers count a few bytes of the header as samples
 
 
@@ -48,7 +49,13 @@ def open_sound(stack: ExitStack, file: SimpleNamespace, name: str, head: bytes) 
     duration = samples_to_seconds(sound.frames, sound.samplerate)
     _check_duration(duration, sound.extra_info, name)
     info = AudioInfo(sound.samplerate, sound.channels, duration, sound.format, sound.subtype)
-    return OpenRecording(name, info, partial(_decode, sound, name))
+    seek = partial(_seek, sound) if _LOSSLESS.match(sound.subtype) else None
+    return OpenRecording(name, info, partial(_decode, sound, name), seek)
+
+
+def _seek(sound: soundfile.SoundFile, sample: int) -> bool:
+    """Go to a sample, if the file reaches that far."""
+    return sample <= sound.frames and bool(sound.seek(sample) == sample)
 
 
 def _check_duration(duration: Seconds, log: str, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from asr.cli.inputs import Input, find_texts
 from asr.cli.options import add_channel_argument, add_model_arguments, add_writer_arguments, writer_options
 from asr.cli.outputs import render
-from asr.errors import ASRError, AudioError
+from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="TEXT",
-        help="UTF-8 file with what is said in it. Each line becomes a segment; case and punctuation do not matter.",
+        help="UTF-8 file with what is said in it, or subtitles, the times of which do not matter. Each line becomes a "
+        "segment; case and punctuation do not matter.",
     )
     parser.add_argument("--text", metavar="WORDS", help="What is said, instead of a file.")
     parser.add_argument(
@@ -75,8 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
             )
         except ASRError as error:
             failed += 1
-            _log.error("%s", error if isinstance(error, AudioError) else f"{item.name}: {error}")
+            _log.error("%s", error if isinstance(error, AudioError | ManifestError) else f"{item.name}: {error}")
             continue
+        for word in alignment.skipped:
+            _log.warning("%s: not aligned: %s", item.name, word.describe())
         for mismatch in alignment.mismatches:
             _log.warning("%s: %s", item.name, describe_mismatch(mismatch))
         _write(alignment, item, arguments)

@@ -25,6 +25,8 @@ _STATUS_INTERRUPTED = 130
 _STATUS_BROKEN_PIPE = 141
 _STATUS_TERMINATED = 143
 
+MAX_THREADS = 1024  # more than any machine has cores; a million crash the interpreter
+
 _PROGRESS_DELAY: Seconds = 2.0  # work that is done sooner shows no bar
 
 # Read when numpy and PyTorch are loaded. The matrices of the front end are so small that other threads of OpenBLAS only
@@ -212,6 +214,17 @@ def positive_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def count_up_to(largest: int) -> Callable[[str], int]:
+    """Return a reader of counts from 1 to `largest`, for flags whose value costs memory or threads."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > len(str(largest)) or not 1 <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {largest}")
+        return int(text)
+
+    return read
 
 
 def number(text: str) -> float:

@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl manifests, or - for stdin.",
+        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl or .json manifests, or - for stdin.",
     )
     add_writer_arguments(parser)
     parser.add_argument(
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         summary = stack.enter_context(Summary(folder)) if folder else None
         duration = total_duration(todo) if is_watched else None
         recognized = recognizer.transcribe_many(
-            (item.open() for item in todo),
+            (item.open_or_error() for item in todo),
             batch_duration=0.0 if live else arguments.batch_duration,  # 0 takes one chunk at a time
             channel=arguments.channel,
             on_segment=lambda index, segment: live.show(segment) if live else None,

@@ -15,6 +15,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from asr.audio import AudioExcerpt
 from asr.data.augmentation import AugmentConfig, build_augment
 from asr.data.dataset import Augment, SpeechDataset, collate, read_waveforms
 from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible
@@ -122,7 +123,7 @@ class SpeechDataModule(LightningDataModule):
         self.seed = seed
         self.tokenizer: CharTokenizer | None = None
         self._train: list[tuple[Utterance, int]] = []  # with the index of its manifest
-        self._waveforms: dict[Path, Tensor] = {}
+        self._waveforms: dict[Path | AudioExcerpt, Tensor] = {}
 
     def setup(self, stage: str) -> None:
         """Read the manifests and check their texts against the alphabet.
@@ -276,7 +277,7 @@ class SpeechDataModule(LightningDataModule):
 
     def _dataset(self, utterances: list[Utterance], augment: Augment | None = None) -> SpeechDataset:
         """Serve utterances, from memory where they are cached."""
-        cached = self._waveforms and [self._waveforms[utterance.audio_filepath] for utterance in utterances]
+        cached = self._waveforms and [self._waveforms[utterance.source] for utterance in utterances]
         return SpeechDataset(
             utterances, self._require_tokenizer(), self.sample_rate, augment=augment, waveforms=cached or None
         )

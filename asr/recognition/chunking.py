@@ -17,6 +17,8 @@ _FILES_AT_ONCE = 32
 # So many of each are read in parallel; the rest of a long recording follows when its turn comes.
 _CHUNKS_AT_ONCE = 2
 
+Source: TypeAlias = AudioSource | ASRError  # an error stands for a recording that could not even be named
+
 
 @dataclass(frozen=True, slots=True)
 class RecordingChunk:
@@ -29,7 +31,7 @@ class RecordingChunk:
     """
 
     index: int
-    source: AudioSource
+    source: Source
     chunk: Chunk
 
 
@@ -45,7 +47,7 @@ class RecordingEnd:
     """
 
     index: int
-    source: AudioSource
+    source: Source
     level: SignalLevel
     error: ASRError | None = None
 
@@ -62,12 +64,12 @@ class ChunkReader:
         self.segmenter = segmenter
 
     def read(
-        self, sources: Iterable[AudioSource], *, source_rate: int | None = None, channel: int | None = None
+        self, sources: Iterable[Source], *, source_rate: int | None = None, channel: int | None = None
     ) -> Iterator[RecordingPart]:
         """Read recordings in order, a few at once, for decoders leave the interpreter free.
 
         Args:
-            sources: Paths, binary file objects or samples; taken as they are needed.
+            sources: Paths, binary file objects or samples; taken as they are needed. An error gives an end with it.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.
 
@@ -75,7 +77,7 @@ class ChunkReader:
             For each source its chunks, then its end.
         """
 
-        def begin(numbered: tuple[int, AudioSource]) -> tuple[list[RecordingPart], Iterator[RecordingPart]]:
+        def begin(numbered: tuple[int, Source]) -> tuple[list[RecordingPart], Iterator[RecordingPart]]:
             parts = self._read_one(*numbered, source_rate, channel)
             return list(islice(parts, _CHUNKS_AT_ONCE)), parts
 
@@ -87,11 +89,13 @@ class ChunkReader:
                     yield from rest
 
     def _read_one(
-        self, index: int, source: AudioSource, source_rate: int | None, channel: int | None
+        self, index: int, source: Source, source_rate: int | None, channel: int | None
     ) -> Iterator[RecordingPart]:
         """Read one recording."""
         meter, failure = LevelMeter(), None
         try:
+            if isinstance(source, ASRError):
+                raise source
             blocks = stream_audio(source, self.segmenter.sample_rate, source_rate=source_rate, channel=channel)
             for chunk in self.segmenter.split(meter.watch(blocks)):
                 yield RecordingChunk(index, source, chunk)

@@ -39,6 +39,7 @@ from asr.units import Seconds
 
 # Chunks are sorted by length within this many batches; more would delay the first result.
 _BATCHES_AHEAD = 4
+_MAX_THREADS = 1024  # a million crash the interpreter
 
 
 class Recognizer:
@@ -73,10 +74,13 @@ class Recognizer:
             threads: Batches and utterances to work on at once; all processors if not given.
 
         Raises:
+            ASRError: If the number of threads is out of range.
             DeviceError: If the device is not known or not there.
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
         threads = threads or os.cpu_count() or 1
+        if not 1 <= threads <= _MAX_THREADS:
+            raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
         self.bundle = bundle
         runtime = runtime or open_runtime(bundle.network, device)
         self.scorer = AcousticScorer(runtime, bundle.config, threads=threads)
@@ -159,7 +163,7 @@ class Recognizer:
 
     def transcribe_many(
         self,
-        sources: Iterable[AudioSource],
+        sources: Iterable[AudioSource | ASRError],
         *,
         batch_duration: Seconds = 160.0,
         source_rate: int | None = None,
@@ -170,7 +174,8 @@ class Recognizer:
         """Recognise recordings, several at once.
 
         Args:
-            sources: As `transcribe` takes them; read as they are needed.
+            sources: As `transcribe` takes them; read as they are needed. An error stands for a recording that cannot
+                be named, and is its result.
             batch_duration: Padded seconds of audio in a batch at most.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.
