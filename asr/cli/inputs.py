@@ -8,13 +8,15 @@ their folders too.
 
 import glob
 import io
+import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 from asr.audio import AUDIO_EXTENSIONS, find_recordings, read_info
 from asr.data.manifest import read_manifest
@@ -44,11 +46,25 @@ class Input:
         Returns:
             The path, or what standard input holds.
         """
+        if not self.name:
+            return cast(BinaryIO, _Nameless())
         if self.name != _STDIN:
             return Path(self.name)
         stream = sys.stdin.buffer
         # A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
         return stream if stream.seekable() else io.BytesIO(stream.read())
+
+
+class _Nameless(io.RawIOBase):
+    """What an empty path stands for: nothing that can be read, which is an error of that path alone."""
+
+    def seekable(self) -> bool:
+        """Refuse, as what reads a recording asks this first.
+
+        Raises:
+            AudioError: Always.
+        """
+        raise AudioError("'': an empty path; give the path of a recording")
 
 
 PairedInput: TypeAlias = tuple[Input, str]  # a recording and what is said in it
@@ -71,7 +87,7 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
     found: dict[object, Input] = {}
     for path in paths:
         for item in _expand(path):
-            found.setdefault(item.name if item.name == _STDIN else Path(item.name).resolve(), item)
+            found.setdefault(item.name if item.name == _STDIN else _identity(item.name), item)
     inputs = _tell_apart(list(found.values()), lambda item: item.stem.with_name(Path(item.name).name))
     return _tell_apart(inputs, lambda item: _whole_stem(Path(item.name)))
 
@@ -112,11 +128,11 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
         inputs: The recordings; those that cannot be read count nothing.
 
     Returns:
-        Seconds; `None` if standard input is among them.
+        Seconds; `None` if standard input or another pipe is among them, for that can be read but once.
     """
     total = 0.0
     for item in inputs:
-        if item.name == _STDIN:
+        if item.name == _STDIN or _is_pipe(item.name):
             return None
         with suppress(ASRError):
             total += read_info(Path(item.name)).duration
@@ -137,22 +153,42 @@ def _tell_apart(inputs: Sequence[Input], lengthen: Callable[[Input], Path]) -> l
     return [replace(item, stem=lengthen(item)) if counts[item.stem] > 1 else item for item in inputs]
 
 
+def _identity(name: str) -> str:
+    """Return one name for all paths that lead to a file; a path that cannot be followed is its own."""
+    try:
+        return os.path.realpath(name)
+    except (OSError, ValueError):
+        return name
+
+
+def _is_pipe(name: str) -> bool:
+    """Tell whether something is there that is neither a file nor a folder."""
+    try:
+        mode = os.stat(name).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _whole_stem(path: Path) -> Path:
     """Return the whole path, from the working folder if it is below that."""
-    whole = path.resolve()
+    whole = Path(_identity(str(path)))
     return whole.relative_to(Path.cwd() if whole.is_relative_to(Path.cwd()) else whole.anchor)
 
 
 def _expand(path: str) -> Iterator[Input]:
     """Yield the recordings of one path; one that is missing is left for the reader to refuse."""
+    # The functions of os.path answer no where those of Path raise: for a name that is too long, or a loop of links.
     if path == _STDIN:
         yield Input(_STDIN, Path("stdin"))
-    elif Path(path).is_dir():
+    elif not path:
+        yield Input("", Path("nameless"))
+    elif os.path.isdir(path):
         yield from _below(Path(path), find_recordings(Path(path)), path)
     elif path.lower().endswith(_MANIFEST_SUFFIX):
         recordings = [utterance.audio_filepath for utterance in read_manifest(Path(path))]
         yield from _below(Path(path).parent, recordings, path)
-    elif glob.has_magic(path) and not Path(path).exists():
+    elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _below(_fixed_folder(path), _match(path), path)
     else:
         yield from _below(Path(), [Path(path)], path)
@@ -161,7 +197,7 @@ def _expand(path: str) -> Iterator[Input]:
 def _match(pattern: str) -> list[Path]:
     """List the recordings that a pattern stands for."""
     matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
-    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and path.is_file()]
+    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and os.path.isfile(path)]
 
 
 def _fixed_folder(pattern: str) -> Path:
@@ -179,4 +215,9 @@ def _below(folder: Path, recordings: Sequence[Path], origin: str) -> Iterator[In
     for path in recordings:
         inside = path.relative_to(folder) if path.is_relative_to(folder) else Path("..")
         stem = Path(path.name) if ".." in inside.parts else inside
-        yield Input(str(path), stem.with_suffix(""))
+        yield Input(str(path), _strip_extension(stem))
+
+
+def _strip_extension(path: Path) -> Path:
+    """Leave the extension out; a name that is all dots, such as `..`, stays."""
+    return path.with_suffix("") if path.name else Path("nameless")

@@ -1,0 +1,112 @@
+"""SIGINT and SIGTERM end a command within a second, whatever it is doing.
+
+Both raise an exception in the main thread, so that what is unfinished is cleared away. Python raises it only when the
+main thread is back from compiled code, and a pool of threads is left only when its work is done; a watching thread,
+woken by the signal itself, therefore ends the process after a moment of grace.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+from asr.files import discard_unfinished
+from asr.units import Seconds
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+_STATUSES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+_MESSAGES = {INTERRUPTED: "interrupted\n", TERMINATED: "terminated\n"}
+_GRACE: Seconds = 0.6
+_PAUSE: Seconds = 0.02
+
+
+class Terminated(BaseException):
+    """The process was told to end."""
+
+
+@contextmanager
+def stop_at_signals() -> Generator[list[int]]:
+    """End the work at SIGINT with `KeyboardInterrupt`, at SIGTERM with `Terminated`, and after 0.6 s the process.
+
+    In a thread other than the main one, nothing is changed. A signal that the process was started to ignore, as a
+    shell does for SIGINT in the background, stays ignored.
+
+    Yields:
+        The statuses of the signals that came, filled as they come.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    finished = threading.Event()
+    previous = signal.getsignal(signal.SIGTERM)
+    previous_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    if previous is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _terminate)
+    watcher = threading.Thread(target=_watch, args=(receiver, finished, received), name="asr-signals", daemon=True)
+    watcher.start()
+    try:
+        yield received
+    finally:
+        finished.set()
+        signal.set_wakeup_fd(previous_fd)
+        signal.signal(signal.SIGTERM, previous)
+        sender.close()  # which ends the watcher
+
+
+def report(status: int) -> int:
+    """Say on stderr what ended the command, and see that its threads do not keep the process alive.
+
+    Args:
+        status: `INTERRUPTED` or `TERMINATED`.
+
+    Returns:
+        The status; the process ends here if a thread is still at work after a moment of grace.
+    """
+    with suppress(OSError, ValueError):
+        sys.stderr.write(_MESSAGES[status])
+    deadline = time.monotonic() + _GRACE
+    while any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
+        if time.monotonic() > deadline:
+            _exit(status)
+        time.sleep(_PAUSE)
+    return status
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> None:
+    """Raise in the main thread."""
+    raise Terminated
+
+
+def _watch(receiver: socket.socket, finished: threading.Event, received: list[int]) -> None:
+    """End the process if its work goes on after a signal."""
+    with receiver:
+        while number := receiver.recv(1):
+            status = _STATUSES.get(signal.Signals(number[0]))
+            if status is None:
+                continue
+            received.append(status)
+            if finished.wait(_GRACE):
+                continue
+            with suppress(OSError, ValueError):
+                sys.stderr.write(_MESSAGES[status])
+            _exit(status)
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process at once, without half a file behind it."""
+    discard_unfinished()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, RuntimeError):
+            stream.flush()
+    os._exit(status)
