@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ _STATUSES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 _MESSAGES = {INTERRUPTED: "interrupted\n", TERMINATED: "terminated\n"}
 _GRACE: Seconds = 0.6
 _PAUSE: Seconds = 0.02
+_CALLBACKS = "vio_"  # functions of soundfile that libsndfile calls to read a file
 
 
 class Terminated(BaseException):
@@ -37,7 +39,7 @@ def stop_at_signals() -> Generator[list[int]]:
     """End the work at SIGINT with `KeyboardInterrupt`, at SIGTERM with `Terminated`, and after 0.6 s the process.
 
     In a thread other than the main one, nothing is changed. A signal that the process was started to ignore, as a
-    shell does for SIGINT in the background, stays ignored.
+    shell does for SIGINT in the background, stays ignored, and one that the caller handles stays with the caller.
 
     Yields:
         The statuses of the signals that came, filled as they come.
@@ -49,18 +51,21 @@ def stop_at_signals() -> Generator[list[int]]:
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     finished = threading.Event()
-    previous = signal.getsignal(signal.SIGTERM)
+    previous = {number: signal.getsignal(number) for number in _STATUSES}
     previous_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    if previous is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _terminate)
-    watcher = threading.Thread(target=_watch, args=(receiver, finished, received), name="asr-signals", daemon=True)
+    for number, handler in previous.items():
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, partial(_stop, received))
+    watcher = threading.Thread(target=_watch, args=(receiver, finished), name="asr-signals", daemon=True)
     watcher.start()
     try:
         yield received
     finally:
         finished.set()
         signal.set_wakeup_fd(previous_fd)
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            if handler is not None:  # one that was not set from Python
+                signal.signal(number, handler)
         sender.close()  # which ends the watcher
 
 
@@ -83,20 +88,23 @@ def report(status: int) -> int:
     return status
 
 
-def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    """Raise in the main thread."""
-    raise Terminated
+def _stop(received: list[int], number: int, frame: FrameType | None) -> None:
+    """Raise in the main thread; where C code called back, which would print the exception and go on, try again soon."""
+    while frame is not None:
+        if frame.f_code.co_name.startswith(_CALLBACKS):
+            threading.Timer(_PAUSE, os.kill, (os.getpid(), number)).start()
+            return
+        frame = frame.f_back
+    received.append(_STATUSES[signal.Signals(number)])
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
-def _watch(receiver: socket.socket, finished: threading.Event, received: list[int]) -> None:
+def _watch(receiver: socket.socket, finished: threading.Event) -> None:
     """End the process if its work goes on after a signal."""
     with receiver:
         while number := receiver.recv(1):
             status = _STATUSES.get(signal.Signals(number[0]))
-            if status is None:
-                continue
-            received.append(status)
-            if finished.wait(_GRACE):
+            if status is None or finished.wait(_GRACE):
                 continue
             with suppress(OSError, ValueError):
                 sys.stderr.write(_MESSAGES[status])
