@@ -7,13 +7,16 @@ Recordings that cannot be recognised are named on stderr, left out of the figure
 import argparse
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr.cli.options import add_decoding_arguments, add_model_arguments, open_recognizer
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count
-from asr.data.manifest import read_manifest
+from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, BundleError
 from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_references
+from asr.evaluation.page import PAGE_FILES
 from asr.files import write_atomically
 
 _log = logging.getLogger("asr.evaluate")
@@ -22,16 +25,10 @@ _log = logging.getLogger("asr.evaluate")
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(prog="asr evaluate", description=__doc__)
-    parser.add_argument(
-        "--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest of recordings and what they say."
-    )
+    parser.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest with texts.")
     parser.add_argument("--json", action="store_true", help="Print the figures as JSON, with rates as fractions.")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="JSONL file to write, with the reference, hypothesis and error counts of each utterance.",
-    )
+    scores = "JSONL file to write, with the reference, hypothesis and error counts of each utterance."
+    parser.add_argument("--output", type=Path, metavar="FILE", help=scores)
     parser.add_argument(
         "--calibrate",
         action="store_true",
@@ -65,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="Put pictures of the N worst utterances into the page, as asr plot draws them. Default: none.",
     )
+    add_overwrite_argument(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
@@ -75,6 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
     utterances = read_manifest(arguments.manifest)
     require_references(utterances)
     _check_flags(arguments)
+    outputs = [arguments.output, *(arguments.report / name for name in PAGE_FILES if arguments.report)]
+    models = (arguments.model, arguments.lm, arguments.recurrent_lm, arguments.hot_words_file)
+    reads = (arguments.manifest, arguments.baseline, *models, *(each.audio_filepath for each in utterances))
+    with replacing(outputs, reads, overwrite=arguments.overwrite):
+        return _evaluate(arguments, utterances)
+
+
+def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) -> int:
+    """Do the work."""
     baseline = read_report(arguments.baseline) if arguments.baseline else None
     recognizer = open_recognizer(arguments)
     evaluation = evaluate(recognizer, utterances, batch_duration=arguments.batch_duration)

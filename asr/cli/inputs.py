@@ -8,6 +8,8 @@ their folders too.
 
 import glob
 import io
+import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +45,11 @@ class Input:
     part: AudioExcerpt | None = None
     error: ManifestError | None = None
 
+    @property
+    def path(self) -> str:
+        """The file that it is or that holds it, or `-`."""
+        return str(self.part.path) if self.part else self.name
+
     def open(self) -> Path | AudioExcerpt | BinaryIO:
         """Return what can be read.
 
@@ -50,12 +57,15 @@ class Input:
             The path, the part of a recording, or what standard input holds.
 
         Raises:
+            AudioError: If the path is empty.
             ManifestError: If the line of a manifest that names it is wrong.
         """
         if self.error:
             raise self.error
         if self.part:
             return self.part
+        if not self.name:
+            raise AudioError("'': an empty path; give the path of a recording")
         if self.name != _STDIN:
             return Path(self.name)
         stream = sys.stdin.buffer
@@ -129,17 +139,17 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
         inputs: The recordings; those that cannot be read count nothing.
 
     Returns:
-        Seconds; `None` if standard input is among them.
+        Seconds; `None` if standard input or another pipe is among them, for that can be read but once.
     """
     total = 0.0
     for item in inputs:
-        if item.name == _STDIN:
+        if item.name == _STDIN or _is_pipe(item.path):
             return None
         with suppress(ASRError):
             if item.part and item.part.duration is not None:
                 total += item.part.duration
             else:
-                total += read_info(Path(item.name) if item.part is None else item.part.path).duration
+                total += read_info(Path(item.path)).duration
     return total
 
 
@@ -193,8 +203,8 @@ def _identify(item: Input) -> object:
     if item.name == _STDIN or item.error:
         return item.name
     if item.part:
-        return replace(item.part, path=item.part.path.resolve())
-    return Path(item.name).resolve()
+        return replace(item.part, path=Path(_identity(str(item.part.path))))
+    return _identity(item.name)
 
 
 def _name_results(inputs: list[Input]) -> list[Input]:
@@ -209,21 +219,41 @@ def _tell_apart(inputs: Sequence[Input], lengthen: Callable[[Input], Path]) -> l
     return [replace(item, stem=lengthen(item)) if counts[item.stem] > 1 else item for item in inputs]
 
 
+def _identity(name: str) -> str:
+    """Return one name for all paths that lead to a file; a path that cannot be followed is its own."""
+    try:
+        return os.path.realpath(name)
+    except (OSError, ValueError):
+        return name
+
+
+def _is_pipe(name: str) -> bool:
+    """Tell whether something is there that is neither a file nor a folder."""
+    try:
+        mode = os.stat(name).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _whole_stem(path: Path) -> Path:
     """Return the whole path, from the working folder if it is below that."""
-    whole = path.resolve()
+    whole = Path(_identity(str(path)))
     return whole.relative_to(Path.cwd() if whole.is_relative_to(Path.cwd()) else whole.anchor)
 
 
 def _expand(path: str) -> Iterator[Input]:
     """Yield the recordings of one path; one that is missing is left for the reader to refuse."""
+    # The functions of os.path answer no where those of Path raise: for a name that is too long, or a loop of links.
     if path == _STDIN:
         yield Input(_STDIN, Path("stdin"))
-    elif Path(path).is_dir():
+    elif not path:
+        yield Input("", Path("nameless"))
+    elif os.path.isdir(path):
         yield from _below(Path(path), find_recordings(Path(path)), path)
     elif path.lower().endswith(_MANIFEST_SUFFIXES):
         yield from _take_recordings(read_recordings(Path(path)), Path(path))
-    elif glob.has_magic(path) and not Path(path).exists():
+    elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _below(_fixed_folder(path), _match(path), path)
     else:
         yield from _below(Path(), [Path(path)], path)
@@ -232,7 +262,7 @@ def _expand(path: str) -> Iterator[Input]:
 def _match(pattern: str) -> list[Path]:
     """List the recordings that a pattern stands for."""
     matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
-    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and path.is_file()]
+    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and os.path.isfile(path)]
 
 
 def _fixed_folder(pattern: str) -> Path:
@@ -254,4 +284,4 @@ def _name_below(folder: Path, path: Path) -> Input:
     """Name a recording by its path below a folder, or by its file name."""
     inside = path.relative_to(folder) if path.is_relative_to(folder) else Path("..")
     stem = Path(path.name) if ".." in inside.parts or not inside.name else inside
-    return Input(str(path), stem.with_suffix("") if stem.name else Path("recording"))
+    return Input(str(path), stem.with_suffix("") if stem.name else Path("nameless"))

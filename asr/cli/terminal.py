@@ -7,23 +7,21 @@ Statuses: 0 done, 1 done except for the recordings named on stderr, 2 stopped by
 """
 
 import argparse
+import io
 import logging
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
 
+from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
 from asr.errors import ASRError
 from asr.units import Seconds
 
 _STATUS_MISTAKE = 2
-_STATUS_INTERRUPTED = 130
 _STATUS_BROKEN_PIPE = 141
-_STATUS_TERMINATED = 143
 
 MAX_THREADS = 1024  # more than any machine has cores; a million crash the interpreter
 
@@ -38,8 +36,8 @@ _THREAD_DEFAULTS = {"OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
 _TRAINING_PACKAGES = {"jsonargparse", "librosa", "pytorch_lightning", "tensorboard", "torch", "torchaudio"}
 
 
-class _Terminated(BaseException):
-    """The process was told to end."""
+# Control characters, such as a line break in the name of a file, as they are written in source code.
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)}
 
 
 def run_command(name: str, argv: Sequence[str] | None = None) -> int:
@@ -72,6 +70,18 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
     return exit_status(body)
 
 
+def as_line(text: str) -> str:
+    """Write control characters as escapes, so that a text, such as the name of a file, stays on one line.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text on one line.
+    """
+    return text.translate(_ESCAPES)
+
+
 def exit_status(body: Callable[[], int]) -> int:
     """Run some work and turn what stops it into a status.
 
@@ -83,22 +93,31 @@ def exit_status(body: Callable[[], int]) -> int:
 
     Raises:
         ModuleNotFoundError: For a package that no extra of this one brings.
+        SystemExit: If the work ends so, unless a signal came before.
     """
+    _write_any_character()
+    received: list[int] = []
     try:
-        status = body()
-        sys.stdout.flush()
+        with stop_at_signals() as received:
+            status = body()
+            sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more on the way out, and that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _STATUS_BROKEN_PIPE
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return _STATUS_INTERRUPTED
-    except _Terminated:
-        sys.stderr.write("terminated\n")
-        return _STATUS_TERMINATED
+        return report(INTERRUPTED)
+    except Terminated:
+        return report(TERMINATED)
+    except SystemExit:  # Lightning catches the interruption, and leaves with a status of its own
+        if not received:
+            raise
+        return report(received[0])
     except (ASRError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {as_line(str(error))}\n")
+        return _STATUS_MISTAKE
+    except MemoryError:
+        sys.stderr.write("error: there is not enough memory for this; give smaller recordings or settings\n")
         return _STATUS_MISTAKE
     except ModuleNotFoundError as error:
         if error.name not in _TRAINING_PACKAGES:
@@ -106,6 +125,12 @@ def exit_status(body: Callable[[], int]) -> int:
         sys.stderr.write(f'error: this needs {error.name}, which is not installed; run: pip install "asr[train]"\n')
         return _STATUS_MISTAKE
     return status
+
+
+def _write_any_character() -> None:
+    """Let stdout take what its encoding lacks as an escape, bytes of file names that are not UTF-8 among that."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def configure_logging(*, quiet: bool) -> None:
@@ -120,26 +145,6 @@ def configure_logging(*, quiet: bool) -> None:
     logger.handlers.clear()
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
-
-
-@contextmanager
-def stop_at_sigterm() -> Generator[None]:
-    """Let SIGTERM stop the work as Ctrl-C does, so that what is unfinished is cleared away; for the main thread.
-
-    Not part of `run_command`, for training answers SIGTERM in its own way.
-
-    Yields:
-        Nothing.
-    """
-
-    def stop(signal_number: int, frame: FrameType | None) -> None:
-        raise _Terminated
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
@@ -177,7 +182,7 @@ class _LevelFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Lay out one message."""
-        message = super().format(record)
+        message = as_line(super().format(record))
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
 
 

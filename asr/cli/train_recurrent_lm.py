@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import MAX_THREADS, count_up_to, positive_number
 from asr.errors import LanguageModelError
 from asr.lm.corpus import TextConfig
 from asr.lm.recurrent import MAX_SIZE
-from asr.lm.training import BYTES_PER_MEGABYTE
+from asr.lm.training import BYTES_PER_MEGABYTE, complete_path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
     parser.add_argument("--raw", action="store_true", help="Take the words as they are, without normalisation.")
+    add_overwrite_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="Show only errors on stderr.")
     return parser
 
@@ -72,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {
         field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
     }
-    with tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar:
+    outputs, reads = [complete_path(arguments.output)], [*arguments.text, arguments.held_out]
+    with (
+        replacing(outputs, reads, overwrite=arguments.overwrite),
+        tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar,
+    ):
 
         def show(update: int, updates: int) -> None:
             bar.total = updates

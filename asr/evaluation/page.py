@@ -19,6 +19,7 @@ from asr.files import write_atomically
 
 JSON_FILE = "report.json"
 HTML_FILE = "report.html"
+PAGE_FILES = (JSON_FILE, HTML_FILE)
 
 _SCRIPTS = ("tools.js", "figures.js", "utterances.js")  # one after the other they are one script
 

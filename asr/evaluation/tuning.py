@@ -140,9 +140,11 @@ def write_tuning(folder: Path, tuning: Tuning, *, with_language_models: bool) ->
         tuning: What was found.
         with_language_models: Write the language models of the tuned bundle too, in place of its own.
     """
-    update_settings(folder, decoding=tuning.best.decoding)
+    best = tuning.best
     if with_language_models:
-        update_language_models(folder, tuning.best.lm, tuning.best.recurrent_lm)
+        update_language_models(folder, best.lm, best.recurrent_lm, decoding=best.decoding)
+    else:
+        update_settings(folder, decoding=best.decoding)
     _log.info("%s: the best settings are written", folder)
 
 

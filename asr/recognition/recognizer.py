@@ -45,6 +45,9 @@ _MAX_THREADS = 1024  # a million crash the interpreter
 class Recognizer:
     """Turns recordings into transcripts.
 
+    Threads may share one. After `fork`, as by `multiprocessing` on Linux or by a web server that loads before it forks,
+    one on ONNX Runtime (`cpu`) works in both processes, and one on PyTorch raises `DeviceError` in the new process.
+
     Attributes:
         bundle: The trained recogniser.
         scorer: Turns waveforms into posteriors.

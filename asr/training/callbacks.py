@@ -21,6 +21,7 @@ from asr.bundle import Bundle, save_bundle
 from asr.errors import TrainingError
 from asr.lm.internal import InternalLM
 from asr.training.card import render_card
+from asr.training.checkpoints import WriteAtomically
 from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
 
@@ -39,7 +40,7 @@ def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float
     Returns:
         The callbacks, in the order that they need.
     """
-    callbacks: list[Callback] = [LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
+    callbacks: list[Callback] = [WriteAtomically(), LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
     if ema_decay > 0:
         callbacks.append(EMAWeights(ema_decay))
     if patience > 0:
