@@ -46,7 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Device to compute on. Default: auto."
     )
-    parser.add_argument("--threads", type=count_up_to(MAX_THREADS), metavar="N", help="Processor threads to compute with.")
+    parser.add_argument(
+        "--threads", type=count_up_to(MAX_THREADS), metavar="N", help="Processor threads to compute with."
+    )
     parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
     parser.add_argument("--raw", action="store_true", help="Take the words as they are, without normalisation.")
     parser.add_argument("--quiet", action="store_true", help="Show only errors on stderr.")
