@@ -25,7 +25,7 @@ _ABBREVIATION = re.compile(r"(?<![LMN])(?:LM*\.)+LM*(?![LMN])")  # over kinds of
 _THOUSANDS = re.compile(r"(?<=N),(?=NNN(?!N))")
 _CUE_TIMES = re.compile(r"^[ \t]*(?:\d+:)+\d+[.,]\d+[ \t]*-->[ \t]*(?:\d+:)+\d+[.,]\d+", re.MULTILINE)
 _CUE_MARKUP = re.compile(r"</?[a-zA-Z][^<>\n]*>|\{\\[^{}\n]*\}")
-_QUOTATION = re.compile("'{2,}")
+_QUOTATION = re.compile(r"'{2,}")
 
 
 def normalize_text(text: str) -> str:
@@ -59,13 +59,11 @@ def strip_cues(text: str) -> str:
     if not _CUE_TIMES.search(text):
         return text
     lines = text.split("\n")
-    for index, line in enumerate(lines):
-        if _CUE_TIMES.match(line):
-            lines[index] = ""
-            if index and (index == 1 or not lines[index - 2].strip()):
-                lines[index - 1] = ""  # the number or name of the cue
-    if lines[0].startswith("WEBVTT"):
-        lines[0] = ""
+    times = [index for index, line in enumerate(lines) if _CUE_TIMES.match(line)]
+    # Before the times stands, after an empty line, the number or name of the cue.
+    names = [index - 1 for index in times if index == 1 or (index > 1 and not lines[index - 2].strip())]
+    for index in [*times, *names, *([0] if lines[0].startswith("WEBVTT") else [])]:
+        lines[index] = ""
     return _CUE_MARKUP.sub("", "\n".join(lines))
 
 

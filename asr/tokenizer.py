@@ -14,7 +14,9 @@ from asr.errors import VocabularyError
 BLANK = 0
 
 # Letters that Unicode does not take apart.
-_BASE_LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h"}
+_BASE_LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h"} | {
+    "\u0131": "i"
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ lives in `--trainer.default_root_dir`: checkpoints, TensorBoard logs, and the bu
 """
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
 from asr.training.hardware import choose_precision
+from asr.training.messages import check_run, explain_mistakes, hide_idle_warnings
 from asr.training.module import CTCTrainingModule
+from asr.training.resuming import choose_checkpoint
 
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/latest",
@@ -29,18 +30,6 @@ _TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "reload_dataloaders_every_n_epochs": 1,
 }
-
-# What no user can act on: Lightning's own use of PyTorch, and advice that small data and one machine do not need.
-_IDLE_WARNINGS = (
-    r"\s+By default only one JsonargparseDeprecationWarning|\s+.* was deprecated in v4",
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    "You're using the WeightAveraging callback with a model that overrides the configure_model callback",
-    "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
-    "LightningCLI's args parameter is intended to run from within Python",
-    "The '.*' does not have many workers",
-    "Checkpoint directory .* exists and is not empty",
-    r'\.fit\(ckpt_path="last"\) is set, but there is no last checkpoint available',
-)
 
 
 class TrainCLI(LightningCLI):
@@ -72,9 +61,23 @@ class TrainCLI(LightningCLI):
             default=0,
             help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
         )
+        parser.add_argument(
+            "--overwrite",
+            type=bool,
+            default=False,
+            help="Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint.",
+        )
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
+
+    def before_instantiate_classes(self) -> None:
+        """Check what Lightning lets pass, and find the checkpoint to start from."""
+        settings = self.config[self.subcommand]
+        check_run(settings)
+        folder = Path(settings["trainer"]["default_root_dir"])
+        found = choose_checkpoint(settings["ckpt_path"], folder, str(self.subcommand), overwrite=settings["overwrite"])
+        settings["ckpt_path"] = None if found is None else str(found)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add the logger, the checkpoints, the bundle and the precision that suits the machine."""
@@ -104,16 +107,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, validate or test as the settings say."""
     # Matrix products in TF32 where a GPU has it: three decimal digits, several times the speed.
     torch.set_float32_matmul_precision("high")
-    for message in _IDLE_WARNINGS:
-        warnings.filterwarnings("ignore", message)
-    TrainCLI(
-        CTCTrainingModule,
-        SpeechDataModule,
-        args=arguments.settings,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        trainer_defaults=_TRAINER_DEFAULTS,
-        save_config_kwargs={"overwrite": True},
-        parser_kwargs={"prog": "asr train"},
-    )
+    with hide_idle_warnings(), explain_mistakes():
+        TrainCLI(
+            CTCTrainingModule,
+            SpeechDataModule,
+            args=arguments.settings,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "asr train"},
+        )
     return 0

@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl or .json manifests, or - for stdin.",
+        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl or .json manifests, or -.",
     )
     add_writer_arguments(parser)
     parser.add_argument(

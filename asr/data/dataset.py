@@ -17,7 +17,7 @@ from asr.acoustic.model import pad_waveforms
 from asr.audio import AudioExcerpt, load_audio
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
-from asr.errors import AudioError, ManifestError
+from asr.errors import ASRError, AudioError, ManifestError
 from asr.tokenizer import BLANK, CharTokenizer
 
 Augment = Callable[[Tensor, int, torch.Generator], Tensor]
@@ -107,6 +107,20 @@ class SpeechDataset(Dataset[Example]):
         tokens = torch.tensor(self.tokenizer.encode(utterance.text), dtype=torch.int64)
         return Example(waveform, tokens, utterance)
 
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Example] | ASRError:
+        """Make the examples of a batch, as loaders ask for them.
+
+        Args:
+            draws: Which utterances.
+
+        Returns:
+            The examples; or why one cannot be made, for what a worker process raises would lose its message.
+        """
+        try:
+            return [self[draw] for draw in draws]
+        except ASRError as error:
+            return ManifestError(f"{error}; remove its line from the manifest, or repair the recording")
+
 
 def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Path | AudioExcerpt, Tensor]:
     """Decode recordings into memory.
@@ -137,6 +151,11 @@ def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Pa
         listing = "; ".join(sorted(errors)[:5])
         raise ManifestError(f"{len(errors)} recordings cannot be read: {listing}; remove their lines or repair them")
     return waveforms
+
+
+def collate_or_fail(examples: Sequence[Example] | ASRError) -> Batch | ASRError:
+    """Pad examples into a batch, and pass an error on to the process that trains."""
+    return examples if isinstance(examples, ASRError) else collate(examples)
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -140,8 +140,8 @@ def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> H
     """Build the automaton.
 
     Args:
-        hot_words: The phrases. If the alphabet has no space they count wherever they occur. Base letters stand for those
-            that the alphabet lacks; a phrase that cannot be spelled even so is left out with a warning.
+        hot_words: The phrases. If the alphabet has no space they count wherever they occur. Base letters stand for
+            those that the alphabet lacks; a phrase that cannot be spelled even so is left out with a warning.
         tokenizer: The alphabet.
 
     Returns:

@@ -57,7 +57,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """Read the lines of a text file.
 
     Args:
-        path: A file in UTF-8, with a byte-order mark or without, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked on the way.
+        path: A file in UTF-8, with or without byte-order mark, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked.
 
     Yields:
         The lines, with their ends.

@@ -11,7 +11,6 @@ Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
 import logging
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -24,7 +23,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.posteriors import Posteriors
-from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
 from asr.data.spec_augment import SpecAugment, SpecAugmentConfig
@@ -33,13 +31,15 @@ from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.training.crf import Denominator, estimate_trigrams
-from asr.training.initial import choose_alphabet, start_from
+from asr.training.initial import open_initial, start_from
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
+from asr.training.resuming import require_same_model
 from asr.training.schedules import Schedule, rate_factor
 from asr.units import samples_to_seconds
 
 _log = logging.getLogger(__name__)
 _NUM_TEXTS_SHOWN = 5
+_ALPHABET = "alphabet"  # key of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class CTCTrainingModule(LightningModule):
         if data.tokenizer is None:
             raise TrainingError("the data module has no alphabet yet; its setup must run first")
         torch.manual_seed(self.seed)
-        initial = self._open_initial(data)
+        initial = open_initial(self.initial, data) if self.initial else None
         self.tokenizer = data.tokenizer
         if initial is None:
             self.model = AcousticModel(self.network, self.tokenizer.vocabulary_size)
@@ -146,21 +146,6 @@ class CTCTrainingModule(LightningModule):
             self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
         self.phones = build_phones(self.phone_config, self.model, texts, initial)
         data.require_frames(self.model.config.num_frames)
-
-    def _open_initial(self, data: SpeechDataModule) -> Bundle | None:
-        """Open the bundle to start from, and take its alphabet if it serves."""
-        if self.initial is None:
-            return None
-        folder = ENGLISH_MODEL if self.initial == "english" else Path(self.initial)
-        bundle = load_bundle(folder)
-        if bundle.config.sample_rate != data.sample_rate:
-            raise TrainingError(
-                f"{folder} takes {bundle.config.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
-                f"--model.network.features.sample_rate {bundle.config.sample_rate}"
-            )
-        if data.tokenizer is not None and data.alphabet is None:
-            data.tokenizer = choose_alphabet(bundle, data.tokenizer)
-        return bundle
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
@@ -182,6 +167,19 @@ class CTCTrainingModule(LightningModule):
             )
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the alphabet beside the weights.
+
+        Args:
+            checkpoint: Gains it.
+        """
+        checkpoint[_ALPHABET] = list(self.tokenizer.characters) if self.tokenizer else []
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another model, before its weights are taken."""
+        alphabet = self.tokenizer.characters if self.tokenizer else ()
+        require_same_model(checkpoint["state_dict"], self.state_dict(), checkpoint.get(_ALPHABET), alphabet)
 
     def on_train_epoch_start(self) -> None:
         """Start the clock of the epoch."""
@@ -207,7 +205,8 @@ class CTCTrainingModule(LightningModule):
         if not bool(finite.all()):
             wrong = [name for name, good in zip(batch.utterance_ids, finite.tolist(), strict=True) if not good]
             self._suspects = tuple(wrong)
-        loss = losses.sum() / batch.target_lengths.sum()
+        # An empty text teaches silence; where all are empty, they count as a character each.
+        loss = losses.sum() / batch.target_lengths.sum().clamp(min=len(batch.texts))
         self._log_step(loss, batch)
         if self.phones is None:
             return loss
@@ -294,8 +293,8 @@ class CTCTrainingModule(LightningModule):
     def _evaluate(self, batch: Batch, part: Literal["val", "test"]) -> None:
         """Decode a batch and count its errors."""
         log_probs, lengths = self._require_model()(batch.waveforms, batch.waveform_lengths)
-        loss = self._losses(log_probs, lengths, batch).sum() / batch.target_lengths.sum()
-        weight = int(batch.target_lengths.sum())
+        loss = self._losses(log_probs, lengths, batch).sum() / batch.target_lengths.sum().clamp(min=1)
+        weight = max(1, int(batch.target_lengths.sum()))
         self.log(f"{part}_loss", loss, on_epoch=True, prog_bar=True, batch_size=weight, sync_dist=True)
         if self.tokenizer is None:
             raise TrainingError("the module has no alphabet yet; configure_model must run first")
