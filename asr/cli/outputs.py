@@ -141,7 +141,7 @@ class Summary:
         self._file.close()
 
     def add(self, outcome: Outcome) -> None:
-        """Write one line, at once and in one piece."""
+        """Write one line, whole and at once."""
         self._file.write(f"{outcome.to_json()}\n")
         self._file.flush()
 

@@ -23,20 +23,20 @@ def choose_alphabet(bundle: Bundle, tokenizer: CharTokenizer) -> CharTokenizer:
     return bundle.tokenizer if set(tokenizer.characters) <= set(bundle.tokenizer.characters) else tokenizer
 
 
-def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float, deepen: int = 0) -> AcousticModel:
+def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float, extra_layers: int = 0) -> AcousticModel:
     """Build a model with the weights of a bundle and the alphabet of new texts.
 
     Args:
         bundle: What training starts from.
         tokenizer: The alphabet to train with; its new characters start from fresh weights.
         dropout: Fraction of the values dropped from now on, in [0, 1): a matter of training, not of the weights.
-        deepen: Recurrent layers with fresh weights that come on top of those of the bundle.
+        extra_layers: Recurrent layers with fresh weights on top of those of the bundle.
 
     Returns:
         The model, in training mode.
     """
     network = bundle.config
-    network = replace(network, dropout=dropout, num_layers=network.num_layers + deepen)
+    network = replace(network, dropout=dropout, num_layers=network.num_layers + extra_layers)
     model = AcousticModel(network, tokenizer.vocabulary_size)
     weights = model.state_dict()
     old = build_model(bundle.network).state_dict()

@@ -82,9 +82,10 @@ class CTCTrainingModule(LightningModule):
         optimizer: OptimizerConfig = OptimizerConfig(),
         phones: PhoneConfig = PhoneConfig(),
         initial: str | None = None,
-        deepen: int = 0,
+        extra_layers: int = 0,
         crf_weight: float = 0.0,
         seed: int = 0,
+        deepen: int | None = None,
     ) -> None:
         """Keep the settings; the model is built once the alphabet is known.
 
@@ -96,20 +97,24 @@ class CTCTrainingModule(LightningModule):
             initial: Bundle to start from, `english` for that of the package; its network is taken instead of
                 `network`, all but its dropout, and its alphabet too if it holds every character of the training
                 texts and no other alphabet is asked for.
-            deepen: Recurrent layers with fresh weights to put on top of those of `initial`.
+            extra_layers: Recurrent layers with fresh weights to put on top of those of `initial`.
             crf_weight: How much all other texts count against the right one (CTC-CRF), in [0, 1].
             seed: Decides the first weights and every random choice of an update.
+            deepen: The deprecated spelling of `extra_layers`.
 
         Raises:
-            ValueError: If `deepen` or `crf_weight` is out of range, or there is nothing to put layers on top of.
+            ValueError: If `extra_layers` or `crf_weight` is out of range, or there is nothing to put layers on top of.
         """
         super().__init__()
-        _check_ranges(initial, deepen, crf_weight)
+        if deepen is not None:
+            _log.warning("model.deepen is deprecated and goes with the next release; write model.extra_layers")
+            extra_layers = deepen
+        _check_ranges(initial, extra_layers, crf_weight)
         self.network = network
         self.optimizer_config = optimizer
         self.phone_config = phones
         self.initial = initial
-        self.deepen = deepen
+        self.extra_layers = extra_layers
         self.crf_weight = crf_weight
         self.seed = seed
         self.spec_augment = SpecAugment(spec_augment)
@@ -139,7 +144,7 @@ class CTCTrainingModule(LightningModule):
         if initial is None:
             self.model = AcousticModel(self.network, self.tokenizer.vocabulary_size)
         else:
-            self.model = start_from(initial, self.tokenizer, self.network.dropout, self.deepen)
+            self.model = start_from(initial, self.tokenizer, self.network.dropout, self.extra_layers)
         texts = data.train_texts
         if self.crf_weight > 0:
             sequences = [self.tokenizer.encode(text) for text in texts]
@@ -329,9 +334,9 @@ class CTCTrainingModule(LightningModule):
         return self.model
 
 
-def _check_ranges(initial: str | None, deepen: int, crf_weight: float) -> None:
+def _check_ranges(initial: str | None, extra_layers: int, crf_weight: float) -> None:
     """Refuse settings out of range."""
-    if deepen < 0 or (deepen and initial is None):
-        raise ValueError(f"deepen is {deepen}; expected 0, or more with initial: a bundle to put layers on top of")
+    if extra_layers < 0 or (extra_layers and initial is None):
+        raise ValueError(f"extra_layers is {extra_layers}; expected 0, or more with an initial bundle below them")
     if not 0 <= crf_weight <= 1:
         raise ValueError(f"crf_weight {crf_weight} is not in [0, 1]")
