@@ -18,7 +18,7 @@ from asr.audio.recording import OpenRecording, Waveform, truncation_error
 from asr.audio.resampling import check_rates, resample_blocks
 from asr.audio.soundfiles import open_sound
 from asr.audio.views import ByteReader, FilePart, Link, SeekableFile
-from asr.errors import AudioError, DamagedAudioError
+from asr.errors import AudioError
 from asr.units import samples_to_seconds
 
 _HEAD_SIZE = 2**16  # bytes
@@ -93,14 +93,14 @@ def _join(links: list[Link], open_link: Callable[[ExitStack, Link], OpenRecordin
         num_found, damage = 0, None
         for index, link in enumerate(links):
             with ExitStack() as own:
-                recording = open_link(own, link) if index else first
-                check_rates(recording.name, recording.info.sample_rate)
-                blocks = recording.read(num_samples)
                 try:
+                    recording = open_link(own, link) if index else first
+                    check_rates(recording.name, recording.info.sample_rate)
+                    blocks = recording.read(num_samples)
                     for block in resample_blocks(blocks, recording.info.sample_rate, first.info.sample_rate):
                         num_found += len(block)
                         yield block
-                except DamagedAudioError as error:
+                except AudioError as error:
                     damage = error
         if damage:
             raise truncation_error(first.name, samples_to_seconds(num_found, first.info.sample_rate)) from damage

@@ -20,7 +20,7 @@ _MAX_SIZE = 2**34  # bytes
 
 
 @final
-class UnreadablePipe(io.RawIOBase):
+class UnreadablePipe(io.BytesIO):
     """Stands for a pipe that could not be read; whoever reads it is told why."""
 
     def __init__(self, error: ASRError) -> None:

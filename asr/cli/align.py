@@ -71,7 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     for item, text in pairs:
         try:
             alignment = require_match(
-                recognizer.align(item.open(), text, channel=arguments.channel, batch_duration=arguments.batch_duration)
+                recognizer.align(
+                    item.open(),
+                    text,
+                    channel=arguments.channel,
+                    track=arguments.track,
+                    batch_duration=arguments.batch_duration,
+                )
             )
         except ASRError as error:
             failed += 1

@@ -7,16 +7,15 @@ their folders too.
 """
 
 import glob
-import io
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import IO, TypeAlias
 
-from asr.audio import AUDIO_EXTENSIONS, find_recordings, read_info
+from asr.audio import UnreadablePipe, find_recordings, is_recording, read_info, spool
 from asr.data.manifest import read_manifest
 from asr.errors import AlignmentError, ASRError, AudioError
 from asr.units import Seconds
@@ -38,17 +37,28 @@ class Input:
     name: str
     stem: Path
 
-    def open(self) -> Path | BinaryIO:
-        """Return what can be read.
+    def open(self) -> Path | IO[bytes]:
+        """Return what can be read: the path, or what a pipe or standard input holds.
 
-        Returns:
-            The path, or what standard input holds.
+        A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
         """
-        if self.name != _STDIN:
+        if not self.is_pipe:
             return Path(self.name)
-        stream = sys.stdin.buffer
-        # A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
-        return stream if stream.seekable() else io.BytesIO(stream.read())
+        try:
+            if self.name == _STDIN:
+                stream = sys.stdin.buffer
+                return stream if stream.seekable() else spool(stream, "the audio stream")
+            with Path(self.name).open("rb") as stream:
+                return spool(stream, self.name)
+        except ASRError as error:
+            return UnreadablePipe(error)
+        except OSError as error:
+            return UnreadablePipe(AudioError(f"{self.name}: cannot be opened: {error.strerror}"))
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read once only: standard input, a named pipe, or `<(...)`."""
+        return self.name == _STDIN or Path(self.name).is_fifo()
 
 
 PairedInput: TypeAlias = tuple[Input, str]  # a recording and what is said in it
@@ -112,11 +122,11 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
         inputs: The recordings; those that cannot be read count nothing.
 
     Returns:
-        Seconds; `None` if standard input is among them.
+        Seconds; `None` if standard input or a pipe is among them, which can be read once only.
     """
     total = 0.0
     for item in inputs:
-        if item.name == _STDIN:
+        if item.is_pipe:
             return None
         with suppress(ASRError):
             total += read_info(Path(item.name)).duration
@@ -161,7 +171,7 @@ def _expand(path: str) -> Iterator[Input]:
 def _match(pattern: str) -> list[Path]:
     """List the recordings that a pattern stands for."""
     matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
-    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and path.is_file()]
+    return list(filter(is_recording, matches))
 
 
 def _fixed_folder(pattern: str) -> Path:

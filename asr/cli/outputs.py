@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self, TextIO, final
 
 from asr.cli.inputs import Input
-from asr.errors import ASRError
+from asr.errors import ASRError, DamagedAudioError
 from asr.files import write_atomically
 from asr.transcript import Segment, Transcript
 from asr.units import Seconds
@@ -20,7 +20,7 @@ from asr.writers import WRITERS, WriterOptions
 
 SUMMARY_FILE = "summary.jsonl"
 
-Status = Literal["ok", "empty", "failed", "skipped"]
+Status = Literal["ok", "empty", "failed", "skipped", "partial"]
 
 # Formats in which several recordings can share a stream: a line for each, or lines that name their recording.
 _LINE_FORMATS = ("txt", "json")
@@ -33,12 +33,13 @@ class Outcome:
 
     Attributes:
         input: Name of the recording in messages.
-        status: `empty` where no word was recognised, `skipped` where all its files existed.
+        status: `empty` where no word was recognised, `skipped` where all its files existed, `partial` where the
+            recording is damaged and what could be read of it was recognised.
         outputs: The files that hold its result.
         duration: Seconds; `None` if it was not recognised, as `words` and `confidence`.
         words: Number of words.
         confidence: Mean confidence of the words; `None` where there are none.
-        reason: Why it is empty.
+        reason: Why it is empty or partial.
         error: Why it failed.
     """
 
@@ -52,26 +53,35 @@ class Outcome:
     error: str | None = None
 
     @classmethod
-    def of_transcript(cls, name: str, transcript: Transcript, outputs: Sequence[Path]) -> "Outcome":
+    def of_transcript(
+        cls, name: str, transcript: Transcript, outputs: Sequence[Path], damage: ASRError | None = None
+    ) -> "Outcome":
         """Describe a recording that was recognised.
 
         Args:
             name: The recording, as messages name it.
             transcript: What was said.
             outputs: The files that hold it.
+            damage: Why it ends before the recording does; `None` if it does not.
 
         Returns:
-            Its outcome, `ok` or `empty`.
+            Its outcome, `ok`, `empty` or `partial`.
         """
         return cls(
             name,
-            "ok" if transcript.words else "empty",
+            "partial" if damage else "ok" if transcript.words else "empty",
             outputs=tuple(map(str, outputs)),
             duration=transcript.duration,
             words=len(transcript.words),
             confidence=transcript.confidence,
-            reason=transcript.explanation or None,
+            reason=str(damage) if damage else transcript.explanation or None,
         )
+
+    @classmethod
+    def of_error(cls, name: str, error: ASRError | None) -> "Outcome":
+        """Describe a recording that failed, and say where a part of it can be had."""
+        hint = "; --partial keeps what could be read" if isinstance(error, DamagedAudioError) else ""
+        return cls(name, "failed", error=f"{error}{hint}")
 
     def to_json(self) -> str:
         """Return the outcome as one line of JSON, without what is not known."""

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, get_args
 
 from asr.cli.inputs import Input, find_inputs, total_duration
 from asr.cli.options import (
-    add_channel_argument,
     add_decoding_arguments,
     add_model_arguments,
+    add_reading_arguments,
     add_writer_arguments,
     open_recognizer,
+    reading_settings,
     writer_options,
 )
 from asr.cli.outputs import LiveText, Outcome, ResultFolder, Results, Status, Summary, open_results
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="Leave out recordings whose files all exist in the output folder, to go on after an interruption.",
     )
-    add_channel_argument(parser)
+    add_reading_arguments(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
@@ -77,13 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         live = stack.enter_context(results) if isinstance(results, LiveText) else None
         summary = stack.enter_context(Summary(folder)) if folder else None
-        duration = total_duration(todo) if is_watched else None
         recognized = recognizer.transcribe_many(
             (item.open() for item in todo),
             batch_duration=0.0 if live else arguments.batch_duration,  # 0 takes one chunk at a time
-            channel=arguments.channel,
+            **reading_settings(arguments),
             on_segment=lambda index, segment: live.show(segment) if live else None,
-            on_progress=stack.enter_context(show_progress(duration, visible=is_watched)),
+            on_progress=stack.enter_context(
+                show_progress(total_duration(todo) if is_watched else None, visible=is_watched)
+            ),
         )
         for item in inputs:
             outcome = finished.get(item) or _settle(item, next(recognized), results)
@@ -92,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
             _report(outcome)
             counts[outcome.status] += 1
     if len(inputs) > 1 or folder:
-        total = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
+        total = ", ".join(f"{counts[each]} {each}" for each in get_args(Status) if each != "partial" or counts[each])
         _log.log(logging.ERROR if counts["failed"] else logging.INFO, "recordings: %s", total)
     return 1 if counts["failed"] else 0
 
@@ -108,12 +110,12 @@ def _find_finished(inputs: list[Input], results: Results) -> dict[Input, Outcome
 def _settle(item: Input, result: "Result", results: Results) -> Outcome:
     """Write what was recognised, and say what became of a recording."""
     if result.transcript is None:
-        return Outcome(item.name, "failed", error=str(result.error))
-    return Outcome.of_transcript(item.name, result.transcript, results.write(item, result.transcript))
+        return Outcome.of_error(item.name, result.error)
+    return Outcome.of_transcript(item.name, result.transcript, results.write(item, result.transcript), result.error)
 
 
 def _report(outcome: Outcome) -> None:
-    """Name recordings that gave no words on stderr."""
+    """Name recordings that gave no words on stderr; what is partial has been named when it was read."""
     if outcome.status == "failed":
         _log.error("%s", outcome.error)
     elif outcome.status == "empty":
