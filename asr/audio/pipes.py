@@ -129,3 +129,7 @@ class _Spool(SpooledTemporaryFile[bytes]):
     def name(self) -> str:
         """The name of the pipe."""
         return self._label
+
+    def __del__(self) -> None:
+        """Close it where nobody holds it any more."""
+        self.close()

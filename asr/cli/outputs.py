@@ -4,6 +4,7 @@ All three take whole transcripts (`Results`); only `LiveText` takes segments too
 """
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -82,6 +83,13 @@ class Outcome:
         """Describe a recording that failed, and say where a part of it can be had."""
         hint = "; --partial keeps what could be read" if isinstance(error, DamagedAudioError) else ""
         return cls(name, "failed", error=f"{error}{hint}")
+
+    def report(self, log: logging.Logger) -> None:
+        """Name a recording that failed or gave no words; one that is partial was named when it was read."""
+        if self.status == "failed":
+            log.error("%s", self.error)
+        elif self.status == "empty":
+            log.warning("%s: no words: %s", self.input, self.reason)
 
     def to_json(self) -> str:
         """Return the outcome as one line of JSON, without what is not known."""

@@ -78,20 +78,19 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         live = stack.enter_context(results) if isinstance(results, LiveText) else None
         summary = stack.enter_context(Summary(folder)) if folder else None
+        duration = total_duration(todo) if is_watched else None
         recognized = recognizer.transcribe_many(
             (item.open() for item in todo),
             batch_duration=0.0 if live else arguments.batch_duration,  # 0 takes one chunk at a time
             **reading_settings(arguments),
             on_segment=lambda index, segment: live.show(segment) if live else None,
-            on_progress=stack.enter_context(
-                show_progress(total_duration(todo) if is_watched else None, visible=is_watched)
-            ),
+            on_progress=stack.enter_context(show_progress(duration, visible=is_watched)),
         )
         for item in inputs:
             outcome = finished.get(item) or _settle(item, next(recognized), results)
             if summary:
                 summary.add(outcome)
-            _report(outcome)
+            outcome.report(_log)
             counts[outcome.status] += 1
     if len(inputs) > 1 or folder:
         total = ", ".join(f"{counts[each]} {each}" for each in get_args(Status) if each != "partial" or counts[each])
@@ -112,11 +111,3 @@ def _settle(item: Input, result: "Result", results: Results) -> Outcome:
     if result.transcript is None:
         return Outcome.of_error(item.name, result.error)
     return Outcome.of_transcript(item.name, result.transcript, results.write(item, result.transcript), result.error)
-
-
-def _report(outcome: Outcome) -> None:
-    """Name recordings that gave no words on stderr; what is partial has been named when it was read."""
-    if outcome.status == "failed":
-        _log.error("%s", outcome.error)
-    elif outcome.status == "empty":
-        _log.warning("%s: no words: %s", outcome.input, outcome.reason)
