@@ -28,6 +28,11 @@ def is_cut(reader: ByteReader) -> bool:
         return _is_matroska_cut(reader)
     if head[4:8] in _BOXES:
         return _is_boxes_cut(reader)
+    if head.startswith(_ASF):
+        start = int.from_bytes(reader.at(16, 8), "little")  # the size of the header is where the data begin
+        return start + int.from_bytes(reader.at(start + 16, 8), "little") > reader.size
+    if head.startswith(b"FLV"):
+        return _is_flash_cut(reader)
     if head.startswith(b"RIFF"):
         size = int.from_bytes(head[4:8], "little")
         return size < _MAX_AVI_SIZE and size + 8 > reader.size + 1
@@ -56,6 +61,14 @@ def _is_boxes_cut(reader: ByteReader) -> bool:
         if size < 8:  # padding, or no box at all
             return False
         offset += size
+    return offset > reader.size
+
+
+def _is_flash_cut(reader: ByteReader) -> bool:
+    """Walk over the tags of an FLV file."""
+    offset = int.from_bytes(reader.at(5, 4), "big") + 4
+    while offset < reader.size:
+        offset += 15 + int.from_bytes(reader.at(offset + 1, 3), "big")
     return offset > reader.size
 
 

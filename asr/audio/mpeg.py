@@ -22,6 +22,7 @@ _SAMPLE_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (1
 _LAYER_3 = 1
 _HEADER_SIZE = 4
 _COUNTS_FRAMES = 1  # flag
+_NO_COUNT = 0xFFFFFFFF
 _VBRI_OFFSET = 36
 _APE_HEADER = 1 << 29  # flag of what stands before an APE tag, not behind it
 _MAX_LOST: Seconds = 0.25
@@ -145,7 +146,7 @@ def _read_counts(reader: ByteReader, start: int, frame: _Frame) -> tuple[bool, i
     mark = reader.at(start + frame.info_offset, 4)
     if mark in {b"Xing", b"Info"}:
         flags, count = struct.unpack(">II", reader.at(start + frame.info_offset + 4, 8).ljust(8, b"\0"))
-        return True, count if flags & _COUNTS_FRAMES else None
+        return True, count if flags & _COUNTS_FRAMES and count != _NO_COUNT else None
     return reader.at(start + _VBRI_OFFSET, 4) == b"VBRI", None
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from asr.audio import flac, mpeg, ogg, riff
+from asr.audio import flac, headers, mpeg, ogg, riff
 from asr.audio.containers import is_cut, is_media
 from asr.audio.formats import APPLE_DOUBLE
 from asr.audio.media import open_media
@@ -64,7 +64,7 @@ def _find_links(reader: ByteReader, head: bytes) -> tuple[list[Link], str]:
         return riff.find_links(reader), riff.name_codec(head)
     if head.startswith(b"fLaC"):
         return flac.find_links(reader), "FLAC"
-    return mpeg.find_links(reader) or [Link(0, reader.size)], ""
+    return mpeg.find_links(reader) or headers.find_links(reader), ""
 
 
 def _open_link(
@@ -78,9 +78,10 @@ def _open_link(
         recording = open_media(stack, part, name, track=track, codec=codec)
     elif track:
         raise AudioError(f"{name}: there is no track {track}, for it has one; tracks count from 0")
-    if link.fraction < 1:
-        return replace(recording, promised=recording.info.duration / link.fraction)
-    return replace(recording, promised=math.inf) if math.isnan(link.fraction) else recording
+    if link.fraction == 1:
+        return recording
+    promised = recording.info.duration / link.fraction  # one or the other may not be known
+    return replace(recording, promised=math.inf if math.isnan(promised) else promised)
 
 
 def _join(links: list[Link], open_link: Callable[[ExitStack, Link], OpenRecording], stack: ExitStack) -> OpenRecording:

@@ -13,7 +13,10 @@ from asr.audio.views import SeekableFile
 from asr.units import Seconds, samples_to_seconds
 
 # libsndfile shortens a cut-off chunk in silence, but logs it. Writers to a pipe put a size near 2 or 4 GiB: no promise.
-_CUT_CHUNK = re.compile(r"^\s*(?:data|SSND|BODY|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_CUT_CHUNK = re.compile(
+    r"^\s*(?:data|riff|SSND|BODY|Data Size|Data length)\s*:? (\d+) \(?should be (\d+)", re.MULTILINE
+)
+_TRUNCATED = re.compile(r"[Ss]eems to be (?:a )?truncated")
 _PLACEHOLDER_SIZE = 0x7FFF0000  # bytes
 _UNKNOWN_LENGTH = 2**62  # samples
 _EXACT_SLACK: Seconds = 0.01  # some writers count a few bytes of the header as samples
@@ -56,7 +59,7 @@ def _promised(duration: Seconds, log: str) -> Seconds:
         promised = duration * int(cut[1]) / max(1, int(cut[2]))
         if duration < promised - _EXACT_SLACK:
             return promised
-    return math.nan
+    return math.inf if _TRUNCATED.search(log) else math.nan
 
 
 def _decode(sound: soundfile.SoundFile, name: str, num_samples: int) -> Iterator[Waveform]:
