@@ -48,13 +48,13 @@ def cut(recording: OpenRecording, excerpt: AudioExcerpt, block_size: int) -> Ite
         Blocks of shape `(num_samples, num_channels)`.
 
     Raises:
-        AudioError: If the part reaches beyond the recording's end.
+        AudioError: If the part reaches beyond the recording's end, or into what a damaged one lacks.
     """
     rate = recording.info.sample_rate
     skipped = seconds_to_samples(excerpt.start, rate)
     wanted = math.inf if excerpt.duration is None else seconds_to_samples(excerpt.start + excerpt.duration, rate)
     position = skipped if recording.seek and recording.seek(skipped) else 0
-    for block in recording.decode(block_size):
+    for block in recording.read(block_size, position=position):
         first, end = max(0, skipped - position), min(len(block), wanted - position)
         position += len(block)
         if first < end:

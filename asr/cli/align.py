@@ -48,9 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", type=Path, metavar="JSONL", help="Recordings and their texts, instead of one.")
     add_writer_arguments(parser, default="json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="File to write, instead of stdout.")
-    parser.add_argument(
-        "--output-dir", type=Path, metavar="DIR", help="Folder for a file of each recording and format."
-    )
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="Folder for a file per recording and format.")
     add_overwrite_argument(parser)
     add_channel_argument(parser)
     add_model_arguments(parser)
@@ -86,12 +84,11 @@ def _align(pairs: Sequence[PairedInput], folder: ResultFolder | None, arguments:
     greedy = {"decoder": "greedy"}  # alignment needs no language model, so none is opened
     where = {"device": arguments.device, "threads": arguments.threads}
     recognizer = Recognizer.from_bundle(arguments.model, decoding=greedy, **where)
+    reading = {name: getattr(arguments, name) for name in ("channel", "track", "batch_duration")}
     failed = 0
     for item, text in pairs:
         try:
-            alignment = require_match(
-                recognizer.align(item.open(), text, channel=arguments.channel, batch_duration=arguments.batch_duration)
-            )
+            alignment = require_match(recognizer.align(item.open(), text, **reading))
             _write(alignment, item, folder, arguments)
         except ASRError as error:
             failed += 1

@@ -7,7 +7,6 @@ their folders too.
 """
 
 import glob
-import io
 import os
 import stat
 import sys
@@ -16,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import IO, TypeAlias
 
-from asr.audio import AUDIO_EXTENSIONS, AudioExcerpt, find_recordings, read_info
+from asr.audio import AudioExcerpt, find_recordings, is_recording, read_info, spool
 from asr.data.manifest import ManifestRecording, read_recordings
 from asr.errors import AlignmentError, ASRError, AudioError, ManifestError
 from asr.text import strip_cues
@@ -50,14 +49,18 @@ class Input:
         """The file that it is or that holds it, or `-`."""
         return str(self.part.path) if self.part else self.name
 
-    def open(self) -> Path | AudioExcerpt | BinaryIO:
-        """Return what can be read.
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read once only: standard input, a named pipe, or `<(...)`."""
+        return self.name == _STDIN or _is_pipe(self.path)
 
-        Returns:
-            The path, the part of a recording, or what standard input holds.
+    def open(self) -> Path | AudioExcerpt | IO[bytes]:
+        """Return what can be read: the path, the part of a recording, or what a pipe or standard input holds.
+
+        A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
 
         Raises:
-            AudioError: If the path is empty.
+            AudioError: If the path is empty, or the pipe cannot be read.
             ManifestError: If the line of a manifest that names it is wrong.
         """
         if self.error:
@@ -66,13 +69,20 @@ class Input:
             return self.part
         if not self.name:
             raise AudioError("'': an empty path; give the path of a recording")
-        if self.name != _STDIN:
+        if not self.is_pipe:
             return Path(self.name)
-        stream = sys.stdin.buffer
-        # A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
-        return stream if stream.seekable() else io.BytesIO(stream.read())
+        if self.name == _STDIN:
+            stream = sys.stdin.buffer
+            return stream if stream.seekable() else spool(stream, "the audio stream")
+        try:
+            with Path(self.name).open("rb") as stream:
+                return spool(stream, self.name)
+        except OSError as error:
+            raise AudioError(
+                f"{self.name}: cannot be opened: {error.strerror}; give the path of a recording"
+            ) from error
 
-    def open_or_error(self) -> Path | AudioExcerpt | BinaryIO | ASRError:
+    def open_or_error(self) -> Path | AudioExcerpt | IO[bytes] | ASRError:
         """Return what `open` returns, or the error that it raises."""
         try:
             return self.open()
@@ -139,11 +149,11 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
         inputs: The recordings; those that cannot be read count nothing.
 
     Returns:
-        Seconds; `None` if standard input or another pipe is among them, for that can be read but once.
+        Seconds; `None` if standard input or a pipe is among them, which can be read once only.
     """
     total = 0.0
     for item in inputs:
-        if item.name == _STDIN or _is_pipe(item.path):
+        if item.is_pipe:
             return None
         with suppress(ASRError):
             if item.part and item.part.duration is not None:
@@ -228,12 +238,11 @@ def _identity(name: str) -> str:
 
 
 def _is_pipe(name: str) -> bool:
-    """Tell whether something is there that is neither a file nor a folder."""
+    """Tell whether a named pipe is there."""
     try:
-        mode = os.stat(name).st_mode
+        return stat.S_ISFIFO(os.stat(name).st_mode)
     except (OSError, ValueError):
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _whole_stem(path: Path) -> Path:
@@ -262,7 +271,7 @@ def _expand(path: str) -> Iterator[Input]:
 def _match(pattern: str) -> list[Path]:
     """List the recordings that a pattern stands for."""
     matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
-    return [path for path in matches if path.suffix.lower() in AUDIO_EXTENSIONS and os.path.isfile(path)]
+    return list(filter(is_recording, matches))
 
 
 def _fixed_folder(pattern: str) -> Path:

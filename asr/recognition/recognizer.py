@@ -7,11 +7,11 @@ order of the sources, each as soon as its last chunk is done. A source that cann
 and never stops the others.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -136,7 +136,13 @@ class Recognizer:
         return cls(bundle, runtime=runtime, segmentation=segmentation, hot_words=hot_words, threads=threads)
 
     def transcribe(
-        self, source: AudioSource, *, source_rate: int | None = None, channel: int | None = None
+        self,
+        source: AudioSource,
+        *,
+        source_rate: int | None = None,
+        channel: int | None = None,
+        track: int | None = None,
+        partial: bool = False,
     ) -> Transcript:
         """Recognise one recording of any length.
 
@@ -145,6 +151,8 @@ class Recognizer:
                 `(num_channels, num_samples)`.
             source_rate: Samples per second of `source`, if it is samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            track: The audio track of a container to use, from 0; the default one if not given.
+            partial: Whether to take what can be read of a damaged recording; a warning then says what is missing.
 
         Returns:
             Its words; if there are none, it explains why.
@@ -152,16 +160,24 @@ class Recognizer:
         Raises:
             ASRError: If the source cannot be read.
         """
-        [result] = self.transcribe_many([source], source_rate=source_rate, channel=channel)
+        [result] = self.transcribe_many(
+            [source], source_rate=source_rate, channel=channel, track=track, partial=partial
+        )
         if result.transcript is None:
             raise result.error or ASRError(f"{source}: nothing was recognised")
         return result.transcript
 
     def segments(
-        self, source: AudioSource, *, source_rate: int | None = None, channel: int | None = None
+        self,
+        source: AudioSource,
+        *,
+        source_rate: int | None = None,
+        channel: int | None = None,
+        track: int | None = None,
+        partial: bool = False,
     ) -> Iterator[Segment]:
         """Recognise one recording, and give each segment as soon as it is done; arguments as for `transcribe`."""
-        parts = self._reader.read([source], source_rate=source_rate, channel=channel)
+        parts = self._reader.read([source], source_rate=source_rate, channel=channel, track=track, partial=partial)
         yield from join_parts(self._recognize(parts, batch_duration=0.0))
 
     def transcribe_many(
@@ -171,6 +187,8 @@ class Recognizer:
         batch_duration: Seconds = 160.0,
         source_rate: int | None = None,
         channel: int | None = None,
+        track: int | None = None,
+        partial: bool = False,
         on_segment: Callable[[int, Segment], None] = lambda index, segment: None,
         on_progress: Callable[[Seconds], None] = lambda seconds: None,
     ) -> Iterator[Result]:
@@ -182,16 +200,18 @@ class Recognizer:
             batch_duration: Padded seconds of audio in a batch at most.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            track: The audio track of a container to use, from 0; the default one if not given.
+            partial: Whether to take what can be read of a damaged recording; its result has an error too.
             on_segment: Called with the index of a source and each of its segments, as they come.
             on_progress: Called with the seconds of audio that have been done since the last call.
 
         Yields:
             A result for each source, in their order.
         """
-        parts = self._reader.read(sources, source_rate=source_rate, channel=channel)
+        parts = self._reader.read(sources, source_rate=source_rate, channel=channel, track=track, partial=partial)
         for index, recognized in groupby(self._recognize(parts, batch_duration), key=lambda part: part.index):
             watched = report_progress(recognized, self.bundle.config.sample_rate, on_progress)
-            yield self._assembler.collect(watched, partial(on_segment, index))
+            yield self._assembler.collect(watched, functools.partial(on_segment, index))
 
     def align(
         self,
@@ -200,6 +220,7 @@ class Recognizer:
         *,
         source_rate: int | None = None,
         channel: int | None = None,
+        track: int | None = None,
         batch_duration: Seconds = 160.0,
     ) -> TextAlignment:
         """Find when each word and character of a known text is spoken.
@@ -209,6 +230,7 @@ class Recognizer:
             text: What is said; each line becomes a segment.
             source_rate: Samples per second of `source`, if it is samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            track: The audio track of a container to use, from 0; the default one if not given.
             batch_duration: Seconds of audio scored at once at most.
 
         Returns:
@@ -217,7 +239,9 @@ class Recognizer:
         Raises:
             ASRError: If the source cannot be read, or the text cannot be aligned.
         """
-        waveform = load_audio(source, self.bundle.config.sample_rate, source_rate=source_rate, channel=channel)
+        waveform = load_audio(
+            source, self.bundle.config.sample_rate, source_rate=source_rate, channel=channel, track=track
+        )
         aligner = TextAligner(self.scorer, self.bundle.tokenizer, self.bundle.timing)
         return aligner.align(waveform, text, batch_duration=batch_duration)
 

@@ -14,7 +14,7 @@ class Result:
     Attributes:
         source: The recording, or the error that stands for it, as it was given.
         transcript: Its words; `None` if the source failed.
-        error: Why it failed; `None` if it did not.
+        error: Why it failed; beside a transcript, why that ends before the recording does. `None` if neither.
     """
 
     source: AudioSource | ASRError
