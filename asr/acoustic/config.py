@@ -17,7 +17,7 @@ VARIANCE_FLOOR = 1e-5
 DELTA_REACH = 2  # frames on each side that a slope is fitted to
 
 # What no machine would train.
-_LARGEST: Mapping[str, int] = {"conv_channels": 8192, "subsampling": 64, "num_layers": 64, "hidden_size": 8192}
+_LARGEST: Mapping[str, int] = {"conv_channels": 4096, "subsampling": 64, "num_layers": 64, "hidden_size": 4096}
 _NUM_GATES: Mapping[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 

@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
 from asr.training.hardware import choose_precision
-from asr.training.messages import check_run, explain_mistakes, hide_idle_warnings
+from asr.training.messages import OneLineParser, check_run, explain_mistakes, hide_idle_warnings
 from asr.training.module import CTCTrainingModule
 from asr.training.resuming import choose_checkpoint
 
@@ -61,12 +61,8 @@ class TrainCLI(LightningCLI):
             default=0,
             help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
         )
-        parser.add_argument(
-            "--overwrite",
-            type=bool,
-            default=False,
-            help="Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint.",
-        )
+        text = "Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint."
+        parser.add_argument("--overwrite", type=bool, default=False, help=text)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
@@ -117,5 +113,6 @@ def run(arguments: argparse.Namespace) -> int:
             trainer_defaults=_TRAINER_DEFAULTS,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": "asr train"},
+            parser_class=OneLineParser,
         )
     return 0
