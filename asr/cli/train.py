@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from asr.data.datamodule import SpeechDataModule
@@ -67,13 +67,16 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Read the settings, check what Lightning lets pass, and find the checkpoint to start from."""
+        super().parse_arguments(parser, args)
+        verb = self.config["subcommand"]
+        check_run(self.config[verb])
+        self.checkpoint = choose_checkpoint(verb, self.config[verb])
+
     def before_instantiate_classes(self) -> None:
-        """Check what Lightning lets pass, and find the checkpoint to start from."""
-        settings = self.config[self.subcommand]
-        check_run(settings)
-        folder = Path(settings["trainer"]["default_root_dir"])
-        found = choose_checkpoint(settings["ckpt_path"], folder, str(self.subcommand), overwrite=settings["overwrite"])
-        settings["ckpt_path"] = None if found is None else str(found)
+        """Start from the checkpoint that was found."""
+        self.config[self.subcommand]["ckpt_path"] = self.checkpoint and str(self.checkpoint)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add the logger, the checkpoints, the bundle and the precision that suits the machine."""

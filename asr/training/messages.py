@@ -33,7 +33,7 @@ _IDLE_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
 )
 
-_HALF_PRECISIONS = ("16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
+_WRONG_PRECISIONS = ("64-true", "16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
 
 # Settings of a run, by their names with dots, with what each must be.
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
@@ -67,7 +67,7 @@ def check_run(settings: Mapping[str, Any]) -> None:
             value = value[section] if value is not None and section in value else None
         if isinstance(value, int | float) and not isinstance(value, bool) and not is_valid(value):
             raise TrainingError(f"--{name} is {value}; expected {expected}")
-    if (precision := settings["trainer"]["precision"]) in _HALF_PRECISIONS:
+    if (precision := settings["trainer"]["precision"]) in _WRONG_PRECISIONS:
         raise TrainingError(
             f"--trainer.precision is {precision}, in which no features can be computed; expected 32-true, 16-mixed or "
             "bf16-mixed"
