@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
 from asr.training.hardware import choose_precision
-from asr.training.messages import check_run, explain_mistakes, hide_idle_warnings
+from asr.training.messages import OneLineParser, check_run, explain_mistakes, hide_idle_warnings
 from asr.training.module import CTCTrainingModule
 from asr.training.resuming import choose_checkpoint
 
@@ -61,23 +61,22 @@ class TrainCLI(LightningCLI):
             default=0,
             help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
         )
-        parser.add_argument(
-            "--overwrite",
-            type=bool,
-            default=False,
-            help="Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint.",
-        )
+        text = "Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint."
+        parser.add_argument("--overwrite", type=bool, default=False, help=text)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Read the settings, check what Lightning lets pass, and find the checkpoint to start from."""
+        super().parse_arguments(parser, args)
+        verb = self.config["subcommand"]
+        check_run(self.config[verb])
+        self.checkpoint = choose_checkpoint(verb, self.config[verb])
+
     def before_instantiate_classes(self) -> None:
-        """Check what Lightning lets pass, and find the checkpoint to start from."""
-        settings = self.config[self.subcommand]
-        check_run(settings)
-        folder = Path(settings["trainer"]["default_root_dir"])
-        found = choose_checkpoint(settings["ckpt_path"], folder, str(self.subcommand), overwrite=settings["overwrite"])
-        settings["ckpt_path"] = None if found is None else str(found)
+        """Start from the checkpoint that was found."""
+        self.config[self.subcommand]["ckpt_path"] = self.checkpoint and str(self.checkpoint)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add the logger, the checkpoints, the bundle and the precision that suits the machine."""
@@ -87,12 +86,8 @@ class TrainCLI(LightningCLI):
             config["precision"] = choose_precision(config["accelerator"])
         if config["logger"] is None:
             config["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
-        added = build_callbacks(
-            folder,
-            ema_decay=settings["ema_decay"],
-            checkpoint_minutes=settings["checkpoint_minutes"],
-            patience=settings["patience"],
-        )
+        names = ("ema_decay", "checkpoint_minutes", "patience")
+        added = build_callbacks(folder, **{name: settings[name] for name in names})
         return super()._instantiate_trainer(config, [*callbacks, *added])
 
 
@@ -117,5 +112,6 @@ def run(arguments: argparse.Namespace) -> int:
             trainer_defaults=_TRAINER_DEFAULTS,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": "asr train"},
+            parser_class=OneLineParser,
         )
     return 0

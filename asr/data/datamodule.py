@@ -6,6 +6,7 @@ a run that was killed goes on with the batch it would have had next.
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
 
 _log = logging.getLogger(__name__)
+_MAX_WORKERS = 1024
+_MAX_WEIGHT = 10_000.0  # draws of an utterance in an epoch
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class BatchConfig:
                 f"warmup_max_duration {self.warmup_max_duration} is not in (0, warmup_batch_duration "
                 f"{self.warmup_batch_duration}]"
             )
-        if self.max_batch_duration <= 0:
+        if not 0 < self.max_batch_duration < math.inf:
             raise ValueError(f"max_batch_duration {self.max_batch_duration} is not a positive number of seconds")
 
 
@@ -109,6 +112,10 @@ class SpeechDataModule(LightningDataModule):
     ) -> None:
         """Keep the settings; nothing is read before `setup`."""
         super().__init__()
+        if not max_duration > 0:
+            raise ValueError(f"max_duration {max_duration} is not a positive number of seconds")
+        if not 0 <= num_workers <= _MAX_WORKERS:
+            raise ValueError(f"num_workers {num_workers} is not in [0, {_MAX_WORKERS}]")
         weights = _take_renamed("sampling_weights", sampling_weights, "train_weights", train_weights)
         decay = _take_renamed(
             "sampling_weight_decay", sampling_weight_decay, "train_weight_decays", train_weight_decays
@@ -227,6 +234,10 @@ class SpeechDataModule(LightningDataModule):
                 raise ManifestError(
                     f"{name} holds {len(values)} numbers for {len(paths)} training manifests; give one for each"
                 )
+        if not all(0 <= weight <= _MAX_WEIGHT for weight in self.sampling_weights):
+            raise ManifestError(
+                f"sampling_weights is {self.sampling_weights}; expected numbers in [0, {_MAX_WEIGHT:g}]"
+            )
         if not all(0 <= decay <= 1 for decay in self.sampling_weight_decay):
             raise ManifestError(f"sampling_weight_decay is {self.sampling_weight_decay}; expected factors in [0, 1]")
         pairs = [(utterance, index) for index, path in enumerate(paths) for utterance in self._open(path)]

@@ -5,14 +5,16 @@ checks, or from ours, it is such a mistake; from anywhere else it is a bug, and 
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.cli import LightningArgumentParser
 
 from asr.errors import TrainingError
 
@@ -31,6 +33,8 @@ _IDLE_WARNINGS = (
     "Checkpoint directory .* exists and is not empty",
 )
 
+_WRONG_PRECISIONS = ("64-true", "16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
+
 # Settings of a run, by their names with dots, with what each must be.
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
     "ema_decay": ("in [0, 1)", lambda value: 0 <= value < 1),
@@ -40,6 +44,7 @@ _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
     "trainer.max_epochs": ("1 or more, or -1 with max_steps", lambda value: value >= 1 or value == -1),
     "trainer.max_steps": ("1 or more, or -1", lambda value: value >= 1 or value == -1),
     "trainer.accumulate_grad_batches": ("1 or more", lambda value: value >= 1),
+    "trainer.check_val_every_n_epoch": ("1 or more", lambda value: value >= 1),
     "trainer.log_every_n_steps": ("0 or more", lambda value: value >= 0),
     "trainer.num_nodes": ("1 or more", lambda value: value >= 1),
     "seed_everything": ("in [0, 4294967295]", lambda value: 0 <= value < 2**32),
@@ -62,6 +67,28 @@ def check_run(settings: Mapping[str, Any]) -> None:
             value = value[section] if value is not None and section in value else None
         if isinstance(value, int | float) and not isinstance(value, bool) and not is_valid(value):
             raise TrainingError(f"--{name} is {value}; expected {expected}")
+    if (precision := settings["trainer"]["precision"]) in _WRONG_PRECISIONS:
+        raise TrainingError(
+            f"--trainer.precision is {precision}, in which no features can be computed; expected 32-true, 16-mixed or "
+            "bf16-mixed"
+        )
+
+
+class OneLineParser(LightningArgumentParser):
+    """Names a setting that cannot be read in one line, without usage and nested lists of errors."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """End the process.
+
+        Args:
+            message: What is wrong, of several lines.
+            ex: Not used: where it was found.
+
+        Raises:
+            SystemExit: With status 2.
+        """
+        sys.stderr.write(f"error: {_shorten(message)}\n")
+        raise SystemExit(2)
 
 
 @contextmanager
@@ -91,16 +118,22 @@ def explain_mistakes() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        message = " ".join(str(error).split())
+        message = _shorten(str(error))
         if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in message:
             raise TrainingError(
-                f"the memory is full ({message[:_MAX_SHOWN]}); lower --data.batches.max_batch_duration or the sizes of "
+                f"the memory is full ({message}); lower --data.batches.max_batch_duration or the sizes of "
                 "--model.network"
             ) from error
         is_of_mistakes = isinstance(error, RuntimeError | ValueError | TypeError | ImportError)
         if isinstance(error, MisconfigurationException) or (is_of_mistakes and _is_checked(error.__traceback__)):
-            raise TrainingError(message[:_MAX_SHOWN]) from error
+            raise TrainingError(message) from error
         raise
+
+
+def _shorten(message: str) -> str:
+    """Put a message on one line, and leave out its end where it is long."""
+    line = " ".join(message.split())
+    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."
 
 
 def _is_checked(traceback: TracebackType | None) -> bool:

@@ -9,6 +9,7 @@ Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
 """
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -64,8 +65,12 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Check each range."""
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate {self.learning_rate} is not positive")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay {self.weight_decay} is negative")
+        if self.max_skipped_steps < 1:
+            raise ValueError(f"max_skipped_steps {self.max_skipped_steps} is not a positive number")
         if self.warmup_steps < 1:
             raise ValueError(f"warmup_steps {self.warmup_steps} is not a positive number")
         if not 0 <= self.final_rate <= 1:

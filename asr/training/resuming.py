@@ -6,6 +6,7 @@ A `.ckpt` is a pickle: only for runs of one's own.
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,14 +17,13 @@ _KEYS = {"state_dict", "pytorch-lightning_version"}
 _KEYS_TO_GO_ON = {"optimizer_states", "lr_schedulers", "loops"}
 
 
-def choose_checkpoint(asked: str | None, folder: Path, verb: str, *, overwrite: bool) -> Path | None:
+def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
     """Find the checkpoint that was asked for.
 
     Args:
-        asked: A path; `last` or `best` for those of the run; `None` for none.
-        folder: Where the run lives.
         verb: What will be done with it: `fit`, `validate` or `test`.
-        overwrite: Whether a run without a last checkpoint may begin anew over what it left before.
+        settings: Those of the run: `ckpt_path`, a path, `last` or `best` for those of the run, or `None`; `overwrite`,
+            whether a run without a last checkpoint may begin anew over what it left; `trainer` with `default_root_dir`.
 
     Returns:
         The checkpoint; `None` to begin anew.
@@ -31,6 +31,7 @@ def choose_checkpoint(asked: str | None, folder: Path, verb: str, *, overwrite: 
     Raises:
         TrainingError: If it is missing or no checkpoint, or a run that cannot go on has left a model.
     """
+    asked, folder = settings["ckpt_path"], Path(settings["trainer"]["default_root_dir"])
     if asked is None:
         return None
     path = folder / "checkpoints" / f"{asked}.ckpt" if asked in ("last", "best") else Path(asked)
@@ -40,7 +41,7 @@ def choose_checkpoint(asked: str | None, folder: Path, verb: str, *, overwrite: 
     if asked != "last" or verb != "fit":
         raise TrainingError(f"{path}: no such checkpoint; give the path of a .ckpt file, last or best")
     remains = [name for name in ("bundle", "checkpoints") if _holds_files(folder / name)]
-    if remains and not overwrite:
+    if remains and not settings["overwrite"]:
         raise TrainingError(
             f"{path}: no last checkpoint to go on from, and a new run would overwrite {folder / remains[0]}; name "
             "another --trainer.default_root_dir, or give --overwrite true"
@@ -89,7 +90,7 @@ def _require_checkpoint(path: Path, verb: str) -> None:
     if not zipfile.is_zipfile(path):
         raise damaged
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=False, mmap=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # unpickling raises whatever it likes
         raise damaged from error
     needed = _KEYS | (_KEYS_TO_GO_ON if verb == "fit" else set())
