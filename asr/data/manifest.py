@@ -154,7 +154,7 @@ def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
     return recordings
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
+def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> int:
     """Write utterances as a manifest, whole or not at all.
 
     Args:
@@ -164,6 +164,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
     Returns:
         The number of utterances written.
     """
+    path = Path(path)
     folder = path.parent.resolve()
     lines = [_dump(_to_fields(utterance, folder)) for utterance in utterances]
     write_bytes_atomically(path, b"".join(lines))
