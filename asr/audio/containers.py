@@ -75,21 +75,20 @@ def _is_flash_cut(reader: ByteReader) -> bool:
 
 def _is_matroska_cut(reader: ByteReader) -> bool:
     """Walk over the elements of a Matroska or WebM file, and into its segments and clusters."""
-    offset, cluster_end = 0, 0
+    offset, parent_end = 0, 0
     while offset < reader.size:
         name, size, start = _read_element(reader, offset)
-        is_inside = offset < cluster_end
-        if not name:  # padding at the end of the file, or damage
-            return is_inside or start > reader.size
+        is_inside = offset < parent_end
+        if not name:  # damage, or padding at the end of the file
+            return is_inside or any(reader.at(offset, 64))
         is_unknown = size == _UNKNOWN_SIZE
-        if is_inside and not is_unknown and start + size > cluster_end:
+        end = start if is_unknown else start + size
+        if end > reader.size or (is_inside and end > parent_end and name not in {_SEGMENT, _CLUSTER}):
             return True
-        if name == _CLUSTER and not is_unknown:
-            cluster_end = start + size
-            if cluster_end > reader.size:
-                return True
-        offset = start if name in {_SEGMENT, _CLUSTER} or is_unknown else start + size
-    return offset > reader.size
+        if name in {_SEGMENT, _CLUSTER}:
+            parent_end = end
+        offset = start if name in {_SEGMENT, _CLUSTER} or is_unknown else end
+    return False
 
 
 def _read_element(reader: ByteReader, offset: int) -> tuple[bytes, int, int]:
@@ -97,7 +96,7 @@ def _read_element(reader: ByteReader, offset: int) -> tuple[bytes, int, int]:
     header = reader.at(offset, 12)
     name_length = _measure(header[0], most=4)
     if not name_length or len(header) <= name_length:
-        return b"", 0, offset + name_length + (1 if name_length else 0)
+        return b"", 0, offset
     size_length = _measure(header[name_length], most=8)
     largest = (1 << 7 * size_length) - 1
     size = int.from_bytes(header[name_length : name_length + size_length], "big") & largest

@@ -77,6 +77,11 @@ def test_gaps_between_packets_are_silence(container: str, codec: str, tmp_path: 
     assert max(map(len, blocks)) <= 0.8 * RATE
 
 
+def test_joined_webm_goes_on_where_the_first_ends(tmp_path: Path) -> None:
+    one = encode_media(tmp_path / "one", tone(MEDIA_RATE, 2.0), MEDIA_RATE, "webm", "libopus").read_bytes()
+    assert len(load_audio(io.BytesIO(one + one), RATE)) / RATE == pytest.approx(4.0, abs=0.1)
+
+
 def test_clock_of_a_broadcast_starts_anywhere(tmp_path: Path) -> None:
     waveform = load_audio(write_bursts(tmp_path / "tv", "mpegts", "aac", (100.0, 103.0)), RATE)
     assert find_onsets(waveform) == [0.0, 3.0]
