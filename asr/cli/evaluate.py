@@ -13,8 +13,8 @@ from asr.cli.options import add_decoding_arguments, add_model_arguments, open_re
 from asr.cli.terminal import positive_count
 from asr.data.manifest import read_manifest
 from asr.errors import ASRError, BundleError
-from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_references
-from asr.files import write_atomically
+from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_common, require_references
+from asr.files import dump_line, write_atomically
 
 _log = logging.getLogger("asr.evaluate")
 
@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     require_references(utterances)
     _check_flags(arguments)
     baseline = read_report(arguments.baseline) if arguments.baseline else None
+    if baseline:
+        require_common(baseline, utterances)
     recognizer = open_recognizer(arguments)
     evaluation = evaluate(recognizer, utterances, batch_duration=arguments.batch_duration)
     if arguments.calibrate:
@@ -85,8 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         update_settings(arguments.model, confidence=calibration)
         _log.info("wrote the calibration of confidence into %s", arguments.model)
     if arguments.output:
-        lines = [json.dumps(score.to_dict(), ensure_ascii=False) for score in evaluation.report.scores]
-        write_atomically(arguments.output, "".join(f"{line}\n" for line in lines))
+        write_atomically(arguments.output, "".join(dump_line(score.to_dict()) for score in evaluation.report.scores))
     if arguments.report:
         from asr.evaluation.reporting import PageOptions, describe_evaluation, write_page
 

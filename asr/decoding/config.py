@@ -1,5 +1,6 @@
 """How posteriors are decoded: plain settings, kept with the model."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -7,6 +8,7 @@ DecoderName = Literal["greedy", "beam"]
 
 MAX_HYPOTHESES = 10_000  # more take gigabytes and change nothing
 MAX_SCORE = 1000.0  # e^1000: beyond it sums lose what was recognised
+_SCORES = ("lm_weight", "internal_lm_weight", "phone_weight", "recurrent_lm_weight", "word_score", "unknown_score")
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,21 @@ class DecodingConfig:
         if self.decoder not in get_args(DecoderName):
             raise ValueError(f"decoder is {self.decoder!r}, but must be one of {', '.join(get_args(DecoderName))}")
         for name in ("beam_size", "phone_nbest", "recurrent_lm_nbest"):
-            if not 1 <= getattr(self, name) <= MAX_HYPOTHESES:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1")
+            if not getattr(self, name) <= MAX_HYPOTHESES:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be from 1 to {MAX_HYPOTHESES}")
         if not self.beam_threshold > 0:
             raise ValueError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
         for name in ("lm_weight", "internal_lm_weight", "phone_weight", "recurrent_lm_weight"):
-            if not 0 <= getattr(self, name) <= MAX_SCORE:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be from 0 to {MAX_SCORE:g}")
-        if not abs(self.word_score) <= MAX_SCORE:
-            raise ValueError(f"word_score is {self.word_score}, but must be from {-MAX_SCORE:g} to {MAX_SCORE:g}")
-        if self.unknown_score is not None and not -MAX_SCORE <= self.unknown_score <= 0:
-            raise ValueError(f"unknown_score is {self.unknown_score}, but must be from {-MAX_SCORE:g} to 0, or none")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be finite and at least 0")
+        if not math.isfinite(self.word_score):
+            raise ValueError(f"word_score is {self.word_score}, but must be finite")
+        if self.unknown_score is not None and not -math.inf < self.unknown_score <= 0:
+            raise ValueError(f"unknown_score is {self.unknown_score}, but must be finite and at most 0, or none")
+        for name in _SCORES:
+            if abs(getattr(self, name) or 0) > MAX_SCORE:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be from {-MAX_SCORE:g} to {MAX_SCORE:g}")

@@ -9,9 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from asr.data.manifest import Utterance
 from asr.errors import ASRError
 from asr.evaluation.details import FORMAT_VERSION
 from asr.metrics import ErrorCounts, compare_paired, error_rate
+from asr.text import normalize_text
+
+_KEYS = {"corpus", "utterance_id", "reference", "hypothesis", "words", "steps"}
 
 _Pair: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]  # an utterance as it is now and as it was
 
@@ -30,14 +34,44 @@ def read_report(path: Path) -> dict[str, Any]:
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ASRError(f"{path}: cannot be read as a report ({error}); give the report.json of --report") from error
     version = fields.get("format_version") if isinstance(fields, dict) else None
     if version != FORMAT_VERSION or not isinstance(fields.get("utterances"), list):
         raise ASRError(
             f"{path}: is no report of format {FORMAT_VERSION} (found {version}); write it again with --report"
         )
+    for number, utterance in enumerate(fields["utterances"], start=1):
+        if not _is_utterance(utterance):
+            raise ASRError(f"{path}: utterance {number} lacks what a report holds; write it again with --report")
     return dict(fields)
+
+
+def require_common(baseline: Mapping[str, Any], utterances: Sequence[Utterance]) -> None:
+    """Refuse a baseline of other recordings before any is recognised.
+
+    Args:
+        baseline: What `read_report` returned.
+        utterances: What will be evaluated.
+
+    Raises:
+        ASRError: If the two have no utterance in common.
+    """
+    earlier = {_key(utterance) for utterance in baseline["utterances"]}
+    if not any((each.corpus, each.utterance_id, normalize_text(each.text)) in earlier for each in utterances):
+        raise ASRError("the baseline has no utterance of this manifest; compare reports on the same recordings")
+
+
+def _is_utterance(fields: object) -> bool:
+    """Tell whether JSON data is an utterance of a report."""
+    if not isinstance(fields, dict) or not fields.keys() >= _KEYS or not isinstance(fields["steps"], list):
+        return False
+    try:
+        ErrorCounts(**fields["words"])
+        hash(_key(fields))
+    except TypeError:
+        return False
+    return all(isinstance(count, int) for count in fields["words"].values())
 
 
 def compare_reports(fields: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
