@@ -131,7 +131,7 @@ def test_named_pipe_is_read_once(tmp_path: Path) -> None:
     writer.start()
     content = item.open()
     writer.join()
-    assert not isinstance(content, str | Path)
+    assert not isinstance(content, Path | AudioExcerpt)
     assert content.read() == b"sound"
 
 
