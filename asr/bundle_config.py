@@ -144,7 +144,7 @@ def _convert(path: Path, values: Mapping[str, Any], schema: type[_Schema]) -> _S
     try:
         _refuse_unknown(known, schema)
         return msgspec.convert(known, schema)
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+    except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError) as error:
         message, _, key = str(error).partition(" - at `$")
         key = key.strip("`.")
         message = message[:1].lower() + message[1:]

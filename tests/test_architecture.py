@@ -41,7 +41,7 @@ RANKS = {
 # Each heavy library has one door, so that starting one part does not load the others.
 DOORS = {
     "av": {"audio"},
-    "msgspec": {"bundle_config", "acoustic.pronunciation"},
+    "msgspec": {"bundle_config", "acoustic.pronunciation", "evaluation.comparison"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
     "torch": {"acoustic", "data", "training", "checks.memory", "cli.train", "cli.train_recurrent_lm"},

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO, final
 from asr.cli.inputs import Input
 from asr.cli.overwriting import read_identities, refuse_input
 from asr.cli.summary import SUMMARY_FILE, Outcome, Summary
-from asr.cli.terminal import as_line
-from asr.errors import ASRError
+from asr.errors import ASRError, as_line
 from asr.files import replace_atomically
 from asr.transcript import Segment, Transcript
 from asr.writers import WRITERS, WriterOptions

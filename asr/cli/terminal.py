@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
-from asr.errors import ASRError
+from asr.errors import ASRError, as_line
 from asr.units import Seconds
 
 _STATUS_MISTAKE = 2
@@ -34,10 +34,6 @@ _THREAD_DEFAULTS = {"OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
 
 # Packages of `asr[train]`: what recognition does without.
 _TRAINING_PACKAGES = {"jsonargparse", "librosa", "pytorch_lightning", "tensorboard", "torch", "torchaudio"}
-
-
-# Control characters, such as a line break in the name of a file, as they are written in source code.
-_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)}
 
 
 def run_command(name: str, argv: Sequence[str] | None = None) -> int:
@@ -68,18 +64,6 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
         return status
 
     return exit_status(body)
-
-
-def as_line(text: str) -> str:
-    """Write control characters as escapes, so that a text, such as the name of a file, stays on one line.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text on one line.
-    """
-    return text.translate(_ESCAPES)
 
 
 def exit_status(body: Callable[[], int]) -> int:

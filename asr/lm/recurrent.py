@@ -132,9 +132,15 @@ class RecurrentLM:
 
         Returns:
             Natural log-probabilities of the words and the end of each sentence, shape `(num_words + 1,)`.
+
+        Raises:
+            LanguageModelError: If its weights are damaged, so that one is not finite.
         """
         encoded = [[*(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences]
-        return [log_probs for group in _group(encoded) for log_probs in self._score_group(group)]
+        scored = [log_probs for group in _group(encoded) for log_probs in self._score_group(group)]
+        if not all(np.isfinite(log_probs).all() for log_probs in scored):
+            raise LanguageModelError("the recurrent language model gave NaN; restore its file or train it again")
+        return scored
 
     def _score_group(self, encoded: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
         """Score sentences in one batch, a step of the LSTM for all of them at once."""
