@@ -78,6 +78,10 @@ def test_setting_language_model_or_hot_word_implies_the_beam_search_unless_the_d
 ) -> None:
     assert open_bundle(greedy, **wishes).decoding.decoder == "beam"
     named = {**wishes, "decoding": {**wishes.get("decoding", {}), "decoder": "greedy"}}
+    if wishes.keys() & {"lm", "recurrent_lm"}:  # the greedy decoder would ignore it in silence
+        with pytest.raises(ASRError, match="the greedy decoder uses none; use the decoder beam"):
+            open_bundle(greedy, **named)
+        return
     bundle = open_bundle(greedy, **named)
     assert bundle.decoding.decoder == "greedy"
     assert models_of(bundle) == (None, None)
