@@ -52,9 +52,11 @@ def read_report(path: Path) -> dict[str, Any]:
             f"{path}: is no report of format {FORMAT_VERSION} (found {version}); write it again with --report"
         )
     try:
-        msgspec.convert(fields["utterances"], list[_Utterance])
+        counts = [each.words for each in msgspec.convert(fields["utterances"], list[_Utterance])]
     except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
         raise ASRError(f"{path}: utterances: {error}; write it again with --report") from error
+    if not all(each.reference_length and min(asdict(each).values()) >= 0 for each in counts):
+        raise ASRError(f"{path}: an utterance counts no word, or fewer than none; write it again with --report")
     return dict(fields)
 
 
