@@ -19,7 +19,8 @@ import pytest
 
 from asr.cli.terminal import run_command
 from asr.errors import AudioError
-from asr.recognition.recognizer import Recognizer, Result
+from asr.recognition.recognizer import Recognizer
+from asr.recognition.results import Result
 from asr.transcript import Segment, Transcript, Word
 
 main = partial(run_command, "asr.cli.transcribe")
