@@ -2,6 +2,7 @@
 
     ASRError
     ├── AudioError         a recording that cannot be read, or holds no usable signal
+    │   └── DamagedAudioError  one that breaks off, after what could be read of it
     ├── ManifestError      a manifest line, or the utterance it names, that cannot be used
     ├── VocabularyError    text with characters outside the alphabet
     ├── AlignmentError     a text that cannot have been spoken in its recording
@@ -44,6 +45,10 @@ class ASRError(Exception):
 
 class AudioError(ASRError):
     """A recording cannot be read, or holds no usable signal."""
+
+
+class DamagedAudioError(AudioError):
+    """A recording breaks off or lacks a part; what could be read of it came before."""
 
 
 class ManifestError(ASRError):

@@ -1,56 +1,59 @@
 """What recognition and training cost on this machine: `python scripts/benchmark.py`.
 
 Everything is measured in one run, each figure in turn with its yardstick. Only the ratios count: they can be compared
-between machines and versions, while the figures move with whatever else the machine does.
+between machines and versions, while the figures move with whatever else the machine does. Whole processes are measured
+by the time of the processor and by their peak memory. Yardsticks in PyTorch are left out where it is not installed.
 """
 
 import argparse
 import json
 import logging
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import cycle, islice
+from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
-import torchaudio
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.acoustic.config import ModelConfig
-from asr.acoustic.model import AcousticModel
 from asr.audio import load_audio, save_audio
-from asr.bundle import ENGLISH_MODEL, Bundle, save_bundle
-from asr.cli.terminal import run_command
-from asr.data.manifest import Utterance, read_manifest, write_manifest
-from asr.tokenizer import CharTokenizer
-from asr.training.hardware import name_hardware
+from asr.bundle import ENGLISH_MODEL, load_bundle
+from asr.cli.terminal import positive_count, run_command
+from asr.data.manifest import Utterance, read_manifest
 from asr.units import Seconds, seconds_to_samples
 from scripts.measure.beam import measure_beam
 from scripts.measure.long import measure_long
-from scripts.measure.recognition import measure_features, measure_memory, measure_startup, measure_transcription
-from scripts.measure.training import WARM_UP_UPDATES, build_run, measure_training
-from scripts.measure.yardsticks import CLIP_DURATION, CLIPS_AT_ONCE, Measurement, Setup
+from scripts.measure.processes import measure_processes
+from scripts.measure.recognition import measure_features, measure_recognition
+from scripts.measure.yardsticks import CLIP_DURATION, HAS_TORCH, SHORT_DURATION, Measurement, Setup
+
+
+def _measure_training(setup: Setup) -> Iterator[Measurement]:
+    """Measure training, the only part that needs what training does."""
+    from scripts.measure.training import measure_training
+
+    yield from measure_training(setup)
+
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS: Mapping[str, Callable[[Setup], Iterator[Measurement]]] = {
+    "processes": measure_processes,
     "features": measure_features,
-    "training": measure_training,
-    "transcription": measure_transcription,
+    "recognition": measure_recognition,
     "beam": lambda setup: measure_beam(setup.bundle, setup.clip, setup.repeats),
-    "startup": measure_startup,
-    "memory": measure_memory,
+    "training": _measure_training,
     "long": lambda setup: measure_long(setup.bundle, setup.manifest, setup.long_duration),
 }
 _DEFAULT_PARTS = tuple(name for name in PARTS if name != "long")  # that takes two hours of audio
 
 _SAMPLES = ROOT / "data/samples/manifest.jsonl"
-_ALPHABET = tuple(" 'abcdefghijklmnopqrstuvwxyz")
+_PACKAGES = ("numpy", "onnxruntime", "numba", "torch", "torchaudio")
 _HEADER = ("what", "figure", "unit", "compared with", "ratio", "target")
 
 
@@ -59,28 +62,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
     parser.set_defaults(quiet=True)
     add = parser.add_argument
-    add("--manifest", type=Path, metavar="JSONL", help="Recordings to transcribe. Default: the samples, else noise.")
-    add(
-        "--audio-duration",
-        type=_positive,
-        default=240,
-        metavar="SECONDS",
-        help="Audio to transcribe, the recordings repeated as needed. Default: %(default)s.",
-    )
-    add(
-        "--model",
-        type=Path,
-        metavar="DIR",
-        help="Model to transcribe with. Default: the shipped one, else random weights.",
-    )
-    add(
-        "--config",
-        type=Path,
-        default=ROOT / "configs/english.yaml",
-        metavar="YAML",
-        help="What to train. Default: configs/english.yaml.",
-    )
-    add("--train-manifest", type=Path, metavar="JSONL", help="Utterances to train on. Default: noise of 2 to 16 s.")
+    for name, default, what in (
+        ("manifest", _SAMPLES, "Recordings to transcribe. Default: the samples."),
+        ("config", ROOT / "configs/english.yaml", "Training run to measure. Default: configs/english.yaml."),
+        ("train-manifest", None, "Utterances to train on. Default: noise of 2 to 16 s."),
+    ):
+        add(f"--{name}", type=Path, default=default, metavar="FILE", help=what)
+    add("--model", type=Path, default=ENGLISH_MODEL, metavar="DIR", help="Our model. Default: that of the package.")
+    for name, count, what in (
+        ("threads", 1, "Threads to recognise on."),
+        ("repeats", 5, "Measurements of each figure."),
+        ("updates", 8, "Updates timed in training."),
+        ("audio-duration", 240, "Seconds of audio to transcribe, the recordings repeated as needed."),
+        ("long-duration", 7200, "Seconds of the recording of the part long."),
+    ):
+        add(f"--{name}", type=positive_count, default=count, metavar="N", help=f"{what} Default: %(default)s.")
     add(
         "--parts",
         type=_parts,
@@ -88,26 +84,20 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PART,...",
         help=f"What to measure, of {', '.join(PARTS)}. Default: all but long.",
     )
-    add("--long-duration", type=_positive, default=7200, metavar="SECONDS", help="Of the long part. Default: 2 hours.")
-    add("--repeats", type=_positive, default=5, metavar="N", help="Measurements of each figure. Default: %(default)s.")
-    add("--updates", type=_positive, default=8, metavar="N", help="Updates timed in training. Default: %(default)s.")
     add("--json", action="store_true", help="Print everything as JSON instead of a table.")
     return parser
 
 
-def describe_machine() -> dict[str, str | int]:
-    """Say what the figures were measured on.
+def describe_machine() -> dict[str, str]:
+    """Say what the figures were measured on: the hardware and the versions, as plain JSON data."""
+    hardware = f"{os.cpu_count()} x {platform.processor() or platform.machine()}"
+    if HAS_TORCH:
+        from asr.training.hardware import name_hardware
 
-    Returns:
-        Plain JSON data.
-    """
-    return {
-        "hardware": name_hardware(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "torchaudio": torchaudio.__version__,
-        "python": platform.python_version(),
-    }
+        hardware = name_hardware()
+    versions = {name: _find_version(name) for name in _PACKAGES}
+    installed = {name: found for name, found in versions.items() if found is not None}
+    return {"hardware": hardware, "python": platform.python_version(), **installed}
 
 
 def render_table(measurements: Sequence[Measurement]) -> str:
@@ -146,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
         for measurement in (each for part in arguments.parts for each in PARTS[part](setup)):
             print("measured:", *filter(None, _row(measurement)), file=sys.stderr)  # a full run takes minutes
             measurements.append(measurement)
-    machine = describe_machine()
+    machine = {**describe_machine(), "threads": str(arguments.threads)}
     if arguments.json:
         print(json.dumps({"machine": machine, "measurements": [asdict(row) for row in measurements]}, indent=2))
     else:
@@ -155,29 +145,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace, folder: Path) -> Setup:
-    """Read the configuration, and make what was not given."""
-    settings = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
-    module, data = build_run(settings, folder)
-    rate = module.network.features.sample_rate
-    # Enough noise for one measurement of training, so that no epoch ends within; the half is for padding.
-    noise = 1.5 * (WARM_UP_UPDATES + arguments.updates) * data.batches.max_batch_duration
-    given = arguments.manifest or (_SAMPLES if _SAMPLES.exists() else _make_noise(folder / "noise", 60.0, rate))
-    recordings = _repeat(read_manifest(given), arguments.audio_duration)
+    """Collect the recordings, and make what is needed of them."""
+    recordings = _repeat(read_manifest(arguments.manifest), arguments.audio_duration)
+    sample_rate = load_bundle(arguments.model, language_models=False).config.sample_rate
     return Setup(
-        settings=settings,
-        manifest=given,
+        folder=folder,
+        bundle=arguments.model,
+        threads=arguments.threads,
+        manifest=arguments.manifest,
         long_duration=arguments.long_duration,
-        train_manifest=arguments.train_manifest or _make_noise(folder / "train", noise, rate),
-        bundle=arguments.model or _find_bundle(folder, module.network),
         paths=tuple(recording.audio_filepath for recording in recordings),
         duration=sum(recording.duration for recording in recordings),
-        clip=_make_clip(folder / "clip.wav", recordings, rate),
+        clip=_make_clip(folder / "clip.wav", recordings, CLIP_DURATION, sample_rate),
+        short_clip=_make_clip(folder / "short.wav", recordings, SHORT_DURATION, sample_rate),
+        config=arguments.config,
+        train_manifest=arguments.train_manifest,
         repeats=arguments.repeats,
         updates=arguments.updates,
     )
 
 
-def _repeat(recordings: list[Utterance], duration: Seconds) -> list[Utterance]:
+def _repeat(recordings: Sequence[Utterance], duration: Seconds) -> list[Utterance]:
     """Go through recordings again and again until they last as long as asked."""
     chosen: list[Utterance] = []
     remaining = duration
@@ -189,46 +177,28 @@ def _repeat(recordings: list[Utterance], duration: Seconds) -> list[Utterance]:
     return chosen
 
 
-def _find_bundle(folder: Path, network: ModelConfig) -> Path:
-    """Return the shipped model, or one with random weights, which takes as long."""
-    if ENGLISH_MODEL.is_dir():
-        return ENGLISH_MODEL
-    tokenizer = CharTokenizer(_ALPHABET)
-    save_bundle(folder / "model", Bundle(AcousticModel(network, tokenizer.vocabulary_size), tokenizer), card="")
-    return folder / "model"
-
-
-def _make_clip(path: Path, recordings: Sequence[Utterance], sample_rate: int) -> Path:
-    """Join recordings and cut what is too long."""
-    waveform = np.concatenate([load_audio(one.audio_filepath, sample_rate) for one in recordings[:CLIPS_AT_ONCE]])
-    num_samples = seconds_to_samples(CLIP_DURATION, sample_rate)
+def _make_clip(path: Path, recordings: Sequence[Utterance], duration: Seconds, sample_rate: int) -> Path:
+    """Join recordings, repeated as needed, and cut them to a length."""
+    num_samples = seconds_to_samples(duration, sample_rate)
+    waveform = np.zeros(0, np.float32)
+    for recording in recordings:
+        waveform = np.concatenate([waveform, load_audio(recording.audio_filepath, sample_rate)])
+        if len(waveform) >= num_samples:
+            break
     save_audio(path, np.resize(waveform, num_samples), sample_rate)
     return path
 
 
-def _make_noise(folder: Path, duration: Seconds, sample_rate: int) -> Path:
-    """Write noise of 2 to 16 s with texts as long as those of speech, and return its manifest."""
-    folder.mkdir()
-    utterances: list[Utterance] = []
-    while sum(utterance.duration for utterance in utterances) < duration:
-        seconds = 2 + 14 * float(torch.rand(()))
-        path = folder / f"{len(utterances)}.wav"
-        save_audio(path, (0.1 * torch.randn(seconds_to_samples(seconds, sample_rate))).numpy(), sample_rate)
-        text = "".join(islice(cycle(_ALPHABET), int(14 * seconds)))
-        utterances.append(Utterance(path, seconds, text, path.stem))
-    write_manifest(folder / "manifest.jsonl", utterances)
-    return folder / "manifest.jsonl"
-
-
-def _positive(text: str) -> int:
-    """Read a count of at least one from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _find_version(package: str) -> str | None:
+    """Look up the version of a package; `None` if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    """Read names of parts from the command line."""
+    """Parse names of parts from the command line."""
     names = tuple(text.split(","))
     if unknown := sorted(set(names) - set(PARTS)):
         raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such part; expected some of {', '.join(PARTS)}")

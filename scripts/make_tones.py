@@ -8,10 +8,13 @@ with real audio files and real words. The recordings are made here and are in th
 
 import argparse
 import math
+import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import save_audio
 from asr.cli.terminal import run_command

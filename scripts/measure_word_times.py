@@ -10,22 +10,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
+from asr.acoustic.runtime import open_runtime
+from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.ctc import WordTiming
 from asr.alignment.text import TextAligner
-from asr.audio.reading import load_audio
-from asr.bundle import Bundle, load_bundle, update_settings
+from asr.audio import load_audio
+from asr.bundle import load_bundle, update_settings
 from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ManifestError
 from asr.units import Seconds, seconds_to_samples
+
+Clip: TypeAlias = tuple[NDArray[np.float32], str]  # a waveform and what is said in it
 
 _FRAME: Seconds = 0.01
 _LOUD = 10 ** (-30 / 20)  # of the loudest frame of a clip, as amplitude
@@ -33,7 +36,7 @@ _GAPS: tuple[Seconds, Seconds] = (0.2, 0.8)
 _NOISE = 1e-3  # amplitude of the noise under a recording; digital silence between words would be a cue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """Clips in a row.
 
@@ -43,12 +46,12 @@ class Recording:
         boundaries: Where each clip starts and ends, seconds, shape `(clips, 2)`.
     """
 
-    waveform: Tensor
+    waveform: NDArray[np.float32]
     texts: tuple[str, ...]
-    boundaries: npt.NDArray[np.float64]
+    boundaries: NDArray[np.float64]
 
 
-def cut_to_speech(waveform: Tensor, sample_rate: int) -> Tensor:
+def cut_to_speech(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
     """Leave out the quiet ends of a clip.
 
     Args:
@@ -59,12 +62,13 @@ def cut_to_speech(waveform: Tensor, sample_rate: int) -> Tensor:
         From the first to the last frame of 10 ms that is at most 30 dB below the loudest; empty if all are silent.
     """
     frame = seconds_to_samples(_FRAME, sample_rate)
-    levels = waveform[: len(waveform) // frame * frame].reshape(-1, frame).square().mean(dim=1).sqrt()
-    loud = torch.nonzero(levels > _LOUD * levels.max())[:, 0] if len(levels) else torch.empty(0)
-    return waveform[int(loud[0]) * frame : (int(loud[-1]) + 1) * frame] if len(loud) else waveform[:0]
+    frames = waveform[: len(waveform) // frame * frame].reshape(-1, frame)  # (frames, samples of a frame)
+    levels = np.sqrt(np.square(frames).mean(axis=1))
+    loud = np.flatnonzero(levels > _LOUD * levels.max(initial=0.0))
+    return waveform[loud[0] * frame : (loud[-1] + 1) * frame] if len(loud) else waveform[:0]
 
 
-def join_clips(clips: Sequence[tuple[Tensor, str]], sample_rate: int, generator: np.random.Generator) -> Recording:
+def join_clips(clips: Sequence[Clip], sample_rate: int, generator: np.random.Generator) -> Recording:
     """Put clips into a recording, with gaps of random length before, between and after them.
 
     Args:
@@ -76,30 +80,28 @@ def join_clips(clips: Sequence[tuple[Tensor, str]], sample_rate: int, generator:
         The recording.
     """
 
-    def gap() -> Tensor:
-        return torch.zeros(seconds_to_samples(generator.uniform(*_GAPS), sample_rate))
+    def gap() -> NDArray[np.float32]:
+        return np.zeros(seconds_to_samples(generator.uniform(*_GAPS), sample_rate), np.float32)
 
     parts = [gap()]
     for waveform, _ in clips:
         parts += [waveform, gap()]
     ends = np.cumsum([len(part) for part in parts])
-    noise = torch.from_numpy(generator.normal(0.0, _NOISE, ends[-1]).astype(np.float32))
+    noise = generator.normal(0.0, _NOISE, ends[-1]).astype(np.float32)
     boundaries = np.stack([ends[:-1:2], ends[1::2]], axis=1)
-    return Recording(torch.cat(parts) + noise, tuple(text for _, text in clips), boundaries / sample_rate)
+    return Recording(np.concatenate(parts) + noise, tuple(text for _, text in clips), boundaries / sample_rate)
 
 
-def measure_errors(bundle: Bundle, recordings: Sequence[Recording], timing: WordTiming) -> npt.NDArray[np.float64]:
+def measure_errors(aligner: TextAligner, recordings: Sequence[Recording]) -> NDArray[np.float64]:
     """Align recordings and compare the times.
 
     Args:
-        bundle: The model and its alphabet.
+        aligner: Finds the times.
         recordings: What `join_clips` made.
-        timing: How far words reach beyond their frames.
 
     Returns:
         Found time less true time, in seconds, of the start and the end of each clip, shape `(clips, 2)`.
     """
-    aligner = TextAligner(bundle.model, bundle.tokenizer, timing)
     errors = []
     for recording in recordings:
         segments = aligner.align(recording.waveform, "\n".join(recording.texts)).transcript.segments
@@ -107,7 +109,7 @@ def measure_errors(bundle: Bundle, recordings: Sequence[Recording], timing: Word
     return np.concatenate(errors)
 
 
-def fit_timing(errors: npt.NDArray[np.float64]) -> WordTiming:
+def fit_timing(errors: NDArray[np.float64]) -> WordTiming:
     """Choose the offsets that leave as many boundaries too early as too late.
 
     Args:
@@ -120,7 +122,7 @@ def fit_timing(errors: npt.NDArray[np.float64]) -> WordTiming:
     return WordTiming(start_offset=round(float(start), 3), end_offset=round(-float(end), 3))
 
 
-def describe_errors(name: str, errors: npt.NDArray[np.float64]) -> str:
+def describe_errors(name: str, errors: NDArray[np.float64]) -> str:
     """Say how large errors are.
 
     Args:
@@ -159,23 +161,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit, measure and print."""
-    bundle = load_bundle(arguments.model)
-    clips = list(_read_clips(arguments, bundle.model.sample_rate))
+    bundle = load_bundle(arguments.model, language_models=False)
+    scorer = AcousticScorer(open_runtime(bundle.network, "cpu"), bundle.config)
+    sample_rate = bundle.config.sample_rate
+    clips = list(_read_clips(arguments, sample_rate))
     generator = np.random.default_rng(arguments.seed)
     groups = [clips[first : first + arguments.join] for first in range(0, len(clips), arguments.join)]
-    recordings = [join_clips(group, bundle.model.sample_rate, generator) for group in groups]
+    recordings = [join_clips(group, sample_rate, generator) for group in groups]
     if len(recordings) < 2:
         raise ManifestError(
             f"{arguments.manifest}: gives {len(clips)} clips of at most {arguments.max_words} words, too few for two "
             f"recordings of {arguments.join}; give more clips, lower --join or raise --max-words"
         )
     fitted, held_out = recordings[::2], recordings[1::2]
-    timing = fit_timing(measure_errors(bundle, fitted, WordTiming()))
+    as_found = TextAligner(scorer, bundle.tokenizer, WordTiming())
+    timing = fit_timing(measure_errors(as_found, fitted))
     print(f"{len(clips)} clips in {len(recordings)} recordings, every other of which was fitted and the rest measured")
     print(f"start_offset {timing.start_offset} s, end_offset {timing.end_offset} s")
     print(f"{'error in ms':<24}{'median':>12}{'90 % within':>12}{'signed mean':>14}")
-    for name, offsets in (("as found", WordTiming()), ("corrected", timing)):
-        errors = measure_errors(bundle, held_out, offsets)
+    for name, aligner in (("as found", as_found), ("corrected", TextAligner(scorer, bundle.tokenizer, timing))):
+        errors = measure_errors(aligner, held_out)
         print(describe_errors(f"starts, {name}", errors[:, 0]))
         print(describe_errors(f"ends, {name}", errors[:, 1]))
         print(describe_errors(f"boundaries, {name}", errors.ravel()))
@@ -185,7 +190,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_clips(arguments: argparse.Namespace, sample_rate: int) -> Iterator[tuple[Tensor, str]]:
+def _read_clips(arguments: argparse.Namespace, sample_rate: int) -> Iterator[Clip]:
     """Read a random choice of short clips, cut to their speech; those of a speaker come together."""
     short = [one for one in read_manifest(arguments.manifest) if 0 < len(one.text.split()) <= arguments.max_words]
     order = np.random.default_rng(arguments.seed).permutation(len(short))[: arguments.max_clips]

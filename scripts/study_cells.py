@@ -1,4 +1,4 @@
-"""Compare recurrent cells of equal size, and see how far back each feels: `python scripts/study_cells.py --help`.
+"""Compare recurrent cells of equal size, and see how far back each remembers: `python scripts/study_cells.py --help`.
 
 Trains tanh and ReLU networks, GRUs and LSTMs with equally many weights, in one direction and both, with and without
 gradient clipping, at several depths, from several seeds. The folder of --output gets a page about it, README.md, its

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
+from asr.acoustic.model import build_model
+from asr.acoustic.posteriors import Posteriors
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, load_bundle
 from asr.cli.terminal import run_command
-from asr.decoding import DecodingConfig, GreedyDecoder, build_decoder
+from asr.decoding import DecodingConfig, DecodingModels, GreedyDecoder, build_decoder
 from asr.lm.corpus import encode_corpus
 from asr.lm.counts import count_ngrams
 from asr.lm.kneser_ney import estimate
@@ -60,8 +62,8 @@ def agree(first: Tensor, second: Tensor, tolerance: float = 1e-4) -> bool:
 
 # %%
 bundle = load_bundle(ENGLISH_MODEL)
-model, tokenizer = bundle.model, bundle.tokenizer
-sample_rate = model.sample_rate
+model, tokenizer = build_model(bundle.network).eval(), bundle.tokenizer
+sample_rate = model.config.sample_rate
 waveform = torch.from_numpy(load_audio(SOUND, sample_rate))
 print(f"1. {SOUND.name}: {len(waveform):,} samples, {len(waveform) / sample_rate:.2f} s")
 print("   a few of them:", *(f"{sample:.3f}" for sample in waveform[20_000:20_008].tolist()))
@@ -123,7 +125,7 @@ claim("the mean of each coefficient is 0", agree(features[0].mean(dim=0), torch.
 claim("the mean of all their squares is 1", agree(features[0].square().mean(), torch.tensor(1.0), 1e-3))
 
 # %% [markdown]
-# ## 4. A recurrent network reads frames and remembers
+# ## 4. A recurrent network remembers
 #
 # One frame is not enough to tell a letter: a "t" is a silence and then a burst. So the network carries a memory h
 # from frame to frame, made of the frame x and of the memory before it:
@@ -132,8 +134,8 @@ claim("the mean of all their squares is 1", agree(features[0].square().mean(), t
 #
 # W weighs the sound, U the past. This is all a recurrent network is; below, it is
 # three lines. Such a memory fades or runs wild with time, so the model's layers are *LSTM*s, which let the network
-# decide what to keep and for how long (`scripts/study_cells.py` measures both). And one half of each layer reads the
-# recording from its end, so that every output knows what came before and what comes after.
+# decide what to keep and for how long (`scripts/study_cells.py` measures both). And one half of each layer runs over
+# the recording from its end, so that every output depends on what came before and on what comes after.
 
 # %%
 torch.manual_seed(0)
@@ -144,44 +146,47 @@ for frame in features[0]:
     memory = torch.tanh(w @ frame + u @ memory + sum(biases))
     memories.append(memory)
 
-print(f"4. a network with a memory of 8 numbers has read {len(memories)} frames")
+print(f"4. a network with a memory of 8 numbers has run over {len(memories)} frames")
 claim("our loop is PyTorch's recurrent network", agree(torch.stack(memories), network(features[0])[0]))
 
 # %% [markdown]
 # ## 5. Posteriors: the probability of each character, step by step
 #
 # First, two convolutions make one step out of a few frames, because speech has fewer letters than frames. Then the
-# recurrent layers read, and from the memories of the last one the model computes, at each step, a probability for each
+# recurrent layers run, and from the memories of the last one the model computes, at each step, a probability for each
 # character of its alphabet. One more symbol stands beside the characters: the *blank*, "nothing new here". Below is the
-# likeliest symbol of each step, with a dot for the blank and a line for the space.
+# likeliest symbol of each step, with a dot for the blank and a line for the space. The trained network runs on ONNX
+# Runtime, which starts faster than PyTorch.
 
 # %%
 recognizer = Recognizer(bundle, device="cpu")
-[log_probs] = recognizer.log_probs([waveform.numpy()])
+posteriors = recognizer.scorer.score_recording(waveform.numpy())
+log_probs = torch.from_numpy(posteriors.log_probs)
 best = log_probs.argmax(dim=1).tolist()
 symbols = ("·", *tokenizer.characters)
-print(
-    f"5. {log_probs.shape[0]} steps of {1000 * model.frame_shift:.0f} ms, {log_probs.shape[1]} symbols; the likeliest:"
-)
+print(f"5. {len(log_probs)} steps of {1000 * bundle.config.frame_shift:.0f} ms, {len(symbols)} symbols; the likeliest:")
 print("  ", "".join(symbols[token] for token in best).replace(" ", "_"))
 claim("the probabilities of each step sum to 1", agree(log_probs.exp().sum(dim=1), torch.ones(len(log_probs))))
+with torch.inference_mode():
+    by_torch, _ = model(waveforms, waveform_lengths)
+claim("PyTorch, which trained the network, gives what ONNX Runtime gives", agree(by_torch[0], log_probs, 1e-2))
 
 # %% [markdown]
 # ## 6. CTC: many paths, one text
 #
-# To read a *path*, one symbol for each step, merge what repeats and then drop the blanks: `tt·oo·` reads "to", and so
-# does `·t··o·`. To spell a double letter, a path needs a blank in between: `to·o` reads "too", but `too·` reads "to".
+# A *path* is one symbol for each step. It gives a text by merging what repeats and then dropping the blanks: `tt·oo·`
+# gives "to", and so does `·t··o·`. A double letter needs a blank in between: `to·o` gives "too", but `too·` gives "to".
 # So a text has many paths, and its probability is the sum of theirs.
 #
 # Take a case small enough for paper: two steps, and one character, a. At each step the blank has probability 0.6 and
 # a has 0.4. Of the four paths, the likeliest is `··`, with 0.6 · 0.6 = 0.36, and it spells nothing. But `a·`, `·a` and
-# `aa` all read "a", and together they have 0.24 + 0.24 + 0.16 = 0.64. So **the likeliest path is not the likeliest
+# `aa` all give "a", and together they have 0.24 + 0.24 + 0.16 = 0.64. So **the likeliest path is not the likeliest
 # text**.
 
 
 # %%
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
-    """Read a path: merge repeats, then drop blanks."""
+    """Merge repeats, then drop blanks."""
     return tuple(token for token, _ in groupby(path) if token != BLANK)
 
 
@@ -193,8 +198,8 @@ def sum_paths(probs: Tensor) -> dict[tuple[int, ...], float]:
     return texts
 
 
-def read_path(path: str) -> str:
-    """Read a path that is written with dots for blanks."""
+def spell_path(path: str) -> str:
+    """Return the text of a path that is written with dots for blanks."""
     alphabet = "·to"
     return "".join(alphabet[token] for token in collapse(tuple(map(alphabet.index, path))))
 
@@ -205,12 +210,13 @@ texts = sum_paths(tiny)
 print(
     "6. two steps:", {letters.join(text) or "(nothing)": round(probability, 2) for text, probability in texts.items()}
 )
-claim("tt·oo· and ·t··o· both read to", read_path("tt·oo·") == read_path("·t··o·") == "to")
-claim("to·o reads too, and too· reads to", (read_path("to·o"), read_path("too·")) == ("too", "to"))
+claim("tt·oo· and ·t··o· both give to", spell_path("tt·oo·") == spell_path("·t··o·") == "to")
+claim("to·o gives too, and too· gives to", (spell_path("to·o"), spell_path("too·")) == ("too", "to"))
 claim("all texts together have probability 1", math.isclose(sum(texts.values()), 1, abs_tol=1e-6))
-greedy = GreedyDecoder().decode(tiny.log())[0]
+tiny_posteriors = Posteriors(tiny.log().numpy())
+greedy = GreedyDecoder().decode(tiny_posteriors)[0]
 claim("the best path spells nothing", letters.join(greedy.tokens) == "")
-beam = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters).decode(tiny.log())[0]
+[[beam]] = build_decoder(DecodingConfig(decoder="beam", word_score=0.0), letters).decode([tiny_posteriors])
 claim("the library's beam search, which adds paths up, finds a", letters.join(beam.tokens) == "a")
 claim("and gives it log 0.64", math.isclose(beam.score, math.log(0.64), abs_tol=1e-5))
 
@@ -262,7 +268,7 @@ def ctc_loss(log_probs: Tensor, tokens: list[int]) -> float:
 target = tokenizer.encode(SAID)
 all_paths = len(log_probs) * math.log10(log_probs.shape[1])
 its_paths = forward(torch.zeros_like(log_probs), target) / math.log(10)
-print(f"7. of the 10^{all_paths:.0f} paths through the recording, 10^{its_paths:.0f} read {SAID!r}")
+print(f"7. of the 10^{all_paths:.0f} paths through the recording, 10^{its_paths:.0f} give {SAID!r}")
 print(f"   its log-probability is {forward(log_probs, target):.2f}")
 claim("on the tiny case, it counts three paths", math.isclose(forward(torch.zeros(2, 2), [1]), math.log(3)))
 claim("on the tiny case, it gives log 0.64 too", math.isclose(forward(tiny.log(), [1]), math.log(0.64), abs_tol=1e-6))
@@ -272,10 +278,10 @@ claim("on the recording, it is minus PyTorch's CTC loss", difference < 0.01)
 # %% [markdown]
 # ## 8. A language model knows which words there are
 #
-# The network spells by ear: it has no list of words. A *language model* is the missing half. It has read text, and
-# gives each word a probability after the words before it. Ours reads 2,000 made-up lines of digits, and so knows ten
-# words and that any may follow any. The beam search multiplies both: how well a text fits the sound, and how likely
-# it is as text. Each word makes a text less likely, here some ten times, so the search would rather leave words out; a
+# The network knows no words, only characters. A *language model* is the missing half: trained on text, it gives each
+# word a probability after the words before it. Ours is trained on 2,000 made-up lines of digits, and so knows ten words
+# and that any may follow any. The beam search multiplies both: how well a text fits the sound, and how likely it is as
+# text. Each word makes a text less likely, here some ten times, so the search would rather leave words out; a
 # `word_score` of log 10 pays that back. Words that the language model lacks are forbidden.
 #
 # This is no magic. Given a sentence about the weather, such a recogniser finds digits too.
@@ -294,14 +300,16 @@ after_two = lm.score_word(lm.start(), "two")[1]
 total = sum(math.exp(lm.score_word(after_two, word)[0]) for word in (*WORDS, "</s>", "<unk>"))
 claim("after two, the probabilities of all that may follow sum to 1", math.isclose(total, 1, abs_tol=1e-3))
 rules = DecodingConfig(decoder="beam", lm_weight=1.0, word_score=math.log(len(WORDS)), unknown_score=None)
-searcher = build_decoder(rules, tokenizer, lm)
-greedy_text = tokenizer.join(GreedyDecoder().decode(log_probs)[0].tokens)
-beam_text = tokenizer.join(searcher.decode(log_probs)[0].tokens).strip()
+searcher = build_decoder(rules, tokenizer, DecodingModels(lm=lm))
+greedy_text = tokenizer.join(GreedyDecoder().decode(posteriors)[0].tokens)
+weather = recognizer.scorer.score_recording(load_audio(SAMPLES / "weather.flac", sample_rate))
+beam_text, weather_text = (
+    tokenizer.join(hypotheses[0].tokens).strip() for hypotheses in searcher.decode([posteriors, weather])
+)
 for name, text in (("said", SAID), ("greedy", greedy_text), ("with words", beam_text)):
     print(f"   {name + ':':<12}{text}   ({word_error_rate([SAID], [text]):.0%} of the words wrong)")
 claim("with the language model, every word is a digit", set(beam_text.split()) <= set(WORDS))
-[weather] = recognizer.log_probs([load_audio(SAMPLES / "weather.flac", sample_rate)])
-print("   the weather, with words:", tokenizer.join(searcher.decode(weather)[0].tokens))
+print("   the weather, with words:", weather_text)
 
 # %% [markdown]
 # ## 9. All of it in one call
@@ -325,5 +333,5 @@ if arguments.output:
 #
 # - Train a recogniser yourself, in under a minute: `scripts/make_tones.py`, then `configs/smoke.yaml`.
 # - See gradients vanish and explode, and what gates do about it: `scripts/study_cells.py --quick`.
-# - Read the code in the order of this tour: `asr/acoustic/features.py`, `asr/acoustic/model.py`,
+# - Read the code in the order of this tour: `asr/audio/`, `asr/acoustic/features.py`, `asr/acoustic/model.py`,
 #   `asr/training/module.py`, `asr/decoding/`, `asr/lm/`, `asr/recognition/recognizer.py`.

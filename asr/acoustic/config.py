@@ -21,10 +21,10 @@ _SAMPLE_RATES = (1_000, 96_000)
 _MAX_SIZES: Mapping[str, int] = {
     "n_fft": 32_768,
     "n_mels": 256,
-    "conv_channels": 8_192,
+    "conv_channels": 4_096,
     "subsampling": 64,
     "num_layers": 64,
-    "hidden_size": 8_192,
+    "hidden_size": 4_096,
 }
 _MAX_OVERLAP = 32  # frames that share a sample
 
@@ -91,12 +91,12 @@ class ModelConfig:
 
     Attributes:
         features: Settings of the MFCC front end.
-        conv_channels: Channels of the two convolutions before the recurrent layers, at most 8192.
+        conv_channels: Channels of the two convolutions before the recurrent layers, at most 4096.
         subsampling: Frames of features that become one frame of the recurrent layers, at most 64.
         cell: The recurrence: a plain network with tanh or ReLU, a GRU or an LSTM.
         bidirectional: Whether each layer also reads the utterance from its end.
         num_layers: Recurrent layers, at most 64.
-        hidden_size: Units of each layer in each direction, at most 8192.
+        hidden_size: Units of each layer in each direction, at most 4096.
         dropout: Fraction of the values dropped before each recurrent layer and the output while training, in [0, 1).
         layer_norm: Whether the output of each layer is normalised.
     """

@@ -1,7 +1,9 @@
 """Recordings of any format and rate become mono waveforms, and waveforms become files; how loud they are."""
 
-from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings
+from asr.audio.excerpts import AudioExcerpt
+from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings, is_recording
 from asr.audio.levels import LevelMeter, SignalLevel, measure_level
+from asr.audio.pipes import spool
 from asr.audio.reading import AudioFile, AudioSource, load_audio, read_info, stream_audio
 from asr.audio.recording import AudioInfo, Waveform
 from asr.audio.resampling import resample
@@ -9,6 +11,7 @@ from asr.audio.writing import save_audio
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "AudioExcerpt",
     "AudioFile",
     "AudioInfo",
     "AudioSource",
@@ -16,10 +19,12 @@ __all__ = [
     "SignalLevel",
     "Waveform",
     "find_recordings",
+    "is_recording",
     "load_audio",
     "measure_level",
     "read_info",
     "resample",
     "save_audio",
+    "spool",
     "stream_audio",
 ]

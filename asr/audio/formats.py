@@ -11,18 +11,32 @@ AUDIO_EXTENSIONS = frozenset({
 # fmt: on
 
 
+APPLE_DOUBLE = b"\x00\x05\x16\x07"  # magic
+
+
 def find_recordings(folder: Path) -> list[Path]:
-    """List the files below a folder that have the extension of a recording, sorted to be in one order everywhere.
+    """List the recordings below a folder, sorted to be in one order everywhere."""
+    return sorted(filter(is_recording, folder.rglob("*")))
+
+
+def is_recording(path: Path) -> bool:
+    """Tell whether a path is a file with the extension of a recording.
 
     Args:
-        folder: Where to search, at any depth.
+        path: Any path. Those that macOS puts beside recordings on other disks (`._speech.wav`, AppleDouble) are none.
 
     Returns:
-        The files. What macOS keeps beside a file on foreign disks, `._NAME`, has its extension and no sound, and is
-        passed over.
+        Whether to read it.
     """
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_EXTENSIONS and not path.name.startswith("._") and os.path.isfile(path)
-    )
+    if path.suffix.lower() not in AUDIO_EXTENSIONS or not os.path.isfile(path):
+        return False
+    return not (path.name.startswith("._") and _is_apple_double(path))
+
+
+def _is_apple_double(path: Path) -> bool:
+    """Tell whether a file holds what macOS knows of another; one that cannot be read is left for the reader."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == APPLE_DOUBLE
+    except OSError:
+        return False

@@ -1,65 +1,192 @@
-"""Files that PyAV decodes, as recordings: m4a, mp4, webm, mkv, and the rare mp3 or flac whose header hides its length.
+"""Files that PyAV decodes, as recordings: m4a, mp4, webm, mkv, and the codecs that libsndfile lacks.
 
-PyAV is an extra and is imported when such a file is met.
+PyAV is an extra and is imported when such a file is met. FFmpeg may open these containers alone, and no other file or
+address that one of them names.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
-from itertools import chain
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, final
 
+import numpy as np
+
+from asr.audio.clock import PresentationClock
 from asr.audio.recording import AudioInfo, OpenRecording, Waveform, truncation_error
+from asr.audio.views import SeekableFile
 from asr.errors import AudioError, MissingExtraError
-from asr.units import samples_to_seconds
+from asr.units import Seconds, samples_to_seconds, seconds_to_samples
+
+_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpeg,mpegts,ogg,rm,tta,w64,wav,webm,"
+    "wv,mp4,m4a,3gp,3g2,mj2"
+)
+_PROMISING = ("asf", "avi", "flv")  # their header tells when the last of the tracks ends
+_MAX_CHANNELS = 1024
+_DEFAULT = 1  # flag of the track that a player takes
+_SLACK: Seconds = 1.0  # of that end
+_MAX_LOST: Seconds = 0.25  # of packets that cannot be decoded
+
+_log = logging.getLogger("asr.audio")
 
 
-def is_media(head: bytes) -> bool:
-    """Tell whether a file that starts with these bytes is an mp4 or a Matroska container."""
-    return head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3")
-
-
-def open_media(stack: ExitStack, file: SimpleNamespace, name: str) -> OpenRecording:
-    """Open the first audio stream of a file.
+def open_media(
+    stack: ExitStack, file: SeekableFile, name: str, *, track: int | None = None, codec: str = ""
+) -> OpenRecording:
+    """Open an audio track of a file.
 
     Args:
         stack: Closes what is opened.
-        file: `read`, `seek` and `tell` of the file, at its start.
+        file: The file, at its start.
         name: What error messages call it.
+        track: The track, from 0 among those of audio; the default one if not given.
+        codec: What its header calls the codec, for messages; empty where it does not say.
 
     Returns:
-        The recording.
+        The recording; its notes name the tracks that are left out.
 
     Raises:
-        AudioError: If it holds no sound, or is damaged.
+        AudioError: If it holds no sound, lacks the track, or cannot be decoded.
         MissingExtraError: If PyAV is not installed.
     """
+    what = f"its codec, {codec}" if codec else "this file"
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError(f'{name}: only PyAV reads this file; run: pip install "asr[media]"') from error
+        raise MissingExtraError(f'{name}: only PyAV reads {what}; run: pip install "asr[media]"') from error
     try:
-        container = stack.enter_context(av.open(file, "r"))
-    except (av.FFmpegError, UnicodeDecodeError) as error:  # the latter for tags that are not UTF-8, before PyAV 19
+        container = stack.enter_context(
+            av.open(file, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+        )
+    except (av.FFmpegError, UnicodeDecodeError) as error:
         raise AudioError(f"{name}: truncated or damaged in its header; copy or record it again") from error
-    if not container.streams.audio:
+    stream, index = _choose_stream(container, name, track)
+    if stream.codec_context is None:
+        hint = "; --track takes another" if len(container.streams.audio) > 1 else ""
+        raise AudioError(f"{name}: {what} cannot be decoded by FFmpeg; convert it to wav or flac{hint}")
+    if not (stream.rate and 0 < stream.channels <= _MAX_CHANNELS):
+        raise AudioError(
+            f"{name}: has {stream.channels} channels at {stream.rate} Hz; expected 1 to {_MAX_CHANNELS} and a rate"
+        )
+    info = AudioInfo(
+        stream.rate, stream.channels, _duration(container, stream), container.format.name, stream.codec_context.name
+    )
+    return OpenRecording(
+        name,
+        info,
+        _Decoder(av, container, stream, stream.rate, name).decode,
+        notes=_note_others(container, index, track),
+    )
+
+
+def _choose_stream(container: Any, name: str, track: int | None) -> tuple[Any, int]:
+    """Return a track and its index (Any: the types need the extra)."""
+    streams = container.streams.audio
+    if not streams:
         raise AudioError(f"{name}: holds no audio stream; expected a recording")
-    stream, duration = container.streams.audio[0], math.nan
-    if stream.frames and stream.duration and stream.time_base and "mp4" in container.format.name:
-        duration = float(stream.duration * stream.time_base)  # other containers, and fragments, round or guess
-    info = AudioInfo(stream.rate, stream.channels, duration, container.format.name, stream.codec_context.name)
-    return OpenRecording(name, info, partial(_decode, av, container, name, info))
+    if track is None:
+        defaults = [index for index, stream in enumerate(streams) if stream.disposition.value & _DEFAULT]
+        track = defaults[0] if defaults else 0
+    if track not in range(len(streams)):
+        raise AudioError(f"{name}: there is no track {track}, for it has {len(streams)}; tracks count from 0")
+    return streams[track], track
 
 
-def _decode(av: Any, container: Any, name: str, info: AudioInfo, num_samples: int) -> Iterator[Waveform]:
-    """Yield blocks of `(num_samples, num_channels)` (Any: the types need the extra)."""
-    stream, num_found = container.streams.audio[0], 0
-    regrouper = av.AudioResampler("fltp", stream.layout, info.sample_rate, frame_size=num_samples)
-    try:
-        for frame in chain(container.decode(stream), [None]):
-            num_found += frame.samples if frame else 0
-            yield from (block.to_ndarray().T for block in regrouper.resample(frame))
-    except av.FFmpegError as error:
-        raise truncation_error(name, samples_to_seconds(num_found, info.sample_rate), info.duration) from error
+def _note_others(container: Any, index: int, asked: int | None) -> tuple[str, ...]:
+    """Name the tracks that are left out, unless one was asked for."""
+    streams = container.streams.audio
+    if len(streams) == 1 or asked is not None:
+        return ()
+    others = ", ".join(_describe(stream, number) for number, stream in enumerate(streams) if number != index)
+    return (f"takes audio track {_describe(streams[index], index)}, and not {others}; --track N takes another",)
+
+
+def _describe(stream: Any, index: int) -> str:
+    """Name a track by its index and what its owner called it."""
+    metadata = {key.lower(): value for key, value in stream.metadata.items()}
+    names = [metadata.get(key, "") for key in ("language", "title", "name")]
+    named = ", ".join(" ".join(each.split()) for each in names if each and each != "und")
+    return f"{index} ({named})" if named else f"{index}"
+
+
+def _duration(container: Any, stream: Any) -> Seconds:
+    """Return when a track ends; NaN where the container, as most do, rounds or guesses it."""
+    is_exact = "mp4" in container.format.name and stream.frames
+    if not (is_exact and stream.duration and stream.time_base):
+        return math.nan
+    return float((stream.duration + max(0, stream.start_time or 0)) * stream.time_base)
+
+
+@final
+class _Decoder:
+    """Decodes a track, on the clock of its container (Any: the types need the extra)."""
+
+    def __init__(self, av: Any, container: Any, stream: Any, rate: int, name: str) -> None:
+        """Start before the first packet; samples come out at the rate."""
+        self._av = av
+        self._container = container
+        self._stream = stream
+        self._rate = rate
+        self._name = name
+        self._is_promising = any(each in container.format.name for each in _PROMISING)
+        self._is_broken = False
+        self._lost = 0.0  # seconds of packets that cannot be decoded
+        self._end = 0.0  # seconds at which the last packet of any track ends
+
+    def decode(self, num_samples: int) -> Iterator[Waveform]:
+        """Yield blocks of `(num_samples, num_channels)`, then raise if some could not be decoded."""
+        num_found = 0
+        for block in self._blocks(num_samples):
+            num_found += len(block)
+            yield block
+        duration = (self._container.duration or 0) / 1e6
+        is_short = self._is_promising and self._end < duration - _SLACK
+        if self._is_broken or self._lost > _MAX_LOST or is_short:
+            raise truncation_error(self._name, samples_to_seconds(num_found, self._rate))
+
+    def _blocks(self, num_samples: int) -> Iterator[Waveform]:
+        """Regroup what is decoded, with silence where the clock has a gap."""
+        clock = PresentationClock(self._container.format.name, (self._container.start_time or 0) / 1e6)
+        regrouper, setup = None, None
+        for frame in self._frames():
+            gap = seconds_to_samples(clock.advance(frame), self._rate)
+            own = (frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate)
+            if regrouper is not None and (gap or own != setup):
+                yield from _resample(regrouper, None)
+                regrouper = None
+            for start in range(0, gap, num_samples):
+                yield np.zeros((min(num_samples, gap - start), frame.layout.nb_channels), np.float32)
+            if regrouper is None:
+                setup = own
+                regrouper = self._av.AudioResampler("fltp", frame.layout, self._rate, frame_size=num_samples)
+            yield from _resample(regrouper, frame)
+        if regrouper is not None:
+            yield from _resample(regrouper, None)
+        if clock.has_jumped:
+            _log.warning("%s: its clock jumps; times after that are those of the sound alone", self._name)
+
+    def _frames(self) -> Iterator[Any]:
+        """Decode packet by packet, past those that are damaged."""
+        packets = self._container.demux(*(() if self._is_promising else (self._stream,)))
+        while True:
+            try:
+                packet = next(packets, None)
+            except self._av.FFmpegError:
+                self._is_broken = True
+                return
+            if packet is None:
+                return
+            duration = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
+            if packet.pts is not None and packet.time_base:
+                self._end = max(self._end, float(packet.pts * packet.time_base) + duration)
+            if packet.stream_index == self._stream.index:
+                try:
+                    yield from packet.decode()
+                except self._av.FFmpegError:
+                    self._lost += duration
+
+
+def _resample(resampler: Any, frame: Any) -> Iterator[Waveform]:
+    """Convert a frame, or what is left, to blocks of `(num_samples, num_channels)`."""
+    yield from (block.to_ndarray().T for block in resampler.resample(frame))

@@ -1,12 +1,13 @@
 """Waveforms from one sample rate to another, by soxr; at once, or block by block with the same result."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import numpy as np
 import soxr
 
 from asr.audio.recording import Waveform
-from asr.errors import AudioError
+from asr.errors import AudioError, DamagedAudioError
 
 _MIN_RATE, _MAX_RATE = 1_000, 768_000  # hertz
 _QUALITY = "HQ"
@@ -32,16 +33,40 @@ def resample(waveform: Waveform, orig_rate: int, new_rate: int) -> Waveform:
 
 
 def resample_blocks(blocks: Iterable[Waveform], orig_rate: int, new_rate: int) -> Iterator[Waveform]:
-    """Change the sample rate of a waveform that comes in blocks, each `(num_samples,)`; none is given out empty."""
+    """Change the sample rate of a recording that comes in blocks.
+
+    Args:
+        blocks: Each `(num_samples,)` or `(num_samples, num_channels)`; the number of channels may change.
+        orig_rate: Samples per second now.
+        new_rate: Samples per second wanted.
+
+    Yields:
+        Blocks of the same kind, none empty.
+
+    Raises:
+        DamagedAudioError: If the blocks end in it, once all that came before has been given.
+    """
     if orig_rate == new_rate:
         yield from (block for block in blocks if len(block))
         return
-    resampler = soxr.ResampleStream(orig_rate, new_rate, 1, quality=_QUALITY)
-    for block in blocks:
-        if len(resampled := resampler.resample_chunk(block)):
-            yield resampled
-    if len(tail := resampler.resample_chunk(np.empty(0, np.float32), last=True)):
+    for shape, run in groupby(blocks, key=lambda block: block.shape[1:]):
+        yield from _resample_run(run, soxr.ResampleStream(orig_rate, new_rate, *(shape or (1,)), quality=_QUALITY))
+
+
+def _resample_run(blocks: Iterable[Waveform], resampler: soxr.ResampleStream) -> Iterator[Waveform]:
+    """Resample blocks of one shape."""
+    damage: DamagedAudioError | None = None
+    block = np.empty(0, np.float32)
+    try:
+        for block in blocks:
+            if len(resampled := resampler.resample_chunk(block)):
+                yield resampled
+    except DamagedAudioError as error:
+        damage = error
+    if len(tail := resampler.resample_chunk(block[:0], last=True)):
         yield tail
+    if damage:
+        raise damage
 
 
 def check_rates(name: str, *sample_rates: int) -> None:

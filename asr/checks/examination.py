@@ -123,7 +123,7 @@ def examine(
     findings = list(judge_recordings(entries, outcomes, measure.sample_rate))
     entries = [
         replace(entry, utterance=replace(entry.utterance, duration=outcome.duration))
-        if isinstance(outcome := outcomes[entry.utterance.audio_filepath], Measurement)
+        if isinstance(outcome := outcomes[entry.utterance.source], Measurement)
         else entry
         for entry in entries
     ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.data.manifest import Utterance, read_manifest
+from asr.data.manifest import Utterance, read_numbered
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,4 @@ def read_entries(manifests: Iterable[Path]) -> list[Entry]:
     Raises:
         ManifestError: If a manifest cannot be read or a line is no utterance; it is named.
     """
-    entries: list[Entry] = []
-    for path in manifests:
-        utterances = read_manifest(path)
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-        numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
-        entries += [Entry(path, number, each) for number, each in zip(numbers, utterances, strict=True)]
-    return entries
+    return [Entry(path, number, utterance) for path in manifests for number, utterance in read_numbered(path)]

@@ -18,7 +18,7 @@ from asr.cli.options import add_channel_argument, add_model_arguments, add_write
 from asr.cli.outputs import ResultFolder, render
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.summary import Outcome
-from asr.errors import ASRError, AudioError
+from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
@@ -41,15 +41,14 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="TEXT",
-        help="UTF-8 file with what is said in it. Each line becomes a segment; case and punctuation do not matter.",
+        help="UTF-8 file with what is said in it, or subtitles, the times of which do not matter. Each line becomes a "
+        "segment; case and punctuation do not matter.",
     )
     parser.add_argument("--text", metavar="WORDS", help="What is said, instead of a file.")
     parser.add_argument("--manifest", type=Path, metavar="JSONL", help="Recordings and their texts, instead of one.")
     add_writer_arguments(parser, default="json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="File to write, instead of stdout.")
-    parser.add_argument(
-        "--output-dir", type=Path, metavar="DIR", help="Folder for a file of each recording and format."
-    )
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="Folder for a file per recording and format.")
     add_overwrite_argument(parser)
     add_channel_argument(parser)
     add_model_arguments(parser)
@@ -72,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder = ResultFolder(arguments.output_dir, names, options, overwrite=arguments.overwrite)
             folder.require_writable(items, reads)
             stack.enter_context(folder.summary)
-        reads = (*reads, *(item.name for item in items))
+        reads = (*reads, *(item.path for item in items))
         stack.enter_context(replacing([arguments.output], reads, overwrite=arguments.overwrite))
         return _align(pairs, folder, arguments)
 
@@ -85,20 +84,21 @@ def _align(pairs: Sequence[PairedInput], folder: ResultFolder | None, arguments:
     greedy = {"decoder": "greedy"}  # alignment needs no language model, so none is opened
     where = {"device": arguments.device, "threads": arguments.threads}
     recognizer = Recognizer.from_bundle(arguments.model, decoding=greedy, **where)
+    reading = {name: getattr(arguments, name) for name in ("channel", "track", "batch_duration")}
     failed = 0
     for item, text in pairs:
         try:
-            alignment = require_match(
-                recognizer.align(item.open(), text, channel=arguments.channel, batch_duration=arguments.batch_duration)
-            )
+            alignment = require_match(recognizer.align(item.open(), text, **reading))
             _write(alignment, item, folder, arguments)
         except ASRError as error:
             failed += 1
-            message = str(error) if isinstance(error, AudioError) else f"{item.name}: {error}"
+            message = str(error) if isinstance(error, AudioError | ManifestError) else f"{item.name}: {error}"
             _log.error("%s", message)
             if folder:
                 folder.summary.add(Outcome(item.name, "failed", error=message))
             continue
+        for word in alignment.skipped:
+            _log.warning("%s: not aligned: %s", item.name, word.describe())
         for mismatch in alignment.mismatches:
             _log.warning("%s: %s", item.name, describe_mismatch(mismatch))
     if failed and len(pairs) > 1:

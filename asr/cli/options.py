@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.cli.flags import add_deprecated_flag, add_fields, given_fields
-from asr.cli.terminal import positive_count, positive_number
+from asr.cli.terminal import MAX_THREADS, count_up_to, positive_count, positive_number
 from asr.errors import ASRError
 from asr.writers import WRITERS, WriterOptions
 
@@ -85,22 +85,50 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=positive_count,
+        type=count_up_to(MAX_THREADS),
         metavar="N",
         help="Processor threads to compute with. Default: one for each core.",
     )
     parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
 
 
-def add_channel_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that picks a channel.
+def add_channel_argument(parser: "argparse._ActionsContainer") -> None:
+    """Add the flags that pick a channel and a track.
 
     Args:
-        parser: Gains `--channel`.
+        parser: Gains `--channel` and `--track`.
     """
     parser.add_argument(
-        "--channel", type=int, metavar="N", help="The channel to use, from 0. Default: the mean of all channels."
+        "--channel",
+        type=int,
+        metavar="N",
+        help="The channel to use, from 0. Default: the mean of all channels, or the loudest where they cancel.",
     )
+    parser.add_argument(
+        "--track",
+        type=int,
+        metavar="N",
+        help="The audio track of a film or container to use, from 0. Default: the one that players take.",
+    )
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is read of a recording.
+
+    Args:
+        parser: Gains `--channel`, `--track` and `--partial`.
+    """
+    add_channel_argument(parser)
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="Transcribe what can be read of recordings that are damaged or cut off, instead of failing them.",
+    )
+
+
+def reading_settings(arguments: argparse.Namespace) -> dict[str, Any]:  # keywords of several types
+    """Return what `add_reading_arguments` added as the keyword arguments of `Recognizer.transcribe_many`."""
+    return {name: getattr(arguments, name) for name in ("channel", "track", "partial")}
 
 
 def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:

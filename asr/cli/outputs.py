@@ -35,8 +35,14 @@ _NAMING_FORMATS = ("ctm",)
 class Results(Protocol):
     """Takes the transcripts of recordings, one after the other."""
 
-    def write(self, item: Input, transcript: Transcript) -> Outcome:
-        """Write the transcript of a recording, and return what became of it."""
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
+        """Write the transcript of a recording, and return what became of it.
+
+        Args:
+            item: The recording.
+            transcript: What was said.
+            damage: Why that ends before the recording does; `None` if it does not.
+        """
 
 
 @final
@@ -81,7 +87,7 @@ class ResultFolder:
         Raises:
             ASRError: If a file to write is one that is read, or holds anything else; the first one is named.
         """
-        inputs = read_identities([*reads, *(item.name for item in items)])
+        inputs = read_identities([*reads, *(item.path for item in items)])
         refuse_input(self._folder / SUMMARY_FILE, inputs)
         refused = [
             refusal for item in items for path in self.paths(item) if (refusal := self._refusal(item, path, inputs))
@@ -102,17 +108,20 @@ class ResultFolder:
             return f"{path}: holds the result of another recording, {owner}"
         return None
 
-    def write(self, item: Input, transcript: Transcript) -> Outcome:
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
         """Write the files of a recording."""
-        return self.write_contents(item, transcript, {})
+        return self.write_contents(item, transcript, {}, damage)
 
-    def write_contents(self, item: Input, transcript: Transcript, contents: Mapping[str, str]) -> Outcome:
+    def write_contents(
+        self, item: Input, transcript: Transcript, contents: Mapping[str, str], damage: ASRError | None = None
+    ) -> Outcome:
         """Write the files of a recording, some of them with a content that is given.
 
         Args:
             item: The recording.
             transcript: What was said.
             contents: Contents by format, for those that are not written as `WRITERS` does.
+            damage: Why the transcript ends before the recording does; `None` if it does not.
 
         Returns:
             Its outcome, which is also in the summary.
@@ -123,7 +132,7 @@ class ResultFolder:
         """
         paths = self.paths(item)
         written = [contents.get(name) or render(name, item, transcript, self._options) for name in self._formats]
-        outcome = Outcome.of_transcript(item.name, transcript, paths)
+        outcome = Outcome.of_transcript(item.name, transcript, paths, damage)
         try:
             with ExitStack() as stack:
                 for path, content in zip(paths, written, strict=True):
@@ -165,12 +174,12 @@ class ResultStream:
         self._options = options
         self._names_lines = num_recordings > 1 and format_name in _LINE_FORMATS
 
-    def write(self, item: Input, transcript: Transcript) -> Outcome:
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
         """Write a transcript at once, after the name of its recording where there are several; there are no files."""
         text = render(self._format, item, transcript, self._options)
         self._stream.write(f"{as_line(item.name)}\t{text}" if self._names_lines else text)
         self._stream.flush()
-        return Outcome.of_transcript(item.name, transcript, ())
+        return Outcome.of_transcript(item.name, transcript, (), damage)
 
 
 @final
@@ -198,10 +207,10 @@ class LiveText:
         """Write the text of the next segment."""
         self._put(f" {segment.text}" if self._shown else segment.text)
 
-    def write(self, item: Input, transcript: Transcript) -> Outcome:
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
         """Write what has not been shown of a transcript, which is the end of its line or more; there are no files."""
         self._put(render("txt", item, transcript, self._options).removeprefix(self._shown))
-        return Outcome.of_transcript(item.name, transcript, ())
+        return Outcome.of_transcript(item.name, transcript, (), damage)
 
     def _put(self, text: str) -> None:
         """Write so that a reader has it at once."""
@@ -274,9 +283,9 @@ def settle(results: Results, item: Input, result: "Result") -> Outcome:
         What became of the recording; `failed` also where its name makes a file that cannot be written.
     """
     if result.transcript is None:
-        return Outcome(item.name, "failed", error=str(result.error))
+        return Outcome.of_error(item.name, result.error)
     try:
-        return results.write(item, result.transcript)
+        return results.write(item, result.transcript, result.error)
     except ASRError as error:
         return Outcome(item.name, "failed", error=str(error))
 

@@ -94,7 +94,9 @@ def _draw_recording(arguments: argparse.Namespace) -> None:
 
     recognizer = open_recognizer(arguments)
     config = recognizer.bundle.config
-    waveform, goes_on = read_window(arguments.file, config, start, end, channel=arguments.channel)
+    waveform, goes_on = read_window(
+        arguments.file, config, start, end, channel=arguments.channel, track=arguments.track
+    )
     if goes_on and arguments.end is None:
         part = f"{start:g} s to {end:g} s"
         _log.info("%s: drawn from %s; --start and --end choose another part", arguments.file, part)

@@ -6,6 +6,7 @@ whole. At its end, a run leaves the last line of each recording.
 """
 
 import json
+import logging
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, final
 
-from asr.errors import ASRError
+from asr.errors import ASRError, DamagedAudioError
 from asr.files import write_atomically
 from asr.transcript import Transcript
 from asr.units import Seconds
@@ -25,7 +26,7 @@ except ImportError:  # Windows, where runs should not share a folder
 
 SUMMARY_FILE = "summary.jsonl"
 
-Status = Literal["ok", "empty", "failed", "skipped"]
+Status = Literal["ok", "empty", "failed", "skipped", "partial"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,13 @@ class Outcome:
 
     Attributes:
         input: Name of the recording in messages.
-        status: `empty` where no word was recognised, `skipped` where all its files existed.
+        status: `empty` where no word was recognised, `skipped` where all its files existed, `partial` where the
+            recording is damaged and what could be read of it was recognised.
         outputs: The files that hold its result.
         duration: Seconds; `None` if it was not recognised, as `words` and `confidence`.
         words: Number of words.
         confidence: Mean confidence of the words; `None` where there are none.
-        reason: Why it is empty.
+        reason: Why it is empty or partial.
         error: Why it failed.
     """
 
@@ -53,26 +55,42 @@ class Outcome:
     error: str | None = None
 
     @classmethod
-    def of_transcript(cls, name: str, transcript: Transcript, outputs: Sequence[Path]) -> "Outcome":
+    def of_transcript(
+        cls, name: str, transcript: Transcript, outputs: Sequence[Path], damage: ASRError | None = None
+    ) -> "Outcome":
         """Describe a recording that was recognised.
 
         Args:
             name: The recording, as messages name it.
             transcript: What was said.
             outputs: The files that hold it.
+            damage: Why it ends before the recording does; `None` if it does not.
 
         Returns:
-            Its outcome, `ok` or `empty`.
+            Its outcome, `ok`, `empty` or `partial`.
         """
         return cls(
             name,
-            "ok" if transcript.words else "empty",
+            "partial" if damage else "ok" if transcript.words else "empty",
             outputs=tuple(map(str, outputs)),
             duration=transcript.duration,
             words=len(transcript.words),
             confidence=transcript.confidence,
-            reason=transcript.explanation or None,
+            reason=str(damage) if damage else transcript.explanation or None,
         )
+
+    @classmethod
+    def of_error(cls, name: str, error: ASRError | None) -> "Outcome":
+        """Describe a recording that failed, and say where a part of it can be had."""
+        hint = "; --partial keeps what could be read" if isinstance(error, DamagedAudioError) else ""
+        return cls(name, "failed", error=f"{error}{hint}")
+
+    def report(self, log: logging.Logger) -> None:
+        """Name a recording that failed or gave no words; one that is partial was named when it was read."""
+        if self.status == "failed":
+            log.error("%s", self.error)
+        elif self.status == "empty":
+            log.warning("%s: no words: %s", self.input, self.reason)
 
     def to_json(self) -> str:
         """Return the outcome as one line of JSON, without what is not known."""

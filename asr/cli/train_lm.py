@@ -11,9 +11,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import positive_count, positive_number
+from asr.cli.terminal import count_up_to, positive_count, positive_number
 from asr.lm.corpus import TextConfig
-from asr.lm.training import BYTES_PER_MEGABYTE, NGramTraining, complete_path, train_ngram_lm
+from asr.lm.training import BYTES_PER_MEGABYTE, MAX_ORDER, NGramTraining, complete_path, train_ngram_lm
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that matter where a model is estimated from text."""
     parser.add_argument(
-        "--order", type=positive_count, default=3, metavar="N", help="Words in the longest n-grams. Default: 3."
+        "--order", type=count_up_to(MAX_ORDER), default=3, metavar="N", help="Words in the longest n-grams. Default: 3."
     )
     parser.add_argument(
         "--vocabulary-size", type=positive_count, metavar="N", help="Keep the N most frequent words. Default: all."

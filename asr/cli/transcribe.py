@@ -15,16 +15,17 @@ from typing import get_args
 
 from asr.cli.inputs import find_inputs, total_duration
 from asr.cli.options import (
-    add_channel_argument,
     add_decoding_arguments,
     add_model_arguments,
+    add_reading_arguments,
     add_writer_arguments,
     open_recognizer,
+    reading_settings,
     writer_options,
 )
 from asr.cli.outputs import LiveText, ResultFolder, find_finished, open_results, settle
 from asr.cli.overwriting import add_overwrite_argument
-from asr.cli.summary import Outcome, Status
+from asr.cli.summary import Status
 from asr.cli.terminal import show_progress
 
 _log = logging.getLogger("asr.transcribe")
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl manifests, or - for stdin.",
+        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl or .json manifests, or -.",
     )
     add_writer_arguments(parser)
     parser.add_argument(
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="Leave out recordings whose files all exist in the output folder, to go on after an interruption.",
     )
     add_overwrite_argument(parser)
-    add_channel_argument(parser)
+    add_reading_arguments(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
@@ -87,9 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         summary = stack.enter_context(results.summary) if isinstance(results, ResultFolder) else None
         duration = total_duration(todo) if is_watched else None
         recognized = recognizer.transcribe_many(
-            (item.open() for item in todo),
+            (item.open_or_error() for item in todo),
             batch_duration=0.0 if live else arguments.batch_duration,  # 0 takes one chunk at a time
-            channel=arguments.channel,
+            **reading_settings(arguments),
             on_segment=lambda index, segment: live.show(segment) if live else None,
             on_progress=stack.enter_context(show_progress(duration, visible=is_watched)),
         )
@@ -97,17 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
             outcome = finished.get(item) or settle(results, item, next(recognized))
             if summary and outcome.status in {"failed", "skipped"}:  # the others are there since they were written
                 summary.add(outcome)
-            _report(outcome)
+            outcome.report(_log)
             counts[outcome.status] += 1
     if len(inputs) > 1 or folder:
-        total = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
+        total = ", ".join(f"{counts[each]} {each}" for each in get_args(Status) if each != "partial" or counts[each])
         _log.log(logging.ERROR if counts["failed"] else logging.INFO, "recordings: %s", total)
     return 1 if counts["failed"] else 0
-
-
-def _report(outcome: Outcome) -> None:
-    """Name recordings that gave no words on stderr."""
-    if outcome.status == "failed":
-        _log.error("%s", outcome.error)
-    elif outcome.status == "empty":
-        _log.warning("%s: no words: %s", outcome.input, outcome.reason)

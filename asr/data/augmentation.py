@@ -277,7 +277,7 @@ def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
     kept = tuple(path for path in recordings if not fnmatchcase(path.name, exclude or ""))
     if not kept:
         found = f"{len(recordings)} noise recordings, and noise_exclude {exclude!r} keeps none"
-        raise AudioError(f"{folder}: {found}; expected files ending in {', '.join(sorted(AUDIO_EXTENSIONS))}")
+        raise AudioError(f"{folder}: {found}; expected files with the extension {', '.join(sorted(AUDIO_EXTENSIONS))}")
     return kept
 
 

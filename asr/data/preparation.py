@@ -168,7 +168,7 @@ class _Recording:
     @cached_property
     def _waveform(self) -> NDArray[np.float32]:
         """All samples."""
-        return np.asarray(load_audio(self._path, self.info.sample_rate))
+        return load_audio(self._path, self.info.sample_rate)
 
 
 def _examine(entry: Entry, recording: _Recording, segments: Path, config: PreparationConfig) -> Utterance | Rejection:

@@ -3,11 +3,14 @@
 Source: Park et al. (2019), doi:10.21437/Interspeech.2019-2680, without its time warping.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor, nn
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -17,24 +20,29 @@ class SpecAugmentConfig:
     Attributes:
         num_time_masks: Stretches of time hidden in each utterance, 0 or more; 0 is off.
         time_mask_max_frames: Longest stretch, in frames; lengths are drawn evenly from 0 to this.
-        time_mask_max_share: Longest stretch as a fraction of the utterance, in [0, 1]; spares short utterances.
+        time_mask_max_fraction: Longest stretch as a fraction of the utterance, in [0, 1]; spares short utterances.
         num_frequency_masks: Bands of mel bins hidden in each utterance, 0 or more; 0 is off.
         frequency_mask_max_bins: Widest band, in mel bins; widths are drawn evenly from 0 to this.
+        time_mask_max_share: The deprecated spelling of `time_mask_max_fraction`.
     """
 
     num_time_masks: int = 0
     time_mask_max_frames: int = 50
-    time_mask_max_share: float = 0.1
+    time_mask_max_fraction: float = 0.1
     num_frequency_masks: int = 0
     frequency_mask_max_bins: int = 15
+    time_mask_max_share: float | None = None
 
     def __post_init__(self) -> None:
         """Check every range."""
+        if self.time_mask_max_share is not None:
+            _log.warning("time_mask_max_share is deprecated; write time_mask_max_fraction")
+            object.__setattr__(self, "time_mask_max_fraction", self.time_mask_max_share)
         for name in ("num_time_masks", "time_mask_max_frames", "num_frequency_masks", "frequency_mask_max_bins"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.time_mask_max_share <= 1:
-            raise ValueError(f"time_mask_max_share is {self.time_mask_max_share}; expected a fraction in [0, 1]")
+        if not 0 <= self.time_mask_max_fraction <= 1:
+            raise ValueError(f"time_mask_max_fraction is {self.time_mask_max_fraction}; expected a fraction in [0, 1]")
 
 
 @final
@@ -64,7 +72,7 @@ class SpecAugment(nn.Module):
         if not self.training or config.num_time_masks == config.num_frequency_masks == 0:
             return log_mels
         _, num_frames, n_mels = log_mels.shape
-        limits = (config.time_mask_max_share * lengths).floor().clamp(max=config.time_mask_max_frames)
+        limits = (config.time_mask_max_fraction * lengths).floor().clamp(max=config.time_mask_max_frames)
         in_time = _random_masks(lengths, limits, config.num_time_masks, num_frames)
         bins = torch.full_like(lengths, n_mels)
         limits = bins.clamp(max=config.frequency_mask_max_bins)

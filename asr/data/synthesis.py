@@ -23,8 +23,9 @@ from typing import Literal
 
 import numpy as np
 
+from asr.audio import read_info, save_audio
 from asr.data.manifest import Utterance, write_manifest
-from asr.data.synthesizers import SYNTHESIZERS, Voice, read_speech, write_recording
+from asr.data.synthesizers import SAMPLE_RATE, SYNTHESIZERS, Voice, read_speech
 from asr.errors import AudioError, LanguageModelError, MissingExtraError
 from asr.lm.corpus import read_lines
 from asr.text import normalize_text
@@ -217,8 +218,6 @@ def record(spoken: SpokenSentence, folder: Path, *, file_format: Literal["opus",
         MissingExtraError: If the synthesiser is not installed.
         AudioError: If the synthesiser fails or gives no sound.
     """
-    from asr.audio import read_info
-
     target = folder / f"{spoken.name}.{file_format}"
     if not target.exists():
         with tempfile.TemporaryDirectory() as scratch:
@@ -226,7 +225,7 @@ def record(spoken: SpokenSentence, folder: Path, *, file_format: Literal["opus",
             # The change of pitch will speed it up as well.
             rate = spoken.rate / spoken.pitch
             SYNTHESIZERS[spoken.voice.synthesizer].speak(spoken.voice.name, spoken.text, path, rate=rate)
-            write_recording(target, read_speech(path, pitch=spoken.pitch), file_format)
+            save_audio(target, read_speech(path, pitch=spoken.pitch), SAMPLE_RATE)
     return Utterance(
         audio_filepath=target,
         duration=read_info(target).duration,

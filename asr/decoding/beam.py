@@ -27,7 +27,7 @@ from asr.tokenizer import CharTokenizer
 # Stands for the logarithm of 0, so that every text has a score, whatever a network rules out.
 _IMPOSSIBLE = -1e4
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class BeamSearchDecoder:
         tables = build_tables(config, tokenizer, lm, hot_words, internal_lm)
         decoder = cls(tables, tokenizer.vocabulary_size, config.nbest)
         if not _is_compiled():
-            _logger.info("compiling the beam search; this takes some seconds, once on this machine")
+            _log.info("compiling the beam search; this takes some seconds, once on this machine")
         decoder.decode(Posteriors(np.zeros((1, tokenizer.vocabulary_size), np.float32)))
         return decoder
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from asr.decoding.compilation import compiled, helper
 from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT
-from asr.decoding.tables import NO_TOKEN, NGrams, Tables
-from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Workspace
+from asr.decoding.tables import NO_TOKEN, NGrams, Settings, Spelling, Tables
+from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Records, Workspace
 from asr.lm.ngram import END, UNKNOWN
 from asr.tokenizer import BLANK
 
@@ -38,17 +38,16 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
         work: From `make_workspace`; afterwards its beam holds whole texts and their totals, in no order.
     """
     for frame in log_probs:
-        floor = _stay(frame, tables, work)
+        floor = _stay(frame, tables.settings, work)
         _extend(frame, floor, tables, work)
         _select(tables, work)
     _finish(tables, work)
 
 
 @helper
-def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
+def _stay(frame: NDArray[np.float32], settings: Settings, work: Workspace) -> float:
     """Propose each prefix as it is, and return the total that others must exceed to be worth proposing."""
-    settings, prefixes = tables.settings, work.prefixes
-    beam = work.beam[: work.counts[BEAM]]
+    prefixes, beam = work.prefixes, work.beam[: work.counts[BEAM]]
     work.counts[CANDIDATES] = 0
     work.extended[: len(beam)] = False
     best, worst = -np.inf, np.inf
@@ -61,7 +60,9 @@ def _stay(frame: NDArray[np.float32], tables: Tables, work: Workspace) -> float:
         if prefix.parent != NONE and prefixes[prefix.parent].beam_index != NONE:
             parent_index = prefixes[prefix.parent].beam_index
             work.extended[parent_index, prefix.token] = True
-            log_token = _log_add(log_token, frame[prefix.token] + _log_ready(parent_index, prefix.token, work))
+            log_token = _log_add(
+                log_token, frame[prefix.token] + _log_ready(parent_index, prefix.token, work.beam, prefixes)
+            )
         total = _propose(held.prefix, int(NO_TOKEN), frame[BLANK] + held.log_both, log_token, prefix.score, work)
         best, worst = max(best, total), min(worst, total)
     # No candidate below the floor can be in the next beam: a full beam has that many better ones already.
@@ -79,10 +80,10 @@ def _log_add(first: float, second: float) -> float:
 
 
 @helper
-def _log_ready(index: int, token: int, work: Workspace) -> float:
+def _log_ready(index: int, token: int, beam: Records, prefixes: Records) -> float:
     """Return log R(y, c): of the paths after which a token is a new one, not the last token again."""
-    held = work.beam[index]
-    ready: float = held.log_blank if work.prefixes[held.prefix].token == token else held.log_both
+    held = beam[index]
+    ready: float = held.log_blank if prefixes[held.prefix].token == token else held.log_both
     return ready
 
 
@@ -105,13 +106,16 @@ def _propose(prefix: int, token: int, log_blank: float, log_token: float, score:
 def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """Propose each prefix with one more token, where that may bring the total above the floor."""
     settings, prefixes = tables.settings, work.prefixes
-    _choose_tokens(frame, floor, tables, work)
+    _choose_tokens(frame, floor, settings, tables.spelling.highest_gain, work)
     for index in range(work.counts[BEAM]):
         prefix = work.beam[index].prefix
         for token in work.tokens[: work.counts[TOKENS]]:
-            log_token = frame[token] + _log_ready(index, token, work)
+            log_token = frame[token] + _log_ready(index, token, work.beam, prefixes)
             # The bound is cheap and the exact score is not, so most extensions are refused by the bound.
-            if log_token + _bound(prefix, token, tables, work) <= floor or work.extended[index, token]:
+            if (
+                log_token + _bound(prefix, token, settings, tables.spelling, prefixes) <= floor
+                or work.extended[index, token]
+            ):
                 continue
             if token == settings.space == prefixes[prefix].token:
                 continue
@@ -122,7 +126,9 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
 
 
 @helper
-def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
+def _choose_tokens(
+    frame: NDArray[np.float32], floor: float, settings: Settings, highest_gain: NDArray[np.float64], work: Workspace
+) -> None:
     """List the tokens that may lift some prefix above the floor."""
     best = -np.inf
     for index in range(work.counts[BEAM]):
@@ -130,20 +136,20 @@ def _choose_tokens(frame: NDArray[np.float32], floor: float, tables: Tables, wor
     work.counts[TOKENS] = 0
     for token in range(BLANK + 1, len(frame)):
         # A space may lift a prefix higher than others do, where its last word is likelier than was charged.
-        gain = tables.settings.max_gain + tables.spelling.highest_gain[token]
-        if token == tables.settings.space or best + frame[token] + gain > floor:
+        gain = settings.max_gain + highest_gain[token]
+        if token == settings.space or best + frame[token] + gain > floor:
             work.tokens[work.counts[TOKENS]] = token
             work.counts[TOKENS] += 1
 
 
 @helper
-def _bound(prefix: int, token: int, tables: Tables, work: Workspace) -> float:
+def _bound(prefix: int, token: int, settings: Settings, spelling: Spelling, prefixes: Records) -> float:
     """Return what the score of a prefix with one more token cannot exceed."""
-    here = work.prefixes[prefix]
-    score: float = here.score + tables.spelling.gain[here.token, token]
-    if token == tables.settings.space:
-        score = work.prefixes[here.last_word].words_score + here.hot_score + tables.spelling.scores[here.spelling]
-    return score + tables.settings.max_gain
+    here = prefixes[prefix]
+    score: float = here.score + spelling.gain[here.token, token]
+    if token == settings.space:
+        score = prefixes[here.last_word].words_score + here.hot_score + spelling.scores[here.spelling]
+    return score + settings.max_gain
 
 
 @helper
@@ -213,7 +219,7 @@ def _select(tables: Tables, work: Workspace) -> None:
     prefixes, beam, candidates = work.prefixes, work.beam, work.candidates
     for index in range(work.counts[BEAM]):
         prefixes[beam[index].prefix].beam_index = NONE
-    floor, ties = _cut(tables, work)
+    floor, ties = _cut(tables.settings, work)
     index = 0
     for chosen in range(work.counts[CANDIDATES]):
         candidate = candidates[chosen]
@@ -227,15 +233,15 @@ def _select(tables: Tables, work: Workspace) -> None:
 
 
 @helper
-def _cut(tables: Tables, work: Workspace) -> tuple[float, int]:
+def _cut(settings: Settings, work: Workspace) -> tuple[float, int]:
     """Return the total that a candidate needs for the next beam, and how many with just that there is room for."""
     totals = work.totals[: work.counts[CANDIDATES]]
     best = -np.inf
     for index in range(len(totals)):
         totals[index] = work.candidates[index].total
         best = max(best, totals[index])
-    room = tables.settings.beam_size
-    floor = best - tables.settings.beam_threshold
+    room = settings.beam_size
+    floor = best - settings.beam_threshold
     if len(totals) > room:
         floor = max(floor, _highest(totals, room))
     for total in totals:

@@ -11,7 +11,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 from asr.alignment.confidence import JudgedWord
-from asr.evaluation.scores import EvaluationReport, GroupReport, UtteranceScore, summarise
+from asr.evaluation.scores import EvaluationReport, GroupReport, UtteranceScore, summarize
 from asr.evaluation.signals import SignalFigures
 from asr.evaluation.words import AlignedWord, align_words
 from asr.metrics import Edit, edit_alignment
@@ -104,7 +104,7 @@ def _group_by_speaker(details: Sequence[UtteranceDetail]) -> list[GroupReport]:
     for each in details:
         if each.score.utterance.speaker is not None:
             groups.setdefault(each.score.utterance.speaker, []).append(each.score)
-    return [summarise(name, members) for name, members in sorted(groups.items())]
+    return [summarize(name, members) for name, members in sorted(groups.items())]
 
 
 def _group_by_bin(
@@ -115,7 +115,7 @@ def _group_by_bin(
     for low, high in pairwise([-math.inf, *edges, math.inf]):
         members = [each.score for each in details if low <= measure(each) < high]
         if members:
-            rows.append(asdict(summarise(_bin_name(low, high, unit), members)))
+            rows.append(asdict(summarize(_bin_name(low, high, unit), members)))
     return rows
 
 

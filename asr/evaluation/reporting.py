@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from asr.audio import load_audio
 from asr.bundle import Bundle
 from asr.evaluation.comparison import compare_reports
 from asr.evaluation.details import UtteranceDetail, detail_report, detail_utterance
@@ -14,6 +13,7 @@ from asr.evaluation.evaluate import Evaluation
 from asr.evaluation.page import write_report
 from asr.evaluation.signals import measure_signal
 from asr.plots import plot_recording, render_png
+from asr.plots.analysis import analyze_recording
 from asr.recognition.recognizer import Recognizer
 from asr.units import Seconds
 
@@ -75,13 +75,11 @@ def describe_evaluation(bundle: Bundle, *, model: str, manifest: str) -> dict[st
 
 def _detail(evaluation: Evaluation, sample_rate: int) -> list[UtteranceDetail]:
     """Read each recording that was recognised once more, to measure it."""
-    from asr.audio.reading import load_audio
-
     recognized = zip(evaluation.report.scores, evaluation.transcripts, evaluation.words, strict=True)
     return [
-        detail_utterance(score, transcript, words, measure_signal(np.asarray(waveform), sample_rate))
+        detail_utterance(score, transcript, words, measure_signal(waveform, sample_rate))
         for score, transcript, words in recognized
-        for waveform in [load_audio(score.utterance.audio_filepath, sample_rate)]
+        for waveform in [load_audio(score.utterance.source, sample_rate)]
     ]
 
 
@@ -91,19 +89,16 @@ def _draw_worst(
     """Draw the utterances with the most words wrong, by their index among the details."""
     if not options.num_pictures:
         return {}
-    from asr.audio.reading import load_audio
-    from asr.plots.analysis import analyze_recording
-
     durations = [each.score.utterance.duration for each in details]
     short = [index for index, duration in enumerate(durations) if duration <= _MAX_PICTURE_DURATION]
     worst = sorted(short, key=lambda index: details[index].score.words.errors, reverse=True)
     pictures = {}
     for index in worst[: options.num_pictures]:
-        path = details[index].score.utterance.audio_filepath
-        waveform = load_audio(path, recognizer.bundle.config.sample_rate)
+        utterance = details[index].score.utterance
+        waveform = load_audio(utterance.source, recognizer.bundle.config.sample_rate)
         words = evaluation.transcripts[index].words
         analysis = analyze_recording(
-            recognizer, waveform, words, title=path.name, batch_duration=options.batch_duration
+            recognizer, waveform, words, title=utterance.audio_filepath.name, batch_duration=options.batch_duration
         )
         pictures[index] = render_png(plot_recording(analysis))
     return pictures

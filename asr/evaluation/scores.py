@@ -54,6 +54,7 @@ class UtteranceScore:
         return {
             "utterance_id": self.utterance.utterance_id,
             "audio_filepath": str(self.utterance.audio_filepath),
+            **({} if self.utterance.offset is None else {"offset": self.utterance.offset}),
             "corpus": self.utterance.corpus,
             "duration": self.utterance.duration,
             "reference": self.reference,
@@ -192,8 +193,8 @@ def build_report(
         raise AudioError(f"none of the {len(utterances)} recordings could be recognised; see the message of each")
     names = sorted({score.utterance.corpus for score in scores if score.utterance.corpus is not None})
     return EvaluationReport(
-        overall=summarise("all", scores),
-        corpora=tuple(summarise(name, [score for score in scores if score.utterance.corpus == name]) for name in names),
+        overall=summarize("all", scores),
+        corpora=tuple(summarize(name, [score for score in scores if score.utterance.corpus == name]) for name in names),
         real_time_factor=seconds_taken / sum(score.utterance.duration for score in scores),
         failed=len(utterances) - len(scores),
         scores=scores,
@@ -239,7 +240,7 @@ def _score(utterance: Utterance, hypothesis: str) -> UtteranceScore:
     )
 
 
-def summarise(name: str, scores: Sequence[UtteranceScore]) -> GroupReport:
+def summarize(name: str, scores: Sequence[UtteranceScore]) -> GroupReport:
     """Sum up some utterances.
 
     Args:

@@ -27,7 +27,7 @@ from asr.lm.packing import SCALES
 from asr.lm.recurrent_network import RecurrentNetwork
 
 FORMAT_VERSION = 1
-_MAX_SIZE = 16_384
+MAX_SIZE = 8192  # values in a vector or state; beyond it weights take gigabytes
 DIVISOR = 4  # from one class of words to the next rarer one, vectors are so much shorter
 # Words scored together: the n-best lists of about 16 utterances. More would take more memory and no less time.
 _MAX_WORDS = 4096
@@ -51,10 +51,8 @@ class RecurrentLMConfig:
     def __post_init__(self) -> None:
         """Check each range."""
         for name in ("embedding_size", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
-            if getattr(self, name) > _MAX_SIZE:
-                raise ValueError(f"{name} {getattr(self, name)} is above {_MAX_SIZE}")
+            if not 1 <= getattr(self, name) <= MAX_SIZE:
+                raise ValueError(f"{name} {getattr(self, name)} is not a positive number up to {MAX_SIZE}")
         if not all(size > 0 for size in self.class_sizes):
             raise ValueError(f"class_sizes {self.class_sizes} are not positive numbers")
         shortest = DIVISOR ** len(self.class_sizes)

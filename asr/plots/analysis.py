@@ -20,7 +20,13 @@ _log = logging.getLogger("asr.plots")
 
 
 def read_window(
-    path: Path, config: ModelConfig, start: Seconds, end: Seconds, *, channel: int | None = None
+    path: Path,
+    config: ModelConfig,
+    start: Seconds,
+    end: Seconds,
+    *,
+    channel: int | None = None,
+    track: int | None = None,
 ) -> tuple[Waveform, bool]:
     """Read a stretch of a recording, and no more of it than that takes.
 
@@ -30,6 +36,7 @@ def read_window(
         start: Seconds from the start of the recording to the stretch.
         end: Seconds to the end of the stretch.
         channel: The channel to use, from 0; the mean of all if not given.
+        track: The audio track to use, from 0; the default one if not given.
 
     Returns:
         The waveform, shape `(num_samples,)`, and whether the recording goes on after it.
@@ -40,7 +47,7 @@ def read_window(
     sample_rate, min_num_samples = config.sample_rate, config.min_num_samples
     first, last = (seconds_to_samples(time, sample_rate) for time in (start, end))
     blocks, position = [np.empty(0, np.float32)], 0
-    for block in stream_audio(path, sample_rate, channel=channel):
+    for block in stream_audio(path, sample_rate, channel=channel, track=track):
         blocks.append(block[max(0, first - position) : max(0, last - position)])
         position += len(block)
         if position > last:
@@ -108,6 +115,12 @@ def analyze_recording(
     config, tokenizer = recognizer.bundle.config, recognizer.bundle.tokenizer
     log_probs = recognizer.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
     separator = "" if tokenizer.space is None else " "
+
+    def spell(word: Word) -> str:
+        """Spell a word of a given text in the alphabet; empty where that is impossible."""
+        spelling = tokenizer.spell(word.text)
+        return "" if tokenizer.unknown_characters(spelling) else spelling
+
     return RecordingAnalysis(
         title=title,
         start=start,
@@ -118,6 +131,6 @@ def analyze_recording(
         posteriors=np.exp(log_probs),
         frame_shift=config.frame_shift,
         tokenizer=tokenizer,
-        token_spans=align(log_probs, tokenizer.encode(separator.join(word.text for word in words))),
+        token_spans=align(log_probs, tokenizer.encode(separator.join(filter(None, map(spell, words))))),
         words=tuple(words),
     )

@@ -117,7 +117,7 @@ class Assembler:
             raise ValueError("the parts of a recording have no end")
         duration = samples_to_seconds(end.level.num_samples, self.bundle.config.sample_rate)
         explanation = "" if segments else self._explain(end, chunks)
-        return Result(end.source, Transcript(tuple(segments), duration, explanation))
+        return Result(end.source, Transcript(tuple(segments), duration, explanation), end.damage)
 
     def _place_words(self, posteriors: Posteriors, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
         """Find where the words that tokens spell were spoken, and how sure they are."""

@@ -7,15 +7,15 @@ order of the sources, each as soon as its last chunk is done. A source that cann
 and never stops the others.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from asr.acoustic.runtime import open_runtime
+from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
@@ -26,13 +26,20 @@ from asr.errors import ASRError
 from asr.recognition.assembly import Assembler, RecognizedPart, join_parts, report_progress
 from asr.recognition.chunking import ChunkReader, RecordingChunk, RecordingPart
 from asr.recognition.results import Result
-from asr.recognition.settings import LanguageModelChoice, RecurrentChoice, Settings, open_bundle
+from asr.recognition.settings import (
+    LanguageModelChoice,
+    RecurrentChoice,
+    Settings,
+    open_acoustic_bundle,
+    open_language_models,
+)
 from asr.segmentation import Segmenter, SegmenterConfig
 from asr.transcript import Segment, Transcript
 from asr.units import Seconds
 
 # Chunks are sorted by length within this many batches; more would delay the first result.
 _BATCHES_AHEAD = 4
+_MAX_THREADS = 1024  # a million crash the interpreter
 
 
 class Recognizer:
@@ -52,6 +59,7 @@ class Recognizer:
         bundle: Bundle,
         *,
         device: str = "auto",
+        runtime: AcousticRuntime | None = None,
         segmentation: SegmenterConfig | None = None,
         hot_words: Sequence[HotWord] = (),
         decoder: Decoder | None = None,
@@ -62,18 +70,23 @@ class Recognizer:
         Args:
             bundle: The acoustic model, its alphabet, and how both are used; `dataclasses.replace` changes a part.
             device: What `asr.acoustic.runtime.open_runtime` takes.
+            runtime: Runs the network, in place of one on `device`.
             segmentation: How long recordings are cut.
             hot_words: Words and phrases to favour.
             decoder: The first and only pass, in place of what the bundle asks for.
             threads: Batches and utterances to work on at once; all processors if not given.
 
         Raises:
+            ASRError: If the number of threads is out of range.
             DeviceError: If the device is not known or not there.
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
         threads = threads or os.cpu_count() or 1
+        if not 1 <= threads <= _MAX_THREADS:
+            raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
         self.bundle = bundle
-        self.scorer = AcousticScorer(open_runtime(bundle.network, device), bundle.config, threads=threads)
+        runtime = runtime or open_runtime(bundle.network, device)
+        self.scorer = AcousticScorer(runtime, bundle.config, threads=threads)
         self.decoder = (
             TwoPassDecoder(decoder, threads=threads)
             if decoder
@@ -115,11 +128,21 @@ class Recognizer:
         Raises:
             ASRError: If a file cannot be read, or settings do not fit each other.
         """
-        bundle = open_bundle(path, decoding=decoding, lm=lm, recurrent_lm=recurrent_lm, hot_words=bool(hot_words))
-        return cls(bundle, device=device, segmentation=segmentation, hot_words=hot_words, threads=threads)
+        implies_beam = bool(lm or recurrent_lm or hot_words)
+        bundle = open_acoustic_bundle(path, decoding=decoding, no_lm=lm is False, implies_beam=implies_beam)
+        # Before the language models are opened: they take the memory that a starting runtime frees (30 of 370 MB).
+        runtime = open_runtime(bundle.network, device)
+        bundle = open_language_models(path, bundle, lm=lm, recurrent_lm=recurrent_lm)
+        return cls(bundle, runtime=runtime, segmentation=segmentation, hot_words=hot_words, threads=threads)
 
     def transcribe(
-        self, source: AudioSource, *, source_rate: int | None = None, channel: int | None = None
+        self,
+        source: AudioSource,
+        *,
+        source_rate: int | None = None,
+        channel: int | None = None,
+        track: int | None = None,
+        partial: bool = False,
     ) -> Transcript:
         """Recognise one recording of any length.
 
@@ -128,6 +151,8 @@ class Recognizer:
                 `(num_channels, num_samples)`.
             source_rate: Samples per second of `source`, if it is samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            track: The audio track of a container to use, from 0; the default one if not given.
+            partial: Whether to take what can be read of a damaged recording; a warning then says what is missing.
 
         Returns:
             Its words; if there are none, it explains why.
@@ -135,45 +160,58 @@ class Recognizer:
         Raises:
             ASRError: If the source cannot be read.
         """
-        [result] = self.transcribe_many([source], source_rate=source_rate, channel=channel)
+        [result] = self.transcribe_many(
+            [source], source_rate=source_rate, channel=channel, track=track, partial=partial
+        )
         if result.transcript is None:
             raise result.error or ASRError(f"{source}: nothing was recognised")
         return result.transcript
 
     def segments(
-        self, source: AudioSource, *, source_rate: int | None = None, channel: int | None = None
+        self,
+        source: AudioSource,
+        *,
+        source_rate: int | None = None,
+        channel: int | None = None,
+        track: int | None = None,
+        partial: bool = False,
     ) -> Iterator[Segment]:
         """Recognise one recording, and give each segment as soon as it is done; arguments as for `transcribe`."""
-        parts = self._reader.read([source], source_rate=source_rate, channel=channel)
+        parts = self._reader.read([source], source_rate=source_rate, channel=channel, track=track, partial=partial)
         yield from join_parts(self._recognize(parts, batch_duration=0.0))
 
     def transcribe_many(
         self,
-        sources: Iterable[AudioSource],
+        sources: Iterable[AudioSource | ASRError],
         *,
         batch_duration: Seconds = 160.0,
         source_rate: int | None = None,
         channel: int | None = None,
+        track: int | None = None,
+        partial: bool = False,
         on_segment: Callable[[int, Segment], None] = lambda index, segment: None,
         on_progress: Callable[[Seconds], None] = lambda seconds: None,
     ) -> Iterator[Result]:
         """Recognise recordings, several at once.
 
         Args:
-            sources: As `transcribe` takes them; read as they are needed.
+            sources: As `transcribe` takes them; read as they are needed. An error stands for a recording that cannot
+                be named, and is its result.
             batch_duration: Padded seconds of audio in a batch at most.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            track: The audio track of a container to use, from 0; the default one if not given.
+            partial: Whether to take what can be read of a damaged recording; its result has an error too.
             on_segment: Called with the index of a source and each of its segments, as they come.
             on_progress: Called with the seconds of audio that have been done since the last call.
 
         Yields:
             A result for each source, in their order.
         """
-        parts = self._reader.read(sources, source_rate=source_rate, channel=channel)
+        parts = self._reader.read(sources, source_rate=source_rate, channel=channel, track=track, partial=partial)
         for index, recognized in groupby(self._recognize(parts, batch_duration), key=lambda part: part.index):
             watched = report_progress(recognized, self.bundle.config.sample_rate, on_progress)
-            yield self._assembler.collect(watched, partial(on_segment, index))
+            yield self._assembler.collect(watched, functools.partial(on_segment, index))
 
     def align(
         self,
@@ -182,6 +220,7 @@ class Recognizer:
         *,
         source_rate: int | None = None,
         channel: int | None = None,
+        track: int | None = None,
         batch_duration: Seconds = 160.0,
     ) -> TextAlignment:
         """Find when each word and character of a known text is spoken.
@@ -191,6 +230,7 @@ class Recognizer:
             text: What is said; each line becomes a segment.
             source_rate: Samples per second of `source`, if it is samples.
             channel: The channel to use, from 0; the mean of all if not given.
+            track: The audio track of a container to use, from 0; the default one if not given.
             batch_duration: Seconds of audio scored at once at most.
 
         Returns:
@@ -199,7 +239,9 @@ class Recognizer:
         Raises:
             ASRError: If the source cannot be read, or the text cannot be aligned.
         """
-        waveform = load_audio(source, self.bundle.config.sample_rate, source_rate=source_rate, channel=channel)
+        waveform = load_audio(
+            source, self.bundle.config.sample_rate, source_rate=source_rate, channel=channel, track=track
+        )
         aligner = TextAligner(self.scorer, self.bundle.tokenizer, self.bundle.timing)
         return aligner.align(waveform, text, batch_duration=batch_duration)
 

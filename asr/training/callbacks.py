@@ -50,8 +50,23 @@ def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float
     return [
         *callbacks,
         ModelCheckpoint(checkpoints, "best", "val_wer", enable_version_counter=False),
-        ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False),
+        LastCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False),
     ]
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """The checkpoint to go on from: written every so often, and at the end, from where more epochs may follow."""
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write it once more.
+
+        Args:
+            trainer: Runs the training.
+            pl_module: Holds the weights.
+        """
+        super().on_train_end(trainer, pl_module)
+        if self.dirpath and trainer.state.fn == TrainerFn.FITTING:
+            trainer.save_checkpoint(Path(self.dirpath) / f"{self.filename}{self.FILE_EXTENSION}")
 
 
 class EMAWeights(WeightAveraging):

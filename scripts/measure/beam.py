@@ -1,15 +1,15 @@
-"""The beam search, beside that of flashlight-text and beside the network that it reads.
+"""The beam search, beside that of flashlight-text and beside the network whose posteriors it searches.
 
-Both searches read the same utterance on one thread, with the same language model, the same settings and a vocabulary
+Both search the same utterance on one thread, with the same language model, the same settings and a vocabulary
 that is closed. A bundle without a language model gets one of random words, as large as a real one.
 """
 
 import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -17,13 +17,12 @@ from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.runtime import open_runtime
 from asr.audio import load_audio
 from asr.bundle import load_bundle
-from asr.decoding import DecodingConfig
 from asr.decoding.beam import BeamSearchDecoder
-from asr.lm.arpa import write_arpa
-from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN, NGramLM
-from asr.tokenizer import BLANK, CharTokenizer
+from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, NGramLM
+from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
-from scripts.measure.yardsticks import CLIP_DURATION, SPEED, Measurement, threads, time_in_turn
+from scripts.measure.flashlight import build_flashlight
+from scripts.measure.yardsticks import CLIP_DURATION, CPU_SPEED, Measurement, time_in_turn
 
 NUM_RANDOM_WORDS = 20_000
 
@@ -35,7 +34,7 @@ def measure_beam(folder: Path, clip: Path, repeats: int) -> Iterator[Measurement
 
     Args:
         folder: The bundle of the model, whose alphabet has a space.
-        clip: A recording of `CLIP_DURATION` to read.
+        clip: A recording of `CLIP_DURATION`.
         repeats: How often each figure is measured; the median counts.
 
     Yields:
@@ -48,18 +47,16 @@ def measure_beam(folder: Path, clip: Path, repeats: int) -> Iterator[Measurement
     guided = BeamSearchDecoder.from_config(config, bundle.tokenizer, lm)
     free = BeamSearchDecoder.from_config(config, bundle.tokenizer)
     flashlight = build_flashlight(config, bundle.tokenizer, lm)
-
     runtime = open_runtime(bundle.network, "cpu")
 
     def compute() -> Posteriors:
         return runtime.run([waveform])[0]
 
-    with threads(1):
-        posteriors = compute()
-        decoders = [guided.decode, free.decode, *([flashlight] if flashlight else [])]
-        network, with_lm, without, *others = time_in_turn(
-            repeats, compute, *(partial(decode, posteriors) for decode in decoders)
-        )
+    posteriors = compute()
+    decoders = [guided.decode, free.decode, *([flashlight] if flashlight else [])]
+    network, with_lm, without, *others = time_in_turn(
+        repeats, compute, *(partial(decode, posteriors) for decode in decoders), clock=time.process_time
+    )
     name = f"beam search, {config.beam_size} wide"
     for other in others:
         yield _compare(f"{name}, {len(lm.word_ids):,} n-grams", with_lm, "flashlight-text's", other, 2.0)
@@ -70,7 +67,7 @@ def measure_beam(folder: Path, clip: Path, repeats: int) -> Iterator[Measurement
 def _compare(name: str, seconds: Seconds, whose: str, other: Seconds, target: float | None = None) -> Measurement:
     """Compare two times for the clip."""
     compared_with = f"{whose} time: {CLIP_DURATION / other:,.0f}"
-    return Measurement(name, CLIP_DURATION / seconds, SPEED, compared_with, seconds / other, target)
+    return Measurement(name, CLIP_DURATION / seconds, CPU_SPEED, compared_with, seconds / other, target)
 
 
 def make_random_model(tokenizer: CharTokenizer, num_words: int) -> NGramLM:
@@ -111,57 +108,3 @@ def make_random_model(tokenizer: CharTokenizer, num_words: int) -> NGramLM:
         backoffs=backoffs.astype(np.float32),
         children=len(words) + np.searchsorted(keys // len(words), np.arange(counts[0] + counts[1] + 1)),
     )
-
-
-def build_flashlight(
-    config: DecodingConfig, tokenizer: CharTokenizer, lm: NGramLM
-) -> Callable[[Posteriors], str] | None:
-    """Build the lexicon decoder of flashlight-text.
-
-    Args:
-        config: The settings; the vocabulary is closed, whatever they say.
-        tokenizer: An alphabet with a space.
-        lm: The language model, which KenLM reads.
-
-    Returns:
-        What turns posteriors into a text; `None` if flashlight-text or its KenLM is not installed.
-    """
-    try:
-        from flashlight.lib.text import decoder as fl
-        from flashlight.lib.text.decoder.kenlm import KenLM
-        from flashlight.lib.text.dictionary import Dictionary
-    except ImportError:
-        return None
-    words = [word for word in lm.words[len(SPECIAL_WORDS) :] if not tokenizer.unknown_characters(word)]
-    dictionary = Dictionary()
-    for word in (*words, SPECIAL_WORDS[UNKNOWN]):
-        dictionary.add_entry(word)
-    unknown = dictionary.get_index(SPECIAL_WORDS[UNKNOWN])
-    dictionary.set_default_index(unknown)
-    with TemporaryDirectory() as folder:
-        write_arpa(Path(folder) / "lm.arpa", lm)
-        model = KenLM(str(Path(folder) / "lm.arpa"), dictionary)
-    (space,) = tokenizer.encode(" ")
-    trie = fl.Trie(tokenizer.vocabulary_size, space)
-    for index, word in enumerate(words):
-        trie.insert([*tokenizer.encode(word), space], index, model.score(model.start(False), index)[1])
-    trie.smear(fl.SmearingMode.MAX)
-    options = fl.LexiconDecoderOptions(
-        beam_size=config.beam_size,
-        beam_size_token=tokenizer.vocabulary_size,
-        beam_threshold=config.beam_threshold,
-        lm_weight=config.lm_weight * math.log(10),  # the logarithms of its KenLM are to the base 10
-        word_score=config.word_score,
-        unk_score=-math.inf,
-        sil_score=0.0,
-        log_add=True,
-        criterion_type=fl.CriterionType.CTC,
-    )
-    decoder = fl.LexiconDecoder(options, trie, model, space, BLANK, unknown, [], False)
-
-    def decode(posteriors: Posteriors) -> str:
-        matrix = np.ascontiguousarray(posteriors.log_probs)
-        best = decoder.decode(matrix.ctypes.data, *matrix.shape)[0]
-        return " ".join(dictionary.get_entry(word) for word in best.words if word >= 0)
-
-    return decode

@@ -18,7 +18,7 @@ from asr.metrics import ErrorCounts, error_rate, word_errors
 from asr.recognition.recognizer import Recognizer
 from asr.transcript import Transcript, Word
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
-from scripts.measure.recognition import peak_memory
+from scripts.measure.processes import measure_process
 from scripts.measure.yardsticks import Measurement
 
 _PAUSE: tuple[Seconds, Seconds] = (0.2, 0.8)  # between two clips
@@ -34,7 +34,7 @@ pathlib.Path(output).write_text(json.dumps(transcript.to_dict()), encoding="utf-
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Clip:
     """An utterance inside the long recording, half of the pause behind it included."""
 
@@ -57,9 +57,9 @@ def measure_long(bundle: Path, manifest: Path, duration: Seconds = 7200.0) -> It
     recognizer = Recognizer.from_bundle(bundle, device="cpu")
     with TemporaryDirectory() as folder:
         recording, output = Path(folder) / "long.wav", Path(folder) / "transcript.json"
-        clips = _write_recording(recording, read_manifest(manifest), duration, recognizer.model.sample_rate)
+        clips = _write_recording(recording, read_manifest(manifest), duration, recognizer.bundle.config.sample_rate)
         command = [sys.executable, "-c", _TRANSCRIBE, str(bundle.resolve()), str(recording), str(output)]
-        peak = peak_memory(command)
+        peak = measure_process(command).peak
         transcript = Transcript.from_dict(json.loads(output.read_text(encoding="utf-8")))
     name = f"{transcript.duration / 3600:.2f} h"
     yield Measurement(

@@ -3,45 +3,43 @@
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as lightning
 import torch
+import yaml
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from asr.acoustic.model import AcousticModel
+from asr.audio import save_audio
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
-from asr.data.manifest import read_manifest
+from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.data.sampler import DurationBatchSampler
 from asr.errors import TrainingError
 from asr.training.callbacks import EMAWeights
 from asr.training.hardware import Precision, choose_precision
 from asr.training.module import CTCTrainingModule
-from asr.units import samples_to_seconds
-from scripts.measure.yardsticks import (
-    DEVICES,
-    DTYPES,
-    SPEED,
-    Measurement,
-    Setup,
-    against_arithmetic,
-    matrix_product_speed,
-    time_in_turn,
-)
+from asr.units import Seconds, samples_to_seconds, seconds_to_samples
+from scripts.measure.arithmetic import DEVICES, DTYPES, against_arithmetic, matrix_product_speed, synchronize
+from scripts.measure.yardsticks import SPEED, Measurement, Setup, time_in_turn
 
 WARM_UP_UPDATES = 2  # before the clock starts: memory is allocated, workers start
 _REFERENCE = {"num_layers": 4, "hidden_size": 320}  # 8.6 M parameters
+_LETTERS = "abcdefghijklmnopqrstuvwxyz '"
 
 
 def build_run(
     settings: Mapping[str, Any], manifest: Path, **network: int
 ) -> tuple[CTCTrainingModule, SpeechDataModule]:
-    """Build what `asr.cli.train` would, but for one manifest, read from disk as it goes, and batches of full size.
+    """Build what `asr train` would, but for one manifest, read from disk as it goes, and batches of full size.
 
     Args:
         settings: The configuration, with its sections `model` and `data`.
@@ -73,9 +71,11 @@ def measure_training(setup: Setup) -> Iterator[Measurement]:
         The padding of the batches, the speed of the hardware, and the speeds of training on each device.
     """
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")  # as asr.cli.train does
-    _, data = build_run(setup.settings, setup.train_manifest)
-    durations = [one.duration for one in read_manifest(setup.train_manifest) if one.duration <= data.max_duration]
+    torch.set_float32_matmul_precision("high")  # as asr train does
+    settings = yaml.safe_load(setup.config.read_text(encoding="utf-8"))
+    manifest = setup.train_manifest or _make_noise(setup, settings)
+    _, data = build_run(settings, manifest)
+    durations = [one.duration for one in read_manifest(manifest) if one.duration <= data.max_duration]
     sampler = DurationBatchSampler(durations, data.batches.max_batch_duration, seed=0)
     yield Measurement("padding of training batches", 100 * sampler.padding_fraction, "%")
     for device in DEVICES:
@@ -83,15 +83,24 @@ def measure_training(setup: Setup) -> Iterator[Measurement]:
             hardware = matrix_product_speed(device, dtype, setup.repeats)
             yield Measurement(f"matrix product, {device}, {dtype}", hardware / 1e9, "GFLOP/s")
         for changes in ({}, _REFERENCE):
-            yield from _measure_network(setup, device, changes, hardware)
+            yield from _measure_network(setup, _Training(settings, manifest, changes), device, hardware)
     torch.set_float32_matmul_precision(before)
 
 
-def _measure_network(setup: Setup, device: str, changes: Mapping[str, int], hardware: float) -> Iterator[Measurement]:
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """What is trained: a configuration, the manifest to train on, and settings of the network to change."""
+
+    settings: Mapping[str, Any]  # YAML
+    manifest: Path
+    changes: Mapping[str, int]
+
+
+def _measure_network(setup: Setup, training: _Training, device: str, hardware: float) -> Iterator[Measurement]:
     """Measure one network on one device."""
-    module, data = build_run(setup.settings, setup.train_manifest, **changes)
+    module, data = build_run(training.settings, training.manifest, **training.changes)
     precision = choose_precision(device)
-    clip = setup.settings.get("trainer", {}).get("gradient_clip_val", 1.0)
+    clip = training.settings.get("trainer", {}).get("gradient_clip_val", 1.0)
     speeds = []
     for _ in range(setup.repeats):
         clock = _Clock()
@@ -114,11 +123,14 @@ def _measure_network(setup: Setup, device: str, changes: Mapping[str, int], hard
             warnings.simplefilter("ignore")  # Lightning's advice, such as to take more workers
             trainer.fit(module, datamodule=data)
         model = _require_model(module)
-        speeds.append((clock.speed(model.sample_rate), _packed_lstm_speed(model, clock.lengths[-1], device, precision)))
+        speeds.append((
+            clock.speed(model.config.sample_rate),
+            _packed_lstm_speed(model, clock.lengths[-1], device, precision),
+        ))
     own, other = (median(column) for column in zip(*speeds, strict=True))
     name = f"training {module.network.num_layers} x {module.network.hidden_size}, {device}, {precision}"
     yield Measurement(name, own, SPEED, f"packed torch.nn.LSTM alone: {other:,.0f}", own / other)
-    yield against_arithmetic(name, own, model, 3, hardware)
+    yield against_arithmetic(Measurement(name, own, SPEED), module.network, 3, hardware)
 
 
 class _Clock(lightning.Callback):
@@ -158,9 +170,10 @@ def _packed_lstm_speed(model: AcousticModel, waveform_lengths: Tensor, device: s
         with torch.autocast(device, DTYPES[precision], enabled=precision != "32-true"):
             hidden, _ = lstm(pack_padded_sequence(frames, lengths, enforce_sorted=False))
         hidden.data.float().square().mean().backward()
+        synchronize(device)
 
     (seconds,) = time_in_turn(1, step)
-    return samples_to_seconds(int(waveform_lengths.sum()), model.sample_rate) / seconds
+    return samples_to_seconds(int(waveform_lengths.sum()), config.sample_rate) / seconds
 
 
 def _require_model(module: CTCTrainingModule) -> AcousticModel:
@@ -168,3 +181,23 @@ def _require_model(module: CTCTrainingModule) -> AcousticModel:
     if module.model is None:
         raise TrainingError("the training run built no model")
     return module.model
+
+
+def _make_noise(setup: Setup, settings: Mapping[str, Any]) -> Path:
+    """Write noise of 2 to 16 s with texts as long as those of speech, and return its manifest."""
+    module, data = build_run(settings, setup.folder)
+    sample_rate = module.network.sample_rate
+    # Enough for one measurement, so that no epoch ends within it; the half is for padding.
+    duration = 1.5 * (WARM_UP_UPDATES + setup.updates) * data.batches.max_batch_duration
+    folder, generator = setup.folder / "train", np.random.default_rng(0)
+    folder.mkdir()
+    utterances: list[Utterance] = []
+    while sum(utterance.duration for utterance in utterances) < duration:
+        seconds: Seconds = generator.uniform(2, 16)
+        path = folder / f"{len(utterances)}.wav"
+        waveform = 0.1 * generator.standard_normal(seconds_to_samples(seconds, sample_rate), np.float32)
+        save_audio(path, waveform, sample_rate)
+        text = "".join(islice(cycle(_LETTERS), int(14 * seconds)))
+        utterances.append(Utterance(path, seconds, text, path.stem))
+    write_manifest(folder / "manifest.jsonl", utterances)
+    return folder / "manifest.jsonl"

@@ -1,4 +1,4 @@
-"""How far back a network feels: the gradient that an output sends to the features some steps before it.
+"""How far back a network remembers: the gradient that an output sends to the features some steps before it.
 
 One number for the output of a frame is the sum of its log-probabilities with random signs; its gradient then has, on
 average over the signs, the squared norm of the whole matrix of derivatives. No text and no loss comes into it. A step
@@ -95,7 +95,7 @@ def join_recordings(paths: Sequence[Path], sample_rate: int, duration: Seconds, 
         paths: What to read, from the first on; read again from the first where they do not suffice.
         sample_rate: Samples per second of the result.
         duration: Seconds of each chunk.
-        count: Pieces.
+        count: Number of chunks.
 
     Returns:
         Waveforms of shape `(count, num_samples)`.

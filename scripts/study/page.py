@@ -106,7 +106,7 @@ def _render_chapter(chapter: Chapter) -> str:
     lines += [f"- {sentence}" for sentence in _compare_all(summaries, unit)]
     lines += [
         "",
-        "How far back the networks in one direction feel; the dotted line is a hundredth:\n",
+        "How far back the networks in one direction remember; the dotted line is a hundredth:\n",
         f"![Gradients by lag](gradients-{corpus.name}.png)\n",
         "The norm of the gradient of all weights in each update, before clipping, of the networks of "
         f"{BASE_LAYERS} layers in both directions, seed 0:\n",

@@ -38,7 +38,7 @@ def plot_radii(curves: Mapping[tuple[str, float], Sequence[float]]) -> "Figure":
 
 
 def plot_gradients(summaries: Sequence[Summary]) -> "Figure":
-    """Show how far back each cell feels, before and after training.
+    """Show how far back each cell remembers, before and after training.
 
     Args:
         summaries: Of one corpus; those in one direction with clipping are drawn.

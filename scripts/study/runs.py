@@ -7,7 +7,6 @@ measured, not the best by validation, so nothing is chosen by the utterances tha
 import hashlib
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,15 +15,14 @@ import torch
 from torch import Tensor
 
 from asr.acoustic.config import ModelConfig
-from asr.acoustic.model import AcousticModel
-from asr.audio import load_audio
-from asr.bundle import Bundle, load_bundle
+from asr.acoustic.model import AcousticModel, build_model
+from asr.bundle import load_bundle
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
-from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
+from asr.evaluation import evaluate
 from asr.files import write_atomically
-from asr.metrics import ErrorCounts, character_errors, word_errors
+from asr.metrics import ErrorCounts
 from asr.plots.curves import read_curves
 from asr.recognition.recognizer import Recognizer
 from asr.tokenizer import CharTokenizer
@@ -34,7 +32,6 @@ from scripts.study.gradients import join_recordings, measure_gradient
 
 CHUNK_DURATION = 4.0  # seconds of each recording that gradients are measured on
 NUM_CHUNKS = 4
-_DECODED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -190,7 +187,7 @@ def make_result(run: Run, folder: Path) -> RunResult:
         if not finished and math.isfinite(norms[-1]):
             raise TrainingError(f"{run.name}: training stopped after {len(norms)} updates, see above; start again")
         bundle = load_bundle(Path(scratch) / "bundle") if finished else None
-    words, characters = _count_errors(bundle, read_manifest(corpus.validation)) if bundle else ((), ())
+    scores = evaluate(Recognizer(bundle), read_manifest(corpus.validation)).report.scores if bundle else ()
     result = RunResult(
         settings=_describe_settings(run),
         design=run.design,
@@ -198,10 +195,10 @@ def make_result(run: Run, folder: Path) -> RunResult:
         hidden_size=network.hidden_size,
         num_parameters=count_parameters(network, tokenizer.vocabulary_size),
         finished=finished,
-        words=words,
-        characters=characters,
+        words=tuple(score.words for score in scores),
+        characters=tuple(score.characters for score in scores),
         gradient_before=before,
-        gradient_after=measure_gradient(bundle.model, chunks, corpus.num_lags) if bundle else (),
+        gradient_after=measure_gradient(build_model(bundle.network), chunks, corpus.num_lags) if bundle else (),
         training_norms=norms,
     )
     write_atomically(folder / f"{run.name}.json", json.dumps(asdict(result)) + "\n")
@@ -276,19 +273,3 @@ def _training_flags(run: Run, network: ModelConfig, folder: Path) -> list[str]:
         "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false",
     ]
-
-
-def _count_errors(
-    bundle: Bundle, utterances: Sequence[Utterance]
-) -> tuple[tuple[ErrorCounts, ...], tuple[ErrorCounts, ...]]:
-    """Recognise utterances greedily; return the errors of words and of characters in each."""
-    recognizer = Recognizer(bundle)
-    words, characters = [], []
-    for start in range(0, len(utterances), _DECODED_AT_ONCE):
-        some = utterances[start : start + _DECODED_AT_ONCE]
-        waveforms = [load_audio(each.audio_filepath, recognizer.model.sample_rate) for each in some]
-        for each, log_probs in zip(some, recognizer.log_probs(waveforms), strict=True):
-            text = bundle.tokenizer.join(GreedyDecoder().decode(log_probs)[0].tokens)
-            words.append(word_errors(each.text, text))
-            characters.append(character_errors(each.text, text))
-    return tuple(words), tuple(characters)

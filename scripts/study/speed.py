@@ -32,7 +32,7 @@ def measure_epoch(
     model = AcousticModel(network, vocabulary_size)
     optimizer = torch.optim.AdamW(model.parameters())
     duration = sum(durations) / len(durations)
-    num_samples = seconds_to_samples(duration, model.sample_rate)
+    num_samples = seconds_to_samples(duration, network.sample_rate)
     count = max(1, int(max_batch_duration / duration))
     waveforms, lengths = pad_waveforms([0.1 * torch.randn(num_samples) for _ in range(count)])
     num_letters = max(1, int(_LETTERS_PER_SECOND * duration))

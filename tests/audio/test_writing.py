@@ -1,4 +1,4 @@
-"""Waveforms to files: 16 bits, clipped, whole or not at all."""
+"""Waveforms to files: clipped, whole or not at all."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asr.audio import Waveform, load_audio, read_info, save_audio
 from asr.errors import AudioError
-from tests.audio.sounds import noise
+from tests.audio.sounds import LEVEL, measure_tone, noise, tone
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "WAV"])
@@ -22,6 +22,16 @@ def test_saved_audio_is_16_bits_clipped_and_reads_back(extension: str, tmp_path:
     assert load_audio(path, 16_000).tolist() == [0.0, 0.25, -1.0, 32767 / 32768, -1.0]
     assert read_info(path).codec == "PCM_16"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_opus_is_lossy_and_of_the_same_rate_and_length(tmp_path: Path) -> None:
+    waveform = tone(16_000)
+    save_audio(tmp_path / "speech.opus", waveform, 16_000)
+    info = read_info(tmp_path / "speech.opus")
+    assert (info.codec, info.sample_rate, info.duration) == ("OPUS", 16_000, 1.0)
+    frequency, level = measure_tone(load_audio(tmp_path / "speech.opus", 16_000), 16_000)
+    assert frequency == pytest.approx(440.0, abs=1.0)
+    assert level == pytest.approx(LEVEL, rel=0.1)
 
 
 @given(st.lists(st.integers(-32768, 32767), min_size=1))
@@ -36,7 +46,8 @@ def test_saving_what_was_read_changes_nothing(integers: list[int]) -> None:
 @pytest.mark.parametrize(
     ("name", "waveform", "rate", "message"),
     [
-        ("a.mp3", np.zeros(9, np.float32), 16_000, r"its extension is '.mp3'; expected .wav or .flac"),
+        ("a.mp3", np.zeros(9, np.float32), 16_000, r"its extension is '.mp3'; expected one of .wav, .flac, .opus"),
+        ("a.opus", np.zeros(9, np.float32), 44_100, "opus has no sample rate 44100 Hz"),
         ("a.wav", np.zeros((1, 9), np.float32), 16_000, r"cannot hold shape \(1, 9\)"),
         ("a.wav", np.array([np.nan], np.float32), 16_000, "all finite"),
         ("a.wav", np.zeros(9, np.float32), 0, "sample rate 0 Hz"),

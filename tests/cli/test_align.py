@@ -8,12 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
-from asr.alignment.text import Mismatch, TextAligner, TextAlignment, windowed_log_probs
+from asr.alignment.text import Mismatch, TextAligner, TextAlignment
 from asr.audio import load_audio
-from asr.bundle import Bundle, load_bundle, save_bundle
+from asr.bundle import Bundle
 from asr.cli.terminal import run_command
+from asr.recognition.recognizer import Recognizer
 from asr.transcript import Segment, Transcript, Word
 from asr.writers import WRITERS
 
@@ -24,77 +24,67 @@ Align = Callable[..., int]
 
 
 @pytest.fixture
-def sure_bundle(tmp_path: Path, tiny_bundle: Bundle) -> Bundle:
-    """The tiny model, sure of what it hears, which is one long word; it stands in `model` too."""
-    with torch.no_grad():
-        tiny_bundle.model.output.weight.mul_(20)
-        tiny_bundle.model.output.bias[1] = -100.0
-    save_bundle(tmp_path / "model", tiny_bundle, "# A model for tests\n")
-    return load_bundle(tmp_path / "model")
+def recognizer(sure_bundle: Bundle) -> Recognizer:
+    """That model in Python, as the truth for the verb."""
+    return Recognizer(sure_bundle, device="cpu")
 
 
 @pytest.fixture
-def align(sure_bundle: Bundle, tmp_path: Path) -> Align:
+def align(recognizer: Recognizer, tmp_path: Path) -> Align:
     """Run the verb with that model and more arguments."""
     return lambda *arguments: main([*map(str, arguments), "--model", str(tmp_path / "model"), "--device", "cpu"])
 
 
 @pytest.fixture
-def hear(sure_bundle: Bundle) -> Callable[[Path], str]:
-    """Write down what the model hears in a recording, as the right text."""
+def spell(recognizer: Recognizer) -> Callable[[Path], str]:
+    """Spell the likeliest path of a recording, as the right text."""
 
-    def hear(path: Path) -> str:
-        log_probs = windowed_log_probs(sure_bundle.model, load_audio(path, 16_000), 160.0)
-        return sure_bundle.tokenizer.decode(log_probs.argmax(dim=1).tolist())
+    def spell(path: Path) -> str:
+        posteriors = recognizer.scorer.score_recording(load_audio(path, 16_000))
+        return recognizer.bundle.tokenizer.decode(posteriors.log_probs.argmax(axis=1).tolist())
 
-    return hear
-
-
-@pytest.fixture
-def expected(sure_bundle: Bundle) -> Callable[[Path, str], TextAlignment]:
-    """Align in Python, as the truth for the verb."""
-    aligner = TextAligner(sure_bundle.model, sure_bundle.tokenizer, sure_bundle.timing)
-    return lambda path, text: aligner.align(load_audio(path, 16_000), text)
+    return spell
 
 
-Hear = Callable[[Path], str]
-Expected = Callable[[Path, str], TextAlignment]
+Spell = Callable[[Path], str]
 
 
 def test_text_file_becomes_json_with_words_and_characters(
     align: Align,
-    hear: Hear,
-    expected: Expected,
+    spell: Spell,
+    recognizer: Recognizer,
     write_tone: WriteTone,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write_tone("a.wav", 300.0, 0.8)
-    text = hear(path)
+    text = spell(path)
     (tmp_path / "a.txt").write_text(f"{text.upper()}.\n", encoding="utf-8")
     assert align(path, tmp_path / "a.txt") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     fields = json.loads(printed.out)
-    assert fields == expected(path, text).to_dict()
+    assert fields == recognizer.align(path, text).to_dict()
     assert Transcript.from_dict(fields).text == text
 
 
 def test_format_is_that_of_the_writers(
-    align: Align, hear: Hear, expected: Expected, write_tone: WriteTone, tmp_path: Path
+    align: Align, spell: Spell, recognizer: Recognizer, write_tone: WriteTone, tmp_path: Path
 ) -> None:
     path = write_tone("a.wav", 300.0, 0.8)
-    text = hear(path)
+    text = spell(path)
     assert align(path, "--text", text, "--format", "srt", "--output", tmp_path / "sub" / "a.srt") == 0
-    assert (tmp_path / "sub" / "a.srt").read_text(encoding="utf-8") == WRITERS["srt"](expected(path, text).transcript)
+    assert (tmp_path / "sub" / "a.srt").read_text(encoding="utf-8") == WRITERS["srt"](
+        recognizer.align(path, text).transcript
+    )
 
 
 def test_manifest_becomes_a_folder_with_a_file_for_each_recording_and_format(
-    align: Align, hear: Hear, expected: Expected, write_tone: WriteTone, tmp_path: Path
+    align: Align, spell: Spell, recognizer: Recognizer, write_tone: WriteTone, tmp_path: Path
 ) -> None:
     paths = [write_tone("talks/a.wav", 300.0, 0.8), write_tone("talks/deep/b.wav", 700.0, 0.5)]
     lines = [
-        json.dumps({"audio_filepath": str(path.relative_to(tmp_path / "talks")), "duration": 1.0, "text": hear(path)})
+        json.dumps({"audio_filepath": str(path.relative_to(tmp_path / "talks")), "duration": 1.0, "text": spell(path)})
         for path in paths
     ]
     (tmp_path / "talks" / "m.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -102,33 +92,33 @@ def test_manifest_becomes_a_folder_with_a_file_for_each_recording_and_format(
     formats = ["--format", "json", "--format", "ctm"]
     assert align("--manifest", tmp_path / "talks" / "m.jsonl", "--output-dir", folder, *formats) == 0
     written = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
-    assert written == {"a.json", "a.ctm", "deep/b.json", "deep/b.ctm"}
+    assert written == {"a.json", "a.ctm", "deep/b.json", "deep/b.ctm", "summary.jsonl"}
     for path, name in zip(paths, ("a", "deep/b"), strict=True):
         fields = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        assert fields == expected(path, hear(path)).to_dict()
+        assert fields == recognizer.align(path, spell(path)).to_dict()
     assert (folder / "deep/b.ctm").read_text(encoding="utf-8").startswith("deep/b 1 ")
 
 
 def test_standard_input_is_a_recording(
     align: Align,
-    hear: Hear,
-    expected: Expected,
+    spell: Spell,
+    recognizer: Recognizer,
     write_tone: WriteTone,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write_tone("a.wav", 300.0, 0.8)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(path.read_bytes())))
-    assert align("-", "--text", hear(path)) == 0
-    assert json.loads(capsys.readouterr().out) == expected(path, hear(path)).to_dict()
+    assert align("-", "--text", spell(path)) == 0
+    assert json.loads(capsys.readouterr().out) == recognizer.align(path, spell(path)).to_dict()
 
 
 def test_wrong_text_is_status_1_and_nothing_is_written(
-    align: Align, hear: Hear, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    align: Align, spell: Spell, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_tone("a.wav", 300.0, 2.0)
-    unheard = next(character for character in "abcdeé" if character not in hear(path))
-    text = " ".join([4 * unheard] * 3)
+    absent = next(character for character in "abcdeé" if character not in spell(path))
+    text = " ".join([4 * absent] * 3)
     assert align(path, "--text", text, "--output", tmp_path / "a.json") == 1
     error = capsys.readouterr().err
     assert error.startswith(f'error: {path}: text and audio do not match: "{text}" was not said here')
@@ -155,17 +145,19 @@ def test_mismatches_are_warnings_with_their_places(
 
 
 def test_recording_that_fails_does_not_stop_the_others(
-    align: Align, hear: Hear, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    align: Align, spell: Spell, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_tone("a.wav", 300.0, 0.8)
-    texts = {"none.wav": "a", "a.wav": hear(path)}
+    texts = {"none.wav": "a", "a.wav": spell(path)}
     lines = [json.dumps({"audio_filepath": name, "duration": 1.0, "text": text}) for name, text in texts.items()]
     (tmp_path / "m.jsonl").write_text("\n".join(lines), encoding="utf-8")
     assert align("--manifest", tmp_path / "m.jsonl", "--output-dir", tmp_path / "times") == 1
     named, summary = capsys.readouterr().err.splitlines()
     assert named.startswith(f"error: {tmp_path / 'none.wav'}: cannot be opened")
     assert summary == "error: 1 of 2 recordings failed"
-    assert [file.name for file in (tmp_path / "times").iterdir()] == ["a.json"]
+    assert {file.name for file in (tmp_path / "times").iterdir()} == {"a.json", "summary.jsonl"}
+    outcomes = [json.loads(line) for line in (tmp_path / "times" / "summary.jsonl").read_text().splitlines()]
+    assert [outcome["status"] for outcome in outcomes] == ["failed", "ok"]
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
-from asr.acoustic.config import MFCCConfig, ModelConfig
-from asr.acoustic.model import AcousticModel
+from asr.acoustic.network import Network
 from asr.audio import save_audio
 from asr.bundle import Bundle, save_bundle
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
 from asr.evaluation import reporting
 from asr.recognition.recognizer import Recognizer
-from asr.tokenizer import CharTokenizer
+from tests.conftest import TINY_ALPHABET
+from tests.models import shift_output
 
 main = partial(run_command, "asr.cli.evaluate")
 
@@ -26,16 +26,11 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory, tiny_network: Network) -> Path:
     """A bundle whose output layer ignores its input and always favours "a"."""
-    tokenizer = CharTokenizer((" ", "a", "b"))
-    config = ModelConfig(features=MFCCConfig(n_mfcc=13), conv_channels=4, num_layers=1, hidden_size=4)
-    network = AcousticModel(config, tokenizer.vocabulary_size)
-    with torch.no_grad():
-        network.output.weight.zero_()
-        network.output.bias.copy_(torch.tensor([0.0, 0.0, 9.0, 0.0]))
+    biases = {"": 0.0, **dict.fromkeys(TINY_ALPHABET.characters, 0.0), "a": 9.0}
     folder = tmp_path_factory.mktemp("bundle") / "a"
-    save_bundle(folder, Bundle(network, tokenizer), "Recognises one long a.")
+    save_bundle(folder, shift_output(Bundle(tiny_network, TINY_ALPHABET), biases, scale=0.0), "One long a.")
     return folder
 
 
@@ -44,8 +39,7 @@ def write_utterances(folder: Path, texts: list[str]) -> Path:
     utterances = []
     for number, text in enumerate(texts):
         path = folder / f"{number}.wav"
-        waveform = 0.1 * torch.randn(RATE // 2, generator=torch.Generator().manual_seed(number))
-        save_audio(path, waveform.numpy(), RATE)
+        save_audio(path, 0.1 * np.random.default_rng(number).standard_normal(RATE // 2, np.float32), RATE)
         utterances.append(Utterance(path, 0.5, text, f"id{number}", corpus=("left", "right")[number % 2]))
     write_manifest(folder / "manifest.jsonl", utterances)
     return folder / "manifest.jsonl"
@@ -132,11 +126,6 @@ def test_missing_model_is_one_line_and_status_2(tmp_path: Path, capsys: pytest.C
     error = capsys.readouterr().err
     assert error.startswith(f"error: {tmp_path / 'no-such-model'}: no such folder")
     assert error.count("\n") == 1
-
-
-def test_threads_are_those_asked_for(tmp_path: Path, model: Path) -> None:
-    assert main(flags(write_utterances(tmp_path, ["a"]), model, "--threads", "2")) == 0
-    assert torch.get_num_threads() == 2
 
 
 def test_calibration_is_written_into_the_model_and_makes_its_confidence_true(

@@ -144,3 +144,15 @@ def test_messages_keep_their_level_beside_progress(capsys: pytest.CaptureFixture
     with show_progress(10.0, visible=True):
         logging.getLogger("asr.cli.transcribe").warning("odd")
     assert "\rwarning: odd\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [None, "4"])
+def test_numpy_computes_on_one_thread_unless_the_user_says_otherwise(given: str | None) -> None:
+    code = "import os; from asr.cli.terminal import run_command\n"
+    code += "try: run_command('asr.cli.transcribe', ['--help'])\nexcept SystemExit: pass\n"
+    code += "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    if given:
+        environment["OPENBLAS_NUM_THREADS"] = given
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == (given or "1")

@@ -1,3 +1,5 @@
+"""The verb `asr train-lm`: what it writes and prints, and how it fails."""
+
 from functools import partial
 from pathlib import Path
 

@@ -1,14 +1,17 @@
 """The verb `asr train-recurrent-lm`."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from asr.cli.train_recurrent_lm import main
+from asr.cli.terminal import run_command
 from asr.lm.perplexity import measure_perplexity
 from asr.lm.recurrent import RecurrentLM
 from tests.training.test_recurrent_lm import GRAMMAR
+
+main = partial(run_command, "asr.cli.train_recurrent_lm")
 
 
 @pytest.fixture

@@ -35,16 +35,16 @@ SEGMENTS = (
 
 
 class Fake:
-    """Hears two segments in everything, but for files whose names begin with `bad` or `silent`."""
+    """Recognises two segments in everything but files whose names begin with `bad` or `silent`."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.sources: list[str] = []
 
     def transcribe_many(
         self, sources: Iterable[Path], *, on_segment: Callable[[int, Segment], None], **others: Any
     ) -> Iterator[Result]:
         for index, source in enumerate(sources):
-            self.heard.append(source.name)
+            self.sources.append(source.name)
             if source.name.startswith("silent"):
                 yield Result(source, Transcript((), 2.0, "digital silence"))
                 continue
@@ -183,7 +183,7 @@ def test_every_format_is_written_for_every_recording(fake: Fake, tmp_path: Path)
     formats = ["ctm", "json", "jsonl", "srt", "textgrid", "tsv", "txt", "vtt"]
     flags = [flag for name in formats for flag in ("--format", name)]
     assert main(["x/a.wav", "b.wav", "--output-dir", "texts", "--max-line-width", "8", *flags]) == 0
-    assert files_of("texts") == {f"{place}.{name}" for name in formats for place in ("x/a", "b")} | {"summary.jsonl"}
+    assert files_of("texts") == {f"{stem}.{name}" for name in formats for stem in ("x/a", "b")} | {"summary.jsonl"}
     assert "\ngood\nmorning\n\n" in (tmp_path / "texts" / "b.srt").read_text(encoding="utf-8")
     assert (tmp_path / "texts" / "x" / "a.ctm").read_text(encoding="utf-8").startswith("x/a 1 0.000 0.500 good ")
 
@@ -215,7 +215,7 @@ def test_each_recording_has_its_line_in_the_summary_and_the_last_message_counts_
             "confidence": 0.5,
         },
     ]
-    assert fake.heard == ["bad.wav", "silent.wav", "a.wav"]
+    assert fake.sources == ["bad.wav", "silent.wav", "a.wav"]
     assert capsys.readouterr() == (
         "",
         "error: bad.wav: is truncated\n"
@@ -231,9 +231,9 @@ def test_quiet_leaves_errors_alone(fake: Fake, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr() == ("silent.wav\t\na.wav\tgood morning everybody\n", "")
 
 
-def test_recording_named_twice_is_heard_once(fake: Fake) -> None:
+def test_recording_named_twice_is_recognised_once(fake: Fake) -> None:
     assert main(["a.wav", "./a.wav", "a.wav"]) == 0
-    assert fake.heard == ["a.wav"]
+    assert fake.sources == ["a.wav"]
 
 
 def test_text_of_a_single_recording_that_fails_midway_ends_its_line(
@@ -258,7 +258,7 @@ def test_what_stdout_cannot_take_is_status_2_before_work_begins(
     printed = capsys.readouterr()
     assert printed.err.startswith(message)
     assert printed.err.count("\n") == 1
-    assert not fake.heard
+    assert not fake.sources
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_stopped_run_leaves_whole_files_a_valid_summary_and_can_go_on(
     assert [(line["input"], line["status"]) for line in read_summary("texts")] == [("a.wav", "ok"), ("x/b.wav", "ok")]
 
     assert main([*arguments, "--skip-existing"]) == 0
-    assert fake.heard == ["slow.wav", "c.wav"]
+    assert fake.sources == ["slow.wav", "c.wav"]
     assert [line["status"] for line in read_summary("texts")] == ["skipped", "skipped", "ok", "ok"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -139,7 +139,8 @@ def test_a_change_is_applied_as_often_as_its_probability_says() -> None:
     assert abs(changed - 600) < 4 * math.sqrt(2000 * 0.3 * 0.7)  # four standard deviations of the binomial
 
 
-@pytest.mark.parametrize("seed", range(3))
+@settings(max_examples=5)
+@given(st.integers(0, 2**31))
 def test_pitch_shift_keeps_the_duration_and_moves_the_pitch_within_its_bounds(seed: int) -> None:
     output = augment(AugmentConfig(pitch_probability=1, pitch_max_semitones=4), tone(1000, 1.0), seed)
     semitones = 12 * math.log2(main_frequency(output) / 1000)
@@ -148,7 +149,8 @@ def test_pitch_shift_keeps_the_duration_and_moves_the_pitch_within_its_bounds(se
     assert 0.05 < abs(semitones) < 4.02  # bins are 1 Hz, 0.02 semitones, apart
 
 
-@pytest.mark.parametrize("rate", [0.8, 1.25])
+@settings(max_examples=5)
+@given(st.floats(0.8, 1.25))
 def test_time_stretch_keeps_the_pitch_and_divides_the_duration(rate: float) -> None:
     output = augment(AugmentConfig(stretch_probability=1, stretch_min=rate, stretch_max=rate), tone(1000, 1.0))
     assert output.dtype == torch.float32
@@ -167,11 +169,11 @@ def test_pitch_shift_and_time_stretch_that_are_off_leave_the_other_draws_alone(n
     assert len(stages) == len(build_augment(everything(noise_dir)).stages) - 2
 
 
-@pytest.mark.parametrize("factor", [0.9, 0.93, 1.1])
+@given(st.floats(0.9, 1.1))
 def test_speed_multiplies_the_frequency_and_divides_the_duration(factor: float) -> None:
     config = AugmentConfig(speed_probability=1, speed_min=factor, speed_max=factor)
     output = augment(config, tone(1000, 2.0))
-    assert abs(len(output) - 2 * RATE / factor) <= 1
+    assert abs(len(output) - 2 * RATE / factor) <= 1 + 1 / factor**2  # rates are whole numbers of hertz
     assert main_frequency(output) == pytest.approx(1000 * factor, abs=1)  # bins are 0.5 Hz apart
 
 
@@ -300,14 +302,14 @@ def test_band_limiting_does_not_delay() -> None:
         assert output.abs().argmax() == 4000
 
 
-@pytest.mark.parametrize("gain", [-10.0, 6.0])
+@given(st.floats(-20.0, 6.0))
 def test_gain_is_what_the_setting_says_in_db(gain: float) -> None:
     config = AugmentConfig(gain_probability=1, gain_min_db=gain, gain_max_db=gain)
     output = augment(config, tone(440, 0.5))
     assert decibels(energy(output) / energy(tone(440, 0.5))) == pytest.approx(gain, abs=1e-3)
 
 
-@pytest.mark.parametrize("peak", [0.9, 1.5])
+@given(st.floats(0.6, 2.0))
 def test_gain_never_clips(peak: float) -> None:
     config = AugmentConfig(gain_probability=1, gain_min_db=6, gain_max_db=6)
     waveform = tone(440, 0.5) * peak / 0.3

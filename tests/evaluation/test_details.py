@@ -30,15 +30,15 @@ ROWS = [
 
 def transcript(text: str) -> Transcript:
     """Make a transcript whose words last half a second each, with a confidence of 0.5."""
-    words = tuple(Word(word, place / 2, place / 2 + 0.5, 0.5) for place, word in enumerate(text.split()))
+    words = tuple(Word(word, index / 2, index / 2 + 0.5, 0.5) for index, word in enumerate(text.split()))
     return Transcript((Segment(0.0, len(words) / 2, words),), len(words) / 2)
 
 
 def make_fields(rows: list[tuple[str, str, float, str | None, float, float]]) -> dict[str, Any]:
     """Evaluate rows like `ROWS`; each calibrated confidence is 0.75."""
     utterances = [
-        Utterance(Path(f"{place}.wav"), seconds, text, f"id{place}", speaker=speaker, corpus="read")
-        for place, (text, _, seconds, speaker, _, _) in enumerate(rows)
+        Utterance(Path(f"{index}.wav"), seconds, text, f"id{index}", speaker=speaker, corpus="read")
+        for index, (text, _, seconds, speaker, _, _) in enumerate(rows)
     ]
     report = build_report(utterances, [row[1] for row in rows], seconds_taken=1.0)
     details = [
@@ -123,5 +123,5 @@ def test_confusions_of_characters_count_spaces_too(fields: dict[str, Any]) -> No
 
 def test_at_most_fifty_confusions_are_listed() -> None:
     said = " ".join(f"w{number}" for number in range(60))
-    heard = " ".join(f"v{number}" for number in range(60))
-    assert len(make_fields([(said, heard, 1.0, None, -20.0, 20.0)])["confusions"]["substitutions"]) == 50
+    recognised = " ".join(f"v{number}" for number in range(60))
+    assert len(make_fields([(said, recognised, 1.0, None, -20.0, 20.0)])["confusions"]["substitutions"]) == 50

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,23 +11,35 @@ from asr.alignment.confidence import ConfidenceCalibration
 from asr.data.manifest import Utterance
 from asr.errors import AudioError, ManifestError
 from asr.evaluation import evaluate, fit_confidence
-from asr.recognition.recognizer import Recognizer, Result
+from asr.recognition.recognizer import Recognizer
+from asr.recognition.results import Result
 from asr.transcript import Segment, Transcript, Word
+
+RAW = ConfidenceCalibration()
 
 
 class Fake:
-    """Recognises the stem of each path, word by word, with a confidence of 0.9; `broken` fails."""
+    """Recognises the stem of each path, word by word, with a raw confidence of 0.9; `broken` fails."""
+
+    def __init__(self, calibration: ConfidenceCalibration) -> None:
+        self.bundle = SimpleNamespace(confidence=calibration)
+
+    def without_calibration(self) -> "Fake":
+        return Fake(RAW)
 
     def transcribe_many(self, sources: Iterable[Path], **others: Any) -> Iterator[Result]:
+        [confidence] = self.bundle.confidence.apply([0.9])
         for source in sources:
             if source.stem == "broken":
                 yield Result(source, error=AudioError(f"{source}: is truncated"))
                 continue
-            words = tuple(Word(text, n, n + 0.5, 0.9) for n, text in enumerate(source.stem.split()))
+            words = tuple(Word(text, n, n + 0.5, confidence) for n, text in enumerate(source.stem.split()))
             yield Result(source, Transcript((Segment(0.0, 2.0, words),), 2.0))
 
 
-RECOGNIZER = cast("Recognizer", Fake())
+def recognizer(calibration: ConfidenceCalibration = RAW) -> Recognizer:
+    """Return one whose confidence is calibrated."""
+    return cast("Recognizer", Fake(calibration))
 
 
 def utterances(**texts: str) -> list[Utterance]:
@@ -38,7 +51,7 @@ def utterances(**texts: str) -> list[Utterance]:
 
 
 def test_evaluation_holds_figures_transcripts_and_judged_words_of_what_was_recognised() -> None:
-    evaluation = evaluate(RECOGNIZER, utterances(one_two="one two", broken="three", four="five"))
+    evaluation = evaluate(recognizer(), utterances(one_two="one two", broken="three", four="five"))
     assert evaluation.report.overall.word_error_rate == pytest.approx(1 / 3)
     assert evaluation.report.failed == 1
     assert [transcript.text for transcript in evaluation.transcripts] == ["one two", "four"]
@@ -49,16 +62,16 @@ def test_evaluation_holds_figures_transcripts_and_judged_words_of_what_was_recog
 
 def test_calibration_moves_the_confidence_that_is_shown_and_keeps_the_raw_one() -> None:
     calibration = ConfidenceCalibration(1.0, -2.0)
-    evaluation = evaluate(RECOGNIZER, utterances(one="one"), calibration=calibration)
+    evaluation = evaluate(recognizer(calibration), utterances(one="one"))
     assert [word.confidence for words in evaluation.raw_words for word in words] == [0.9]
     assert [word.confidence for words in evaluation.words for word in words] == calibration.apply([0.9])
 
 
 def test_fitted_confidence_is_the_fraction_of_words_that_were_right() -> None:
     half_right = utterances(a="a", b="b", c="x", d="x")
-    calibration, evaluation = fit_confidence(evaluate(RECOGNIZER, half_right))
+    calibration, evaluation = fit_confidence(evaluate(recognizer(), half_right))
     assert calibration.apply([0.9]) == [pytest.approx(0.5, abs=0.01)]
     assert evaluation.report.confidence is not None
     assert evaluation.report.confidence.error_before == pytest.approx(0.4)
     with pytest.raises(ManifestError, match=r"^the confidence cannot be fitted: .*; give more recordings$"):
-        fit_confidence(evaluate(RECOGNIZER, utterances(a="a", b="b")))
+        fit_confidence(evaluate(recognizer(), utterances(a="a", b="b")))

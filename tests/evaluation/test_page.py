@@ -64,10 +64,10 @@ def fields(tmp_path: Path) -> dict[str, Any]:
     """A report of four utterances, one with a name that is markup, each with a small file for a recording."""
     made = make_fields(ROWS)
     made["utterances"][0]["utterance_id"] = EVIL
-    for place, utterance in enumerate(made["utterances"]):
-        path = tmp_path / "au dio" / f"{place}.wav"
+    for index, utterance in enumerate(made["utterances"]):
+        path = tmp_path / "au dio" / f"{index}.wav"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(bytes([place]) * 100)
+        path.write_bytes(bytes([index]) * 100)
         utterance["audio_filepath"] = str(path)
     return made
 
@@ -127,7 +127,7 @@ def test_json_beside_the_page_holds_the_same_data(tmp_path: Path, fields: dict[s
 
 def test_recordings_are_linked_relative_to_the_folder(tmp_path: Path, fields: dict[str, Any]) -> None:
     write_report(tmp_path / "new", fields)
-    assert audio_addresses(tmp_path / "new") == [f"../au%20dio/{place}.wav" for place in range(4)]
+    assert audio_addresses(tmp_path / "new") == [f"../au%20dio/{index}.wav" for index in range(4)]
 
 
 def test_recordings_are_embedded_while_there_is_room(tmp_path: Path, fields: dict[str, Any]) -> None:

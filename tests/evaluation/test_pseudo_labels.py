@@ -29,7 +29,7 @@ def utterance(text: str = "", duration: float = 2.0, name: str = "one") -> Utter
 
 
 def transcript(*words: tuple[str, float]) -> Transcript:
-    spoken = tuple(Word(text, float(place), place + 0.5, confidence) for place, (text, confidence) in enumerate(words))
+    spoken = tuple(Word(text, float(index), index + 0.5, confidence) for index, (text, confidence) in enumerate(words))
     return Transcript((Segment(0.0, 9.0, spoken),), 9.0)
 
 

@@ -21,9 +21,8 @@ def utterances(write_tone: Callable[[str, float, float], Path]) -> list[Utteranc
 
 
 def test_a_long_recording_is_measured_beside_what_is_allowed(
-    tmp_path: Path, utterances: list[Utterance], bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, utterances: list[Utterance], bundle_folder: Path
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     write_manifest(tmp_path / "manifest.jsonl", utterances)
     memory, errors = measure_long(bundle_folder, tmp_path / "manifest.jsonl", duration=30.0)
     assert (memory.name, memory.unit) == ("peak memory, 0.01 h", "MB")

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from asr.acoustic.features import MFCCConfig
-from asr.acoustic.model import AcousticModel, Cell, ModelConfig
+from asr.acoustic.config import Cell, MFCCConfig, ModelConfig
+from asr.acoustic.model import AcousticModel
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import TrainingError

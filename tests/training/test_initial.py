@@ -43,7 +43,7 @@ def test_shared_characters_keep_their_rows_and_every_other_layer_its_weights(
 
 def test_deeper_model_has_the_old_layers_below_the_fresh_ones(tiny_bundle: Bundle) -> None:
     num_layers = tiny_bundle.config.num_layers
-    model = start_from(tiny_bundle, tiny_bundle.tokenizer, dropout=0.0, deepen=2)
+    model = start_from(tiny_bundle, tiny_bundle.tokenizer, dropout=0.0, extra_layers=2)
     assert model.config.num_layers == len(model.layers) == num_layers + 2
     weights = model.state_dict()
     old_weights = build_model(tiny_bundle.network).state_dict()
@@ -52,10 +52,17 @@ def test_deeper_model_has_the_old_layers_below_the_fresh_ones(tiny_bundle: Bundl
     assert fresh == {str(num_layers), str(num_layers + 1)}
 
 
-@pytest.mark.parametrize(("deepen", "initial"), [(1, None), (-1, "english")])
-def test_layers_on_top_of_nothing_or_fewer_of_them_are_refused(deepen: int, initial: str | None) -> None:
-    with pytest.raises(ValueError, match=f"^deepen is {deepen}; expected 0, or more with initial"):
-        CTCTrainingModule(deepen=deepen, initial=initial)
+def test_old_spelling_of_extra_layers_works_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert CTCTrainingModule(deepen=1, initial="english").extra_layers == 1
+    assert caplog.messages == ["model.deepen is deprecated and goes with the next release; write model.extra_layers"]
+
+
+@pytest.mark.parametrize(("extra_layers", "initial"), [(1, None), (-1, "english")])
+def test_layers_on_top_of_nothing_or_fewer_of_them_are_refused(extra_layers: int, initial: str | None) -> None:
+    with pytest.raises(
+        ValueError, match=f"^extra_layers is {extra_layers}; expected 0, or more with an initial bundle"
+    ):
+        CTCTrainingModule(extra_layers=extra_layers, initial=initial)
 
 
 def test_alphabet_of_the_model_stays_where_it_spells_the_new_texts(tiny_bundle: Bundle) -> None:

@@ -6,18 +6,12 @@ in the same way for every synthesiser.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-import numpy as np
-import soundfile
-import soxr
-from numpy.typing import NDArray
-
+from asr.audio import Waveform, load_audio, read_info, resample
 from asr.errors import AudioError
 
 SAMPLE_RATE = 16_000
-
-_FORMATS = {"opus": ("OGG", "OPUS"), "flac": ("FLAC", "PCM_16")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ class Synthesizer(Protocol):
         """
 
 
-def read_speech(path: Path, *, pitch: float = 1.0) -> NDArray[np.float32]:
+def read_speech(path: Path, *, pitch: float = 1.0) -> Waveform:
     """Read what was spoken, at 16 kHz and at another pitch.
 
     Args:
@@ -76,30 +70,16 @@ def read_speech(path: Path, *, pitch: float = 1.0) -> NDArray[np.float32]:
         pitch: Factor on every frequency, above 0; the speech becomes shorter by it.
 
     Returns:
-        Samples in [-1, 1], shape `(num_samples,)`.
+        Shape `(num_samples,)`.
 
     Raises:
         AudioError: If the file holds no sound.
     """
     try:
-        waveform, voice_rate = soundfile.read(path, dtype="float32")
-    except soundfile.LibsndfileError as error:
+        voice_rate = read_info(path).sample_rate
+        waveform = load_audio(path, voice_rate)
+    except AudioError as error:
         raise AudioError(f"{path.stem}: what was spoken cannot be read ({error}); try another voice or text") from error
-    resampled: NDArray[np.float32] = soxr.resample(waveform, voice_rate * pitch, SAMPLE_RATE)
-    if not resampled.any():
+    if not waveform.any():
         raise AudioError(f"{path.stem}: what was spoken is silence; try another voice or text")
-    return resampled.clip(-1.0, 1.0)
-
-
-def write_recording(path: Path, waveform: NDArray[np.float32], file_format: Literal["opus", "flac"]) -> None:
-    """Write a recording, whole or not at all.
-
-    Args:
-        path: The file to write.
-        waveform: Samples in [-1, 1] at 16 kHz, shape `(num_samples,)`.
-        file_format: Opus is smaller, FLAC is faster.
-    """
-    container, subtype = _FORMATS[file_format]
-    partial = path.with_name(f"{path.name}.partial")
-    soundfile.write(partial, waveform, SAMPLE_RATE, format=container, subtype=subtype)
-    partial.replace(path)
+    return resample(waveform, round(voice_rate * pitch), SAMPLE_RATE)

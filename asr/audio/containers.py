@@ -1,0 +1,100 @@
+"""Containers of films: which files are one, and whether one is cut off, told by the sizes of what it is nested of.
+
+Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and 9559 (EBML and Matroska), RIFF for AVI.
+"""
+
+from asr.audio.views import ByteReader
+
+_EBML = b"\x1aE\xdf\xa3"
+_ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")
+_SEGMENT, _CLUSTER = b"\x18S\x80g", b"\x1fC\xb6u"
+_TS_PACKET = 188
+_MAX_AVI_SIZE = 0x7FFF0000  # bytes; a writer to a pipe puts a larger one
+_RAW_STARTS = (_EBML, _ASF, b"FLV\x01", b"#!AMR", b"MAC ", b"wvpk", b"TTA1", b".RMF", b"\x00\x00\x01\xba", b"\x0bw")
+
+
+def is_media(head: bytes) -> bool:
+    """Tell whether a file that starts with these bytes is in a format that PyAV alone reads."""
+    is_avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
+    is_transport = head[:1] == b"G" == head[_TS_PACKET : _TS_PACKET + 1] == head[2 * _TS_PACKET : 2 * _TS_PACKET + 1]
+    return head.startswith(_RAW_STARTS) or head[4:8] in _BOXES or is_avi or is_transport or _is_adts(head)
+
+
+def is_cut(reader: ByteReader) -> bool:
+    """Tell whether a container ends within one of its parts; `False` where its format does not show that."""
+    head = reader.at(0, 12)
+    if head.startswith(_EBML):
+        return _is_matroska_cut(reader)
+    if head[4:8] in _BOXES:
+        return _is_boxes_cut(reader)
+    if head.startswith(_ASF):
+        start = int.from_bytes(reader.at(16, 8), "little")  # the size of the header is where the data begin
+        return start + int.from_bytes(reader.at(start + 16, 8), "little") > reader.size
+    if head.startswith(b"FLV"):
+        return _is_flash_cut(reader)
+    if head.startswith(b"RIFF"):
+        size = int.from_bytes(head[4:8], "little")
+        return size < _MAX_AVI_SIZE and size + 8 > reader.size + 1
+    return False
+
+
+def _is_adts(head: bytes) -> bool:
+    """Tell whether two frames of AAC follow each other."""
+    for _ in range(2):
+        if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+            return False
+        head = head[(head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5 :]
+    return True
+
+
+def _is_boxes_cut(reader: ByteReader) -> bool:
+    """Walk over the boxes of an mp4."""
+    offset = 0
+    while offset < reader.size:
+        header = reader.at(offset, 16)
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        if size == 0 and header[4:8] == b"mdat":  # to the end of the file
+            return False
+        if size < 8:  # padding, or no box at all
+            return False
+        offset += size
+    return offset > reader.size
+
+
+def _is_flash_cut(reader: ByteReader) -> bool:
+    """Walk over the tags of an FLV file."""
+    offset = int.from_bytes(reader.at(5, 4), "big") + 4
+    while offset < reader.size:
+        offset += 15 + int.from_bytes(reader.at(offset + 1, 3), "big")
+    return offset > reader.size
+
+
+def _is_matroska_cut(reader: ByteReader) -> bool:
+    """Walk over the elements of a Matroska or WebM file, and into those whose size is not known."""
+    offset = 0
+    while offset < reader.size:
+        header = reader.at(offset, 12)
+        name_length = _measure(header[0], most=4)
+        if not name_length:  # padding, or no element at all
+            return False
+        if len(header) <= name_length:
+            return True
+        size_length = _measure(header[name_length], most=8)
+        if not size_length:
+            return False
+        field = header[name_length : name_length + size_length]
+        size = int.from_bytes(field, "big") & ((1 << 7 * size_length) - 1)
+        offset += name_length + size_length
+        is_unknown = size == (1 << 7 * size_length) - 1
+        if not (is_unknown and header[:name_length] in {_SEGMENT, _CLUSTER}):
+            offset += size
+    return offset > reader.size
+
+
+def _measure(first: int, *, most: int) -> int:
+    """Return how many bytes a number of EBML has by its first byte; 0 if that cannot be one."""
+    length = 9 - first.bit_length()
+    return length if length <= most else 0

@@ -1,0 +1,109 @@
+"""What a path or a stream holds, as one recording: the only place that decides how a file is read.
+
+The first bytes tell the container. Those that may promise a wrong length are walked first and become links, which are
+decoded one behind the other; libsndfile is asked for each, and PyAV where that does not know the codec.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+from asr.audio import flac, headers, mpeg, ogg, riff
+from asr.audio.containers import is_cut, is_media
+from asr.audio.formats import APPLE_DOUBLE
+from asr.audio.media import open_media
+from asr.audio.recording import OpenRecording, Waveform, truncation_error
+from asr.audio.resampling import check_rates, resample_blocks
+from asr.audio.soundfiles import open_sound
+from asr.audio.views import ByteReader, FilePart, Link, SeekableFile
+from asr.errors import AudioError
+from asr.units import samples_to_seconds
+
+_HEAD_SIZE = 2**16  # bytes
+_SPARSE_READER = 2**12  # bytes at once where a walk jumps far
+
+
+def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int | None = None) -> OpenRecording:
+    """Open a file with the library that its content asks for.
+
+    Args:
+        stack: Closes what is opened.
+        file: The file.
+        name: What error messages call it.
+        track: Which of its audio tracks to take, from 0; the default one if not given.
+
+    Returns:
+        The recording.
+
+    Raises:
+        AudioError: If it is no sound, or nothing of it can be read.
+        MissingExtraError: If PyAV is needed and not installed.
+    """
+    file.seek(0)
+    if not (head := file.read(_HEAD_SIZE)):
+        raise AudioError(f"{name}: empty file (0 bytes); copy or record it again")
+    if head.startswith(APPLE_DOUBLE):
+        raise AudioError(f"{name}: a file of macOS that goes with a recording, without sound; leave it out")
+    if is_media(head):
+        reader = ByteReader(file, _SPARSE_READER)
+        cut = is_cut(reader)
+        part = FilePart(file, Link(0, reader.size))
+        recording = open_media(stack, part, name, track=track)
+        return replace(recording, promised=math.inf) if cut else recording
+    links, codec = _find_links(ByteReader(file), head)
+    return _join(links, partial(_open_link, file, name=name, codec=codec, track=track), stack)
+
+
+def _find_links(reader: ByteReader, head: bytes) -> tuple[list[Link], str]:
+    """Walk over a file, and name its codec where its header does."""
+    if head.startswith(b"OggS"):
+        return ogg.find_links(reader), ogg.name_codec(head)
+    if riff.is_wav(head):
+        return riff.find_links(reader), riff.name_codec(head)
+    if head.startswith(b"fLaC"):
+        return flac.find_links(reader), "FLAC"
+    return mpeg.find_links(reader) or headers.find_links(reader), ""
+
+
+def _open_link(
+    file: SeekableFile, stack: ExitStack, link: Link, *, name: str, codec: str, track: int | None
+) -> OpenRecording:
+    """Open a link with libsndfile, or else with PyAV."""
+    part = FilePart(file, link)
+    recording = open_sound(stack, part, name)
+    if recording is None:
+        part.seek(0)
+        recording = open_media(stack, part, name, track=track, codec=codec)
+    elif track:
+        raise AudioError(f"{name}: there is no track {track}, for it has one; tracks count from 0")
+    if link.fraction == 1:
+        return recording
+    promised = recording.info.duration / link.fraction  # one or the other may not be known
+    return replace(recording, promised=math.inf if math.isnan(promised) else promised)
+
+
+def _join(links: list[Link], open_link: Callable[[ExitStack, Link], OpenRecording], stack: ExitStack) -> OpenRecording:
+    """Present links as one recording, at the rate of the first; only one of the others is open at a time."""
+    first = open_link(stack, links[0])
+    if len(links) == 1:
+        return first
+
+    def decode(num_samples: int) -> Iterator[Waveform]:
+        num_found, damage = 0, None
+        for index, link in enumerate(links):
+            with ExitStack() as own:
+                try:
+                    recording = open_link(own, link) if index else first
+                    check_rates(recording.name, recording.info.sample_rate)
+                    blocks = recording.read(num_samples)
+                    for block in resample_blocks(blocks, recording.info.sample_rate, first.info.sample_rate):
+                        num_found += len(block)
+                        yield block
+                except AudioError as error:
+                    damage = error
+        if damage:
+            raise truncation_error(first.name, samples_to_seconds(num_found, first.info.sample_rate)) from damage
+
+    return OpenRecording(first.name, replace(first.info, duration=math.nan), decode, notes=first.notes)
