@@ -391,8 +391,8 @@ except BundleError as error:
 @pytest.mark.parametrize(
     ("section", "name", "value", "message"),
     [
-        (("network",), "hidden_size", 20_000, "network: hidden_size 20000 is above 8192"),
-        (("network",), "hidden_size", 8_000, "layers.0.backward_cell.bias_hh_l0 has shape"),
+        (("network",), "hidden_size", 20_000, "network: hidden_size 20000 is above 4096"),
+        (("network",), "hidden_size", 4_000, "layers.0.backward_cell.bias_hh_l0 has shape"),
         (("network",), "num_layers", 10**9, "network: num_layers 1000000000 is above 64"),
         (("network", "features"), "n_fft", 2 * 10**9, "network.features: n_fft 2000000000 is above 32768"),
         (("network", "features"), "sample_rate", 16 * 10**9, "network.features: sample_rate 16000000000 is not in"),
