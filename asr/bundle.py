@@ -45,7 +45,7 @@ _Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 _MAX_GRAPH_BYTES = 2**24  # the graph holds no weights, and has some ten thousand bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A trained recogniser.
 
@@ -64,14 +64,14 @@ class Bundle:
 
     network: Network
     tokenizer: CharTokenizer
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict, repr=False)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     timing: WordTiming = field(default_factory=WordTiming)
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
-    lm: NGramLM | None = None
-    internal_lm: InternalLM | None = None
-    pronunciations: PronunciationDictionary | None = None
-    recurrent_lm: RecurrentLM | None = None
+    lm: NGramLM | None = field(default=None, repr=False)
+    internal_lm: InternalLM | None = field(default=None, repr=False)
+    pronunciations: PronunciationDictionary | None = field(default=None, repr=False)
+    recurrent_lm: RecurrentLM | None = field(default=None, repr=False)
 
     @property
     def config(self) -> ModelConfig:
@@ -100,7 +100,7 @@ def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
         _write_files(partial, bundle, card)
 
 
-def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
+def load_bundle(folder: Path | str, *, language_models: bool = True) -> Bundle:
     """Open a bundle.
 
     Args:
@@ -114,6 +114,7 @@ def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
         BundleError: If a file is missing, is of another version, holds a value out of its range, or disagrees with the
             others; the file and the key are named.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; expected one with {WEIGHTS_FILE}, config.json, tokenizer.json")
     config = read_config(folder / "config.json")

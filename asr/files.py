@@ -47,6 +47,16 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
+def dump_line(fields: Mapping[str, Any]) -> str:
+    """Lay out JSON data on one line, in ASCII where a string is not Unicode, such as a file name that is not UTF-8."""
+    line = json.dumps(fields, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(fields)
+    return f"{line}\n"
+
+
 @contextmanager
 def replace_atomically(path: Path) -> Generator[Path]:
     """Give a partial file to write to, which becomes the target if nothing is raised and is removed otherwise.

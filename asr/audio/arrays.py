@@ -1,17 +1,18 @@
 """Arrays of samples as recordings."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.recording import AudioInfo, OpenRecording
+from asr.audio.recording import AudioInfo, OpenRecording, Waveform
 from asr.errors import AudioError
 
 
 def open_array(source: object, sample_rate: int | None) -> OpenRecording:
-    """Present an array as a recording of one block.
+    """Present an array as a recording.
 
     Args:
         source: Shape `(num_samples,)` or `(num_channels, num_samples)`, or what numpy makes such an array of; integers
@@ -38,4 +39,8 @@ def open_array(source: object, sample_rate: int | None) -> OpenRecording:
         samples /= np.float32(2 ** (np.iinfo(array.dtype).bits - 1))
         samples -= np.float32(array.dtype.kind == "u")
     info = AudioInfo(sample_rate, samples.shape[1], math.nan, "array", "FLOAT")
-    return OpenRecording("the array", info, lambda _: iter([samples]))
+
+    def decode(num_samples: int) -> Iterator[Waveform]:
+        return (samples[start : start + num_samples] for start in range(0, len(samples), num_samples))
+
+    return OpenRecording("the array", info, decode)

@@ -9,6 +9,7 @@ _EBML = b"\x1aE\xdf\xa3"
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")
 _SEGMENT, _CLUSTER = b"\x18S\x80g", b"\x1fC\xb6u"
+_UNKNOWN_SIZE = -1
 _TS_PACKET = 188
 _MAX_AVI_SIZE = 0x7FFF0000  # bytes; a writer to a pipe puts a larger one
 _RAW_STARTS = (_EBML, _ASF, b"FLV\x01", b"#!AMR", b"MAC ", b"wvpk", b"TTA1", b".RMF", b"\x00\x00\x01\xba", b"\x0bw")
@@ -73,25 +74,34 @@ def _is_flash_cut(reader: ByteReader) -> bool:
 
 
 def _is_matroska_cut(reader: ByteReader) -> bool:
-    """Walk over the elements of a Matroska or WebM file, and into those whose size is not known."""
-    offset = 0
+    """Walk over the elements of a Matroska or WebM file, and into its segments and clusters."""
+    offset, parent_end = 0, 0
     while offset < reader.size:
-        header = reader.at(offset, 12)
-        name_length = _measure(header[0], most=4)
-        if not name_length:  # padding, or no element at all
-            return False
-        if len(header) <= name_length:
+        name, size, start = _read_element(reader, offset)
+        is_inside = offset < parent_end
+        if not name:  # damage, or padding at the end of the file
+            return is_inside or any(reader.at(offset, 64))
+        is_unknown = size == _UNKNOWN_SIZE
+        end = start if is_unknown else start + size
+        if end > reader.size or (is_inside and end > parent_end and name not in {_SEGMENT, _CLUSTER}):
             return True
-        size_length = _measure(header[name_length], most=8)
-        if not size_length:
-            return False
-        field = header[name_length : name_length + size_length]
-        size = int.from_bytes(field, "big") & ((1 << 7 * size_length) - 1)
-        offset += name_length + size_length
-        is_unknown = size == (1 << 7 * size_length) - 1
-        if not (is_unknown and header[:name_length] in {_SEGMENT, _CLUSTER}):
-            offset += size
-    return offset > reader.size
+        if name in {_SEGMENT, _CLUSTER}:
+            parent_end = end
+        offset = start if name in {_SEGMENT, _CLUSTER} or is_unknown else end
+    return False
+
+
+def _read_element(reader: ByteReader, offset: int) -> tuple[bytes, int, int]:
+    """Return the name of an element, its size, and where its content starts; no name where there is no element."""
+    header = reader.at(offset, 12)
+    name_length = _measure(header[0], most=4)
+    if not name_length or len(header) <= name_length:
+        return b"", 0, offset
+    size_length = _measure(header[name_length], most=8)
+    largest = (1 << 7 * size_length) - 1
+    size = int.from_bytes(header[name_length : name_length + size_length], "big") & largest
+    name = header[:name_length] if size_length else b""
+    return name, _UNKNOWN_SIZE if size == largest else size, offset + name_length + size_length
 
 
 def _measure(first: int, *, most: int) -> int:

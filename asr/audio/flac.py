@@ -1,11 +1,13 @@
 """FLAC files to their links: the header of the first counts its samples, and the decoder stops there."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from asr.audio.views import ByteReader, Link
 
-# The magic, and the header of the block of 34 bytes that must follow it, whether others come behind it or not.
-_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+_MAGIC = b"fLaC"
+# The header of the block of 34 bytes that must follow, whether others come behind it or not.
+_FIRST_BLOCKS = (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22")
 _BLOCK = 2**20
 
 
@@ -18,13 +20,17 @@ def find_links(reader: ByteReader) -> list[Link]:
     Returns:
         At least one; several if files were joined.
     """
-    starts = [0]
-    for offset in range(0, reader.size, _BLOCK):
-        block = reader.at(offset, _BLOCK + len(_STARTS[0]) - 1)
-        for start in _STARTS:
-            index = block.find(start)
-            while index >= 0:
-                starts.append(offset + index)
-                index = block.find(start, index + 1)
-    bounds = [*sorted(set(starts)), reader.size]
+    bounds = [0, *_find_starts(reader), reader.size]
     return [Link(start, end) for start, end in pairwise(bounds)]
+
+
+def _find_starts(reader: ByteReader) -> Iterator[int]:
+    """Yield where other files start, in order."""
+    size = len(_MAGIC) + len(_FIRST_BLOCKS[0])
+    for offset in range(0, reader.size, _BLOCK):
+        block = reader.at(offset, _BLOCK + size - 1)
+        index = block.find(_MAGIC)
+        while index >= 0:
+            if offset + index and block[index + len(_MAGIC) : index + size] in _FIRST_BLOCKS:
+                yield offset + index
+            index = block.find(_MAGIC, index + 1)

@@ -6,6 +6,7 @@ address that one of them names.
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, final
@@ -23,6 +24,8 @@ _FORMATS = (
     "wv,mp4,m4a,3gp,3g2,mj2"
 )
 _PROMISING = ("asf", "avi", "flv")  # their header tells when the last of the tracks ends
+_MATROSKA_DURATION = re.compile(rb"\x44\x89[\x84\x88]")  # the element, and its size
+_HEAD_SIZE = 2**16  # bytes
 _MAX_CHANNELS = 1024
 _DEFAULT = 1  # flag of the track that a player takes
 _SLACK: Seconds = 1.0  # of that end
@@ -32,7 +35,12 @@ _log = logging.getLogger("asr.audio")
 
 
 def open_media(
-    stack: ExitStack, file: SeekableFile, name: str, *, track: int | None = None, codec: str = ""
+    stack: ExitStack,
+    file: SeekableFile,
+    name: str,
+    *,
+    track: int | None = None,
+    codec: str = "",
 ) -> OpenRecording:
     """Open an audio track of a file.
 
@@ -50,11 +58,13 @@ def open_media(
         AudioError: If it holds no sound, lacks the track, or cannot be decoded.
         MissingExtraError: If PyAV is not installed.
     """
-    what = f"its codec, {codec}" if codec else "this file"
+    of = f" ({codec})" if codec else ""
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError(f'{name}: only PyAV reads {what}; run: pip install "asr[media]"') from error
+        raise MissingExtraError(f'{name}: only PyAV reads this file{of}; run: pip install "asr[media]"') from error
+    head = file.read(_HEAD_SIZE)
+    file.seek(0)
     try:
         container = stack.enter_context(
             av.open(file, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
@@ -64,20 +74,15 @@ def open_media(
     stream, index = _choose_stream(container, name, track)
     if stream.codec_context is None:
         hint = "; --track takes another" if len(container.streams.audio) > 1 else ""
-        raise AudioError(f"{name}: {what} cannot be decoded by FFmpeg; convert it to wav or flac{hint}")
+        raise AudioError(f"{name}: FFmpeg cannot decode its codec{of}; convert it to wav or flac{hint}")
     if not (stream.rate and 0 < stream.channels <= _MAX_CHANNELS):
-        raise AudioError(
-            f"{name}: has {stream.channels} channels at {stream.rate} Hz; expected 1 to {_MAX_CHANNELS} and a rate"
-        )
+        found = f"{stream.channels} channels at {stream.rate} Hz"
+        raise AudioError(f"{name}: has {found}; expected 1 to {_MAX_CHANNELS} and a rate")
     info = AudioInfo(
         stream.rate, stream.channels, _duration(container, stream), container.format.name, stream.codec_context.name
     )
-    return OpenRecording(
-        name,
-        info,
-        _Decoder(av, container, stream, stream.rate, name).decode,
-        notes=_note_others(container, index, track),
-    )
+    decoder = _Decoder(av, container, stream, name, _promised_end(container, head))
+    return OpenRecording(name, info, decoder.decode, notes=_note_others(container, index, track))
 
 
 def _choose_stream(container: Any, name: str, track: int | None) -> tuple[Any, int]:
@@ -118,20 +123,29 @@ def _duration(container: Any, stream: Any) -> Seconds:
     return float((stream.duration + max(0, stream.start_time or 0)) * stream.time_base)
 
 
+def _promised_end(container: Any, head: bytes) -> Seconds:
+    """Return when the last of all tracks ends by the header; 0 where that does not say, for FFmpeg then guesses."""
+    is_told = any(each in container.format.name for each in _PROMISING)
+    if "matroska" in container.format.name:
+        is_told = _MATROSKA_DURATION.search(head) is not None
+    return (container.duration or 0) / 1e6 if is_told else 0.0
+
+
 @final
 class _Decoder:
     """Decodes a track, on the clock of its container (Any: the types need the extra)."""
 
-    def __init__(self, av: Any, container: Any, stream: Any, rate: int, name: str) -> None:
-        """Start before the first packet; samples come out at the rate."""
+    def __init__(self, av: Any, container: Any, stream: Any, name: str, promised_end: Seconds) -> None:
+        """Start before the first packet; 0 stands for an end that is not promised."""
         self._av = av
         self._container = container
         self._stream = stream
-        self._rate = rate
+        self._rate = stream.rate
         self._name = name
-        self._is_promising = any(each in container.format.name for each in _PROMISING)
+        self._promised_end = promised_end
         self._is_broken = False
-        self._lost = 0.0  # seconds of packets that cannot be decoded
+        self._is_suspect = False  # after a packet that cannot be decoded
+        self._lost = 0.0  # seconds of such packets, and of gaps behind them
         self._end = 0.0  # seconds at which the last packet of any track ends
 
     def decode(self, num_samples: int) -> Iterator[Waveform]:
@@ -140,8 +154,7 @@ class _Decoder:
         for block in self._blocks(num_samples):
             num_found += len(block)
             yield block
-        duration = (self._container.duration or 0) / 1e6
-        is_short = self._is_promising and self._end < duration - _SLACK
+        is_short = self._end < self._promised_end - _SLACK
         if self._is_broken or self._lost > _MAX_LOST or is_short:
             raise truncation_error(self._name, samples_to_seconds(num_found, self._rate))
 
@@ -150,7 +163,10 @@ class _Decoder:
         clock = PresentationClock(self._container.format.name, (self._container.start_time or 0) / 1e6)
         regrouper, setup = None, None
         for frame in self._frames():
-            gap = seconds_to_samples(clock.advance(frame), self._rate)
+            silence = clock.advance(frame)
+            self._lost += silence if self._is_suspect else 0.0
+            self._is_suspect = False
+            gap = seconds_to_samples(silence, self._rate)
             own = (frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate)
             if regrouper is not None and (gap or own != setup):
                 yield from _resample(regrouper, None)
@@ -168,7 +184,7 @@ class _Decoder:
 
     def _frames(self) -> Iterator[Any]:
         """Decode packet by packet, past those that are damaged."""
-        packets = self._container.demux(*(() if self._is_promising else (self._stream,)))
+        packets = self._container.demux(*(() if self._promised_end else (self._stream,)))
         while True:
             try:
                 packet = next(packets, None)
@@ -181,10 +197,18 @@ class _Decoder:
             if packet.pts is not None and packet.time_base:
                 self._end = max(self._end, float(packet.pts * packet.time_base) + duration)
             if packet.stream_index == self._stream.index:
-                try:
-                    yield from packet.decode()
-                except self._av.FFmpegError:
-                    self._lost += duration
+                yield from self._decode(packet, duration)
+
+    def _decode(self, packet: Any, duration: Seconds) -> Iterator[Any]:
+        """Decode a packet; note one that is damaged."""
+        try:
+            yield from packet.decode()
+            is_damaged = packet.is_corrupt
+        except self._av.FFmpegError:
+            is_damaged = True
+        if is_damaged:
+            self._lost += duration
+            self._is_suspect = True
 
 
 def _resample(resampler: Any, frame: Any) -> Iterator[Waveform]:

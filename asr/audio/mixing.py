@@ -1,4 +1,4 @@
-"""Channels to one: the mean of all, or one of them; or the loudest, where the mean would cancel what is said."""
+"""Channels to one: the mean of all, or one of them; or a loud one, where the mean would cancel what is said."""
 
 from collections.abc import Iterator
 from typing import final
@@ -10,6 +10,7 @@ from asr.errors import AudioError, DamagedAudioError
 
 # Of the power that the mean has where channels have nothing in common: below it, they are opposites, nearly.
 _CANCELLATION = 0.1
+_LOUD = 0.25  # of the power of the loudest channel
 
 
 @final
@@ -58,7 +59,8 @@ class Mixer:
         if float(np.dot(mono, mono)) >= _CANCELLATION * sum(powers) / num_channels**2:
             return mono
         self.num_cancelled += len(block)
-        return block[:, int(np.argmax(powers))].copy()
+        loud = next(index for index, power in enumerate(powers) if power >= _LOUD * max(powers))  # mostly the same one
+        return block[:, loud].copy()
 
 
 def regroup(blocks: Iterator[Waveform], num_samples: int) -> Iterator[Waveform]:

@@ -22,6 +22,7 @@ _SAMPLE_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (1
 _LAYER_3 = 1
 _HEADER_SIZE = 4
 _COUNTS_FRAMES = 1  # flag
+_COUNTS_BYTES = 2  # flag
 _NO_COUNT = 0xFFFFFFFF
 _VBRI_OFFSET = 36
 _APE_HEADER = 1 << 29  # flag of what stands before an APE tag, not behind it
@@ -126,9 +127,21 @@ def _make_link(reader: ByteReader, run: _Run) -> Link:
     """Put a true count before the frames of a run."""
     fraction = math.nan if run.is_cut or run.lost > _MAX_LOST else 1.0
     if run.promised and run.num_frames <= run.promised + 1:
-        return Link(run.start, run.end, fraction=fraction)  # and the decoder finds out whether some are missing
+        info = _true_size(reader, run)  # and the decoder finds out whether some are missing
+        return Link(run.start + len(info), run.end, info, fraction)
     start = run.start + (run.frame.length if run.informs else 0)
     return Link(start, run.end, _info_frame(run), fraction)
+
+
+def _true_size(reader: ByteReader, run: _Run) -> bytes:
+    """Return the informing frame of a run with the size that is there, for the decoder complains of any other."""
+    info = bytearray(reader.at(run.start, run.frame.length))
+    offset = run.frame.info_offset + 4
+    (flags,) = struct.unpack_from(">I", info, offset)
+    offset += 8 if flags & _COUNTS_FRAMES else 4
+    if flags & _COUNTS_BYTES and offset + 4 <= len(info):
+        struct.pack_into(">I", info, offset, run.end - run.start)
+    return bytes(info)
 
 
 def _info_frame(run: _Run) -> bytes:

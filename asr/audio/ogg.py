@@ -49,9 +49,10 @@ def find_links(reader: ByteReader) -> list[Link]:
             start, has_data, is_whole = offset, False, True
         has_data |= not begins
         end = _page_end(reader, offset, header)
-        if end > reader.size:
-            is_whole = False
-            break
+        if end != reader.size and reader.at(end, len(_MAGIC)) != _MAGIC:
+            following = _find_page(reader, offset + len(_MAGIC))
+            if following < end or end > reader.size:  # the page is cut off, by another or by the end of the file
+                is_whole, end = False, following
         offset = end
     links.append(Link(start, offset, fraction=1.0 if is_whole else math.nan))
     return links

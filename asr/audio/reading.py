@@ -73,8 +73,8 @@ def load_audio(
             of their type. What numpy takes for an array will do, such as a PyTorch tensor on the CPU.
         sample_rate: Samples per second wanted, in [1000, 768000].
         source_rate: Samples per second of an array; a file tells its own.
-        channel: The channel to take, from 0; the mean of all channels if not given, or the loudest where they cancel
-            each other.
+        channel: The channel to take, from 0; the mean of all channels if not given, or one where they cancel each
+            other.
         track: The audio track of a container to take, from 0; the default one if not given.
 
     Returns:
@@ -107,8 +107,8 @@ def stream_audio(
         sample_rate: Samples per second wanted, in [1000, 768000].
         block_duration: Seconds in a block at most, positive; resampling moves the edges by some milliseconds.
         source_rate: Samples per second of an array; a file tells its own.
-        channel: The channel to take, from 0; the mean of all channels if not given, or the loudest where they cancel
-            each other.
+        channel: The channel to take, from 0; the mean of all channels if not given, or one where they cancel each
+            other.
         track: The audio track of a container to take, from 0; the default one if not given.
 
     Yields:
@@ -139,7 +139,7 @@ def _decode_mono(recording: OpenRecording, channel: int | None, excerpt: AudioEx
     if not mixer.num_samples:
         raise AudioError(f"{name}: holds zero samples; record it again")
     if mixer.num_cancelled > _MIN_CANCELLED * mixer.num_samples:
-        _log.warning("%s: its channels cancel each other; takes the loudest, --channel N another", name)
+        _log.warning("%s: its channels cancel each other, so one is taken; --channel N takes another", name)
 
 
 def _limit_block(num_samples: int, num_channels: int) -> int:

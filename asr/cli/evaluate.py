@@ -15,9 +15,9 @@ from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, BundleError
-from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_references
+from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_common, require_references
 from asr.evaluation.page import PAGE_FILES
-from asr.files import write_atomically
+from asr.files import dump_line, write_atomically
 
 _log = logging.getLogger("asr.evaluate")
 
@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) -> int:
     """Do the work."""
-    baseline = read_report(arguments.baseline) if arguments.baseline else None
+    if baseline := read_report(arguments.baseline) if arguments.baseline else None:
+        require_common(baseline, utterances)
     recognizer = open_recognizer(arguments)
     evaluation = evaluate(recognizer, utterances, batch_duration=arguments.batch_duration)
     if arguments.calibrate:
@@ -92,8 +93,7 @@ def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) ->
         update_settings(arguments.model, confidence=calibration)
         _log.info("wrote the calibration of confidence into %s", arguments.model)
     if arguments.output:
-        lines = [json.dumps(score.to_dict(), ensure_ascii=False) for score in evaluation.report.scores]
-        write_atomically(arguments.output, "".join(f"{line}\n" for line in lines))
+        write_atomically(arguments.output, "".join(dump_line(score.to_dict()) for score in evaluation.report.scores))
     if arguments.report:
         from asr.evaluation.reporting import PageOptions, describe_evaluation, write_page
 

@@ -102,7 +102,7 @@ def add_channel_argument(parser: "argparse._ActionsContainer") -> None:
         "--channel",
         type=int,
         metavar="N",
-        help="The channel to use, from 0. Default: the mean of all channels, or the loudest where they cancel.",
+        help="The channel to use, from 0. Default: the mean of all channels, or one where they cancel each other.",
     )
     parser.add_argument(
         "--track",

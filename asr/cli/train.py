@@ -70,9 +70,8 @@ class TrainCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Read the settings, check what Lightning lets pass, and find the checkpoint to start from."""
         super().parse_arguments(parser, args)
-        verb = self.config["subcommand"]
-        check_run(self.config[verb])
-        self.checkpoint = choose_checkpoint(verb, self.config[verb])
+        check_run(settings := self.config[self.config["subcommand"]])
+        self.checkpoint = choose_checkpoint(self.config["subcommand"], settings)
 
     def before_instantiate_classes(self) -> None:
         """Start from the checkpoint that was found."""

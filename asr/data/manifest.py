@@ -6,7 +6,6 @@ lasts `duration`; `speaker`, `corpus`, `utterance_id`. A duration that is null o
 make the utterance something else, such as `channel` or `end`, are refused; others are ignored.
 """
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from typing import Any
 from asr.audio import AudioExcerpt, read_info
 from asr.data.json_lines import read_objects
 from asr.errors import AudioError, ManifestError
-from asr.files import write_bytes_atomically
+from asr.files import dump_line, write_atomically
 from asr.units import Seconds
 
 _KEYS = ("audio_filepath", "duration", "text", "offset", "speaker", "corpus", "utterance_id")
@@ -154,7 +153,7 @@ def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
     return recordings
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
+def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> int:
     """Write utterances as a manifest, whole or not at all.
 
     Args:
@@ -164,18 +163,11 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
     Returns:
         The number of utterances written.
     """
+    path = Path(path)
     folder = path.parent.resolve()
-    lines = [_dump(_to_fields(utterance, folder)) for utterance in utterances]
-    write_bytes_atomically(path, b"".join(lines))
+    lines = [dump_line(_to_fields(utterance, folder)) for utterance in utterances]
+    write_atomically(path, "".join(lines))
     return len(lines)
-
-
-def _dump(fields: Mapping[str, Any]) -> bytes:
-    """Lay out one line, in ASCII where a path is not UTF-8: escapes keep its bytes."""
-    try:
-        return f"{json.dumps(fields, ensure_ascii=False)}\n".encode()
-    except UnicodeEncodeError:
-        return f"{json.dumps(fields)}\n".encode()
 
 
 def _to_fields(utterance: Utterance, folder: Path) -> dict[str, Any]:

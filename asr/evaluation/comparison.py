@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from asr.data.manifest import Utterance
 from asr.errors import ASRError
 from asr.evaluation.details import FORMAT_VERSION
 from asr.metrics import ErrorCounts, compare_paired, error_rate
+from asr.text import normalize_text
 
 _Pair: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]  # an utterance as it is now and as it was
 
@@ -51,13 +53,33 @@ def read_report(path: Path) -> dict[str, Any]:
         raise ASRError(
             f"{path}: is no report of format {FORMAT_VERSION} (found {version}); write it again with --report"
         )
-    try:
-        counts = [each.words for each in msgspec.convert(fields["utterances"], list[_Utterance])]
-    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
-        raise ASRError(f"{path}: utterances: {error}; write it again with --report") from error
-    if not all(each.reference_length and min(asdict(each).values()) >= 0 for each in counts):
-        raise ASRError(f"{path}: an utterance counts no word, or fewer than none; write it again with --report")
+    for number, utterance in enumerate(fields["utterances"], start=1):
+        try:
+            counts = msgspec.convert(utterance, _Utterance).words
+        except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
+            raise ASRError(
+                f"{path}: utterance {number} lacks what a report holds ({error}); write it again with --report"
+            ) from error
+        if not counts.reference_length or min(asdict(counts).values()) < 0:
+            raise ASRError(
+                f"{path}: utterance {number} counts no word, or fewer than none; write it again with --report"
+            )
     return dict(fields)
+
+
+def require_common(baseline: Mapping[str, Any], utterances: Sequence[Utterance]) -> None:
+    """Refuse a baseline of other recordings before any is recognised.
+
+    Args:
+        baseline: What `read_report` returned.
+        utterances: What will be evaluated.
+
+    Raises:
+        ASRError: If the two have no utterance in common.
+    """
+    earlier = {_key(utterance) for utterance in baseline["utterances"]}
+    if not any((each.corpus, each.utterance_id, normalize_text(each.text)) in earlier for each in utterances):
+        raise ASRError("the baseline has no utterance of this manifest; compare reports on the same recordings")
 
 
 def compare_reports(fields: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:

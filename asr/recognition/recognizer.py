@@ -81,7 +81,7 @@ class Recognizer:
             DeviceError: If the device is not known or not there.
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
-        threads = threads or os.cpu_count() or 1
+        threads = (os.cpu_count() or 1) if threads is None else threads
         if not 1 <= threads <= _MAX_THREADS:
             raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
         self.bundle = bundle

@@ -83,9 +83,11 @@ def open_language_models(
         The bundle with them; for greedy decoding as it was.
 
     Raises:
-        ASRError: If a file cannot be read.
+        ASRError: If a file cannot be read, or is given for greedy decoding.
     """
     if bundle.decoding.decoder == "greedy":
+        if lm or recurrent_lm:
+            raise ASRError("a language model was given, but the greedy decoder uses none; use the decoder beam")
         return bundle
     bundle = add_language_models(_find_folder(path), bundle, words=lm is None)
     if lm is not None:

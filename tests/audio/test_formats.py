@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from asr.audio import find_recordings
+import pytest
+
+from asr.audio import find_recordings, load_audio
+from asr.errors import AudioError
 
 
 def test_recordings_are_found_by_their_extensions_in_all_folders_and_sorted(tmp_path: Path) -> None:
@@ -13,3 +16,12 @@ def test_recordings_are_found_by_their_extensions_in_all_folders_and_sorted(tmp_
     (tmp_path / "folder.wav").mkdir()
     found = [str(path.relative_to(tmp_path)) for path in find_recordings(tmp_path)]
     assert found == ["a/b/c.opus", "a/z.FLAC", "a.mp3", "b.wav"]
+
+
+def test_what_macos_puts_beside_recordings_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "._speech.wav").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(100))
+    (tmp_path / "._real.wav").write_bytes(b"RIFF")
+    (tmp_path / "speech.wav").touch()
+    assert [path.name for path in find_recordings(tmp_path)] == ["._real.wav", "speech.wav"]
+    with pytest.raises(AudioError, match="a file of macOS that goes with a recording"):
+        load_audio(tmp_path / "._speech.wav", 16_000)

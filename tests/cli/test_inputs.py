@@ -3,13 +3,14 @@
 import io
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from asr.audio import AudioExcerpt
+from asr.audio import AudioExcerpt, load_audio
 from asr.cli.inputs import Input, find_inputs, total_duration
 from asr.errors import AudioError, ManifestError
 
@@ -120,6 +121,30 @@ def test_pipe_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
         content = find_inputs(["-"])[0].open()
     assert not isinstance(content, Path | AudioExcerpt)
     assert content.read() == b"sound"
+
+
+def test_named_pipe_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    [item] = find_inputs([str(tmp_path / "pipe")])
+    assert total_duration([item]) is None
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"sound",))
+    writer.start()
+    content = item.open()
+    writer.join()
+    assert not isinstance(content, Path | AudioExcerpt)
+    assert content.read() == b"sound"
+
+
+def test_pipe_that_cannot_be_read_fails_when_its_turn_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    [item] = find_inputs([str(tmp_path / "pipe")])
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(AudioError, match=r"pipe: cannot be opened: Permission denied"):
+        load_audio(item.open(), 16_000)
 
 
 @pytest.mark.parametrize("name", ["talks", "talks/*.wav"])

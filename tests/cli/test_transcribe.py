@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from asr.cli.terminal import run_command
-from asr.errors import AudioError
+from asr.errors import AudioError, DamagedAudioError
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.results import Result
 from asr.transcript import Segment, Transcript, Word
@@ -35,7 +35,7 @@ SEGMENTS = (
 
 
 class Fake:
-    """Recognises two segments in everything but files whose names begin with `bad` or `silent`."""
+    """Recognises two segments in everything but files whose names begin with `bad`, `cut` or `silent`."""
 
     def __init__(self) -> None:
         self.sources: list[str] = []
@@ -51,6 +51,10 @@ class Fake:
             on_segment(index, SEGMENTS[0])
             if source.name.startswith("bad"):
                 yield Result(source, error=AudioError(f"{source}: is truncated"))
+                continue
+            if source.name.startswith("cut"):
+                damage = DamagedAudioError(f"{source}: truncated or damaged: 1.00 s could be read")
+                yield Result(source, Transcript(SEGMENTS[:1], 1.0) if others["partial"] else None, damage)
                 continue
             on_segment(index, SEGMENTS[1])
             yield Result(source, Transcript(SEGMENTS, 2.0))
@@ -224,6 +228,27 @@ def test_each_recording_has_its_line_in_the_summary_and_the_last_message_counts_
     )
     assert (tmp_path / "texts" / "old.txt").read_text(encoding="utf-8") == "kept"
     assert (tmp_path / "texts" / "silent.txt").read_text(encoding="utf-8") == "\n"
+
+
+def test_what_could_be_read_of_a_damaged_recording_is_kept_where_asked_for(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cut.wav", "a.wav", "--output-dir", "texts"]) == 1
+    reason = "cut.wav: truncated or damaged: 1.00 s could be read"
+    assert capsys.readouterr().err.startswith(f"error: {reason}; --partial keeps what could be read\n")
+    assert not Path("texts/cut.txt").exists()
+    assert main(["cut.wav", "a.wav", "--output-dir", "texts", "--partial"]) == 0
+    assert read_summary("texts")[0] == {
+        "input": "cut.wav",
+        "status": "partial",
+        "outputs": ["texts/cut.txt"],
+        "duration": 1.0,
+        "words": 2,
+        "confidence": 0.5,
+        "reason": reason,
+    }
+    assert Path("texts/cut.txt").read_text(encoding="utf-8") == "good morning\n"
+    assert capsys.readouterr().err.endswith("recordings: 1 ok, 0 empty, 0 failed, 0 skipped, 1 partial\n")
 
 
 def test_quiet_leaves_errors_alone(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

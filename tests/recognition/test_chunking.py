@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from asr.audio import AudioSource, Waveform, measure_level, save_audio
-from asr.errors import AudioError
+from asr.errors import AudioError, DamagedAudioError
 from asr.recognition.chunking import ChunkReader, RecordingChunk, RecordingEnd
 from asr.segmentation import Segmenter, SegmenterConfig
 
@@ -83,3 +84,28 @@ def test_few_sources_are_taken_ahead() -> None:
 
     next(READER.read(sources(), source_rate=RATE))
     assert len(taken) < 50
+
+
+def test_part_of_a_damaged_recording_is_read_where_it_is_wanted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "cut.wav"
+    save_audio(path, bursts(6), RATE)
+    path.write_bytes(path.read_bytes()[: 44 + 2 * 5 * RATE])  # 5 s of 9 s
+    *chunks, end = READER.read([path], partial=True)
+    assert isinstance(end, RecordingEnd)
+    assert end.error is None
+    assert "truncated or damaged: 5.00 s of the 9.00 s" in str(end.damage)
+    assert caplog.messages == [str(end.damage)]
+    assert len(chunks) == 4
+    assert end.level.num_samples == 5 * RATE
+    [whole] = [part for part in READER.read([path]) if isinstance(part, RecordingEnd)]
+    assert whole.damage is None
+    assert isinstance(whole.error, DamagedAudioError)
+
+
+def test_recording_of_which_nothing_can_be_read_fails_in_part_too(tmp_path: Path) -> None:
+    (tmp_path / "cut.wav").write_bytes(b"RIFF" + bytes(30))
+    [end] = READER.read([tmp_path / "cut.wav"], partial=True)
+    assert isinstance(end, RecordingEnd)
+    assert isinstance(end.error, AudioError)

@@ -1,0 +1,242 @@
+"""Containers of films: their clock, their tracks, their codecs, and where they are cut off."""
+
+import io
+import logging
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr.audio import Waveform, load_audio, read_info, stream_audio
+from asr.errors import AudioError, DamagedAudioError, MissingExtraError
+from tests.audio.sounds import LEVEL, encode_media, measure_tone, noise, tone
+
+av = pytest.importorskip("av")
+
+RATE = 16_000
+MEDIA_RATE = 48_000
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def frames(stream: Any, samples: Waveform, start: float = 0.0) -> Iterator[Any]:
+    """Cut samples of one channel into frames as an encoder wants them, from a time on."""
+    context, rate = stream.codec_context, stream.rate
+    size = context.frame_size or 960
+    kind = context.codec.audio_formats[0].name
+    converter = av.AudioResampler(kind, stream.layout, rate)
+    for index in range(0, len(samples) - size + 1, size):
+        frame = av.AudioFrame.from_ndarray(samples[None, index : index + size], format="fltp", layout="mono")
+        frame.sample_rate = rate
+        for converted in converter.resample(frame):
+            converted.pts, converted.time_base = round(start * rate) + index, Fraction(1, rate)
+            yield converted
+
+
+def write_bursts(path: Path, container: str, codec: str, starts: Sequence[float], rate: int = MEDIA_RATE) -> Path:
+    """Write a tone of one second at each of some times, and nothing between them."""
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=rate)
+        stream.layout = "mono"
+        for start in starts:
+            for frame in frames(stream, tone(rate), start):
+                file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def find_onsets(waveform: Waveform) -> list[float]:
+    """List the seconds at which sound starts, to a tenth."""
+    loud = np.array([np.abs(part).max() > LEVEL / 4 for part in np.array_split(waveform, len(waveform) // 160)])
+    return [round(index / 100, 1) for index in np.flatnonzero(np.diff(loud.astype(int), prepend=0) == 1).tolist()]
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv"])
+def test_sound_that_starts_after_the_picture_stands_at_its_time(name: str) -> None:
+    waveform = load_audio(CASES / "09-audio-starts-late" / name, RATE)
+    assert not np.abs(waveform[: 5 * RATE]).max() > 0.01
+    assert np.flatnonzero(np.abs(waveform) > 0.02)[0] / RATE == pytest.approx(5.26, abs=0.03)
+    info = read_info(CASES / "09-audio-starts-late" / name)
+    assert info.duration == pytest.approx(len(waveform) / RATE, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("webm", "libopus"), ("matroska", "pcm_s16le"), ("mp4", "aac"), ("mov", "aac")]
+)
+def test_gaps_between_packets_are_silence(container: str, codec: str, tmp_path: Path) -> None:
+    path = write_bursts(tmp_path / "call", container, codec, (2.0, 5.0, 9.0))
+    waveform = load_audio(path, RATE)
+    assert find_onsets(waveform) == [2.0, 5.0, 9.0]
+    assert len(waveform) / RATE == pytest.approx(10.0, abs=0.05)
+    blocks = list(stream_audio(path, RATE, block_duration=0.7))
+    np.testing.assert_array_equal(np.concatenate(blocks), waveform)
+    assert max(map(len, blocks)) <= 0.8 * RATE
+
+
+def test_joined_webm_goes_on_where_the_first_ends(tmp_path: Path) -> None:
+    one = encode_media(tmp_path / "one", tone(MEDIA_RATE, 2.0), MEDIA_RATE, "webm", "libopus").read_bytes()
+    assert len(load_audio(io.BytesIO(one + one), RATE)) / RATE == pytest.approx(4.0, abs=0.1)
+
+
+def test_clock_of_a_broadcast_starts_anywhere(tmp_path: Path) -> None:
+    waveform = load_audio(write_bursts(tmp_path / "tv", "mpegts", "aac", (100.0, 103.0)), RATE)
+    assert find_onsets(waveform) == [0.0, 3.0]
+
+
+def test_clock_that_jumps_ahead_by_days_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    waveform = load_audio(write_bursts(tmp_path / "call", "matroska", "pcm_s16le", (0.0, 400_000.0)), RATE)
+    assert len(waveform) / RATE == pytest.approx(2.0, abs=0.1)
+    assert "its clock jumps" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("webm", "libopus"), ("matroska", "aac"), ("flv", "aac"), ("asf", "mp3"), ("avi", "pcm_s16le")],
+)
+@pytest.mark.parametrize("kept", [0.4, 0.97])
+def test_container_that_is_cut_off_gives_what_there_is_and_is_refused(
+    container: str, codec: str, kept: float, tmp_path: Path
+) -> None:
+    path = encode_media(
+        tmp_path / "cut", noise(10 * 44_100), 44_100 if codec != "libopus" else 48_000, container, codec
+    )
+    whole = len(load_audio(path, RATE))
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    blocks: list[Waveform] = []
+    with pytest.raises(DamagedAudioError, match=r"truncated or damaged: \d\.\d\d s"):
+        blocks.extend(stream_audio(path, RATE))
+    assert sum(map(len, blocks)) == pytest.approx(kept * whole, abs=1.5 * RATE)
+
+
+def test_film_in_fragments_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"}
+    path = encode_media(tmp_path / "cut.mp4", noise(10 * RATE), RATE, "mp4", "aac", options)
+    assert len(load_audio(path, RATE)) / RATE == pytest.approx(10, abs=0.2)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DamagedAudioError, match=r"truncated or damaged: [3-6]\.\d\d s"):
+        load_audio(path, RATE)
+
+
+def test_default_track_is_taken_and_the_others_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    path = CASES / "11-several-tracks" / "default2.mkv"
+    with caplog.at_level(logging.WARNING, "asr"):
+        default = load_audio(path, RATE)
+    assert caplog.messages == [f"{path}: takes audio track 1, and not 0; --track N takes another"]
+    caplog.clear()
+    np.testing.assert_array_equal(load_audio(path, RATE, track=1), default)
+    assert len(load_audio(path, RATE, track=0)) != len(default)
+    assert not caplog.messages
+    with pytest.raises(AudioError, match="there is no track 2, for it has 2; tracks count from 0"):
+        load_audio(path, RATE, track=2)
+
+
+def test_file_of_one_track_has_no_other(tmp_path: Path) -> None:
+    path = encode_media(tmp_path / "a.flac", tone(RATE), RATE, "flac", "flac")
+    assert len(load_audio(path, RATE, track=0)) == RATE
+    with pytest.raises(AudioError, match="there is no track 1, for it has one"):
+        load_audio(path, RATE, track=1)
+
+
+def test_rate_and_channels_that_change_in_midstream_are_followed(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w", format="matroska") as file:
+        first = file.add_stream("ac3", rate=MEDIA_RATE)
+        first.layout = "stereo"
+        for rate, layout, start in ((MEDIA_RATE, "stereo", 0.0), (MEDIA_RATE, "5.1(side)", 2.0), (32_000, "mono", 4.0)):
+            stream = first
+            if start:
+                stream = av.CodecContext.create("ac3", "w")
+                stream.sample_rate, stream.layout, stream.format = rate, layout, "fltp"
+                stream.time_base = Fraction(1, rate)
+                stream.open()
+            for packet in _encode_ac3(stream, rate, layout):
+                packet.stream = first
+                packet.pts = packet.dts = round(start * 1000) + round(float(packet.pts * packet.time_base) * 1000)
+                packet.time_base = Fraction(1, 1000)
+                file.mux(packet)
+    waveform = load_audio(path, RATE)
+    assert len(waveform) / RATE == pytest.approx(6.0, abs=0.2)
+    for start in (0.3, 2.3, 4.3):
+        part = waveform[round(start * RATE) :][: round(1.4 * RATE)]
+        assert measure_tone(part, RATE)[0] == pytest.approx(440.0, rel=0.02)
+
+
+def _encode_ac3(stream: Any, rate: int, layout: str) -> Iterator[Any]:
+    channels = av.AudioLayout(layout).nb_channels
+    samples = np.stack([tone(rate, 2.0)] * channels)
+    for index in range(0, samples.shape[1] - 1535, 1536):
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[:, index : index + 1536]), format="fltp", layout=layout
+        )
+        frame.sample_rate, frame.pts, frame.time_base = rate, index, Fraction(1, rate)
+        yield from stream.encode(frame)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [
+        ("wav", "ac3", MEDIA_RATE),
+        ("wav", "g722", RATE),
+        ("ogg", "flac", RATE),
+        ("caf", "alac", RATE),
+        ("adts", "aac", RATE),
+    ],
+)
+def test_codecs_that_libsndfile_lacks_are_read(container: str, codec: str, rate: int, tmp_path: Path) -> None:
+    path = encode_media(tmp_path / "speech.wav", tone(rate, 2.0), rate, container, codec)
+    waveform = load_audio(path, RATE)
+    assert len(waveform) / RATE == pytest.approx(2.0, abs=0.15)
+    assert measure_tone(waveform, RATE) == pytest.approx((440.0, LEVEL), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "duration"), [("12-codec-not-known/spx.spx", 3.7), ("38-short-opus/short.opus", 0.89)]
+)
+def test_ogg_that_libsndfile_calls_damaged_is_read(name: str, duration: float) -> None:
+    assert read_info(CASES / name).duration == pytest.approx(duration, abs=0.01)
+
+
+@pytest.mark.parametrize(("container", "codec", "name"), [("wav", "ac3", "AC-3"), ("ogg", "flac", "FLAC")])
+def test_codec_is_named_where_pyav_is_missing(
+    container: str, codec: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = encode_media(tmp_path / "speech", tone(MEDIA_RATE), MEDIA_RATE, container, codec)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(
+        MissingExtraError, match=rf'only PyAV reads this file \({name}\); run: pip install "asr\[media\]"'
+    ):
+        load_audio(path, RATE)
+
+
+def test_codec_that_nobody_knows_is_named() -> None:
+    form = struct.pack("<HHIIHH", 0x1234, 1, RATE, 2 * RATE, 2, 16)
+    content = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", 8_000) + bytes(8_000)
+    with pytest.raises(AudioError, match=r"FFmpeg cannot decode its codec \(format tag 0x1234\); convert it"):
+        load_audio(io.BytesIO(b"RIFF" + struct.pack("<I", len(content)) + content), RATE)
+
+
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\n{path}\n", "ffconcat version 1.0\nfile '{path}'\n"])
+def test_list_of_other_files_opens_none_of_them(text: str, tmp_path: Path) -> None:
+    path = encode_media(tmp_path / "secret.mp3", tone(RATE), RATE, "mp3", "mp3")
+    for front in (b"", b"\x00\x00\x00\x08free"):
+        with pytest.raises(AudioError):
+            load_audio(io.BytesIO(front + text.format(path=path).encode()), RATE)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("matroska", "ac3"), ("webm", "libopus"), ("mp4", "aac"), ("mpegts", "mp2")],
+)
+def test_container_with_a_hole_is_read_around_it_and_refused(container: str, codec: str, tmp_path: Path) -> None:
+    path = encode_media(tmp_path / "a", noise(10 * MEDIA_RATE), MEDIA_RATE, container, codec)
+    content = bytearray(path.read_bytes())
+    half, hole = len(content) // 2, len(content) // 5
+    content[half : half + hole] = np.random.default_rng(1).bytes(hole)
+    blocks: list[Waveform] = []
+    with pytest.raises(DamagedAudioError):
+        blocks.extend(stream_audio(io.BytesIO(content), RATE))
+    assert sum(map(len, blocks)) > 4 * RATE
