@@ -7,6 +7,7 @@ one that was never killed; confidences are to 5 decimals, because utterances are
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
@@ -26,7 +27,7 @@ from asr.units import Seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 _RECORDINGS = 24
-_DECIMALS = 5
+_TOLERANCE = 1e-5
 
 
 class BrokenPromiseError(Exception):
@@ -227,20 +228,22 @@ def _compare_texts(whole: Path, parts: Path, *, complete: bool) -> None:
         if not other.exists():
             raise BrokenPromiseError(f"{other.name} is missing")
         texts = [each.read_text(encoding="utf-8") for each in (path, other)]
-        if path.suffix == ".json":
-            texts = [_round(json.loads(text)) for text in texts]
-        if texts[0] != texts[1]:
+        if not (_agree(*map(json.loads, texts)) if path.suffix == ".json" else texts[0] == texts[1]):
             raise BrokenPromiseError(f"{other.name} is {texts[1]!r:.300}, not {texts[0]!r:.300}")
 
 
-def _round(value: Any) -> Any:
-    """Round the confidences inside a transcript."""
-    if isinstance(value, dict):
-        return {
-            name: round(each, _DECIMALS) if name == "confidence" and each is not None else _round(each)
-            for name, each in value.items()
-        }
-    return [_round(each) for each in value] if isinstance(value, list) else value
+def _agree(first: Any, second: Any) -> bool:
+    """Compare two transcripts; confidences are equal to 5 decimals."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(
+            math.isclose(first[name], second[name], abs_tol=_TOLERANCE)
+            if name == "confidence" and None not in {first[name], second[name]}
+            else _agree(first[name], second[name])
+            for name in first
+        )
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(_agree, first, second))
+    return bool(first == second)
 
 
 if __name__ == "__main__":

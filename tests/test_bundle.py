@@ -1,7 +1,10 @@
 """A recogniser on disk: what comes back, what is refused, and what an interruption leaves."""
 
 import json
+import math
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +36,7 @@ from asr.lm.arpa import read_arpa
 from asr.lm.internal import InternalLM
 from tests.acoustic.networks import add_phone_head, export, noise
 
+ROOT = Path(__file__).resolve().parents[1]
 FILES = ["README.md", "config.json", "model.onnx", "model.safetensors", "tokenizer.json"]
 PRONUNCIATIONS = PronunciationDictionary(("P", "Q"), {"ab": "P Q"})
 
@@ -368,3 +372,69 @@ def test_pickle_in_the_place_of_weights_is_refused_and_not_executed(
     with pytest.raises(BundleError, match="cannot be read as safetensors"):
         load_bundle(bundle_folder)
     assert not (tmp_path / "executed").exists()
+
+
+_UNTRUSTED = """
+import resource, sys, time
+from pathlib import Path
+from asr.bundle import load_bundle
+from asr.errors import BundleError
+
+before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+try:
+    load_bundle(Path(sys.argv[1]))
+except BundleError as error:
+    print(time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "message"),
+    [
+        (("network",), "hidden_size", 20_000, "network: hidden_size 20000 is above 4096"),
+        (("network",), "hidden_size", 4_000, "layers.0.backward_cell.bias_hh_l0 has shape"),
+        (("network",), "num_layers", 10**9, "network: num_layers 1000000000 is above 64"),
+        (("network", "features"), "n_fft", 2 * 10**9, "network.features: n_fft 2000000000 is above 32768"),
+        (("network", "features"), "sample_rate", 16 * 10**9, "network.features: sample_rate 16000000000 is not in"),
+        (("network", "features"), "hop_length", 1, "network.features: hop_length 1 is not in [16, n_fft 512]"),
+        (("network", "features"), "f_min", math.nan, "network.features: f_min nan and f_max 7600.0 are not in order"),
+        (("decoding",), "beam_size", 10**8, "decoding: beam_size is 100000000, but must be from 1 to 10000"),
+        (("decoding",), "lm_weight", "1", "decoding.lm_weight: expected `float`, got `str`"),
+        (("timing",), "end_offset", None, "timing.end_offset: expected `float`, got `null`"),
+        (("timing",), "end_offset", math.nan, "timing: end_offset nan is not in [-10, 10] s"),
+        (("confidence",), "slope", 1e300, "confidence: slope 1e+300 is not in [-1000, 1000]"),
+        ((), "training", [1], "training: expected `object`, got `array`"),
+    ],
+)
+def test_value_out_of_range_is_refused_by_its_key_at_once_and_in_little_memory(
+    bundle_folder: Path, section: tuple[str, ...], name: str, value: object, message: str
+) -> None:
+    def change(fields: dict[str, Any]) -> None:
+        for key in section:
+            fields = fields[key]
+        fields[name] = value
+
+    edit_json(bundle_folder / "config.json", change)
+    command = [sys.executable, "-c", _UNTRUSTED, str(bundle_folder)]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    seconds, megabytes, error = printed.rstrip("\n").split(" ", 2)
+    assert message in error
+    assert float(seconds) < 1
+    assert float(megabytes) < 200
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float64, np.complex64])
+def test_weights_of_another_type_are_refused(bundle_folder: Path, dtype: type) -> None:
+    weights = load_file(bundle_folder / "model.safetensors")
+    path = bundle_folder / "model.safetensors"
+    save_file({**weights, "output.bias": weights["output.bias"].astype(dtype)}, path)
+    with pytest.raises(BundleError, match=f"^{path}: output.bias is of type"):
+        load_bundle(bundle_folder)
+
+
+def test_folder_that_is_no_bundle_is_not_replaced(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(BundleError, match="exists and is no model, so it is not replaced; name a new folder"):
+        save_bundle(tmp_path, tiny_bundle, "# A model for tests\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "thesis.txt"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO, final
 
 from asr.cli.inputs import Input
 from asr.cli.overwriting import read_identities, refuse_input
+from asr.cli.signals import undisturbed
 from asr.cli.summary import SUMMARY_FILE, Outcome, Summary
 from asr.errors import ASRError, as_line
 from asr.files import replace_atomically
@@ -134,7 +135,7 @@ class ResultFolder:
         written = [contents.get(name) or render(name, item, transcript, self._options) for name in self._formats]
         outcome = Outcome.of_transcript(item.name, transcript, paths, damage)
         try:
-            with ExitStack() as stack:
+            with undisturbed(), ExitStack() as stack:  # or the summary may name files that are not there
                 for path, content in zip(paths, written, strict=True):
                     partial = stack.enter_context(replace_atomically(path))
                     partial.write_bytes(content.encode(errors="backslashreplace"))

@@ -29,6 +29,8 @@ _GRACE: Seconds = 0.6
 _PAUSE: Seconds = 0.02
 _CALLBACKS = "vio_"  # functions of soundfile that libsndfile calls to read a file
 
+_busy: list[None] = []  # an entry for each `undisturbed` that is entered
+
 
 class Terminated(BaseException):
     """The process was told to end."""
@@ -69,6 +71,20 @@ def stop_at_signals() -> Generator[list[int]]:
         sender.close()  # which ends the watcher
 
 
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let a signal wait while things are written that belong together, which must take no longer than a moment.
+
+    Yields:
+        Nothing.
+    """
+    _busy.append(None)
+    try:
+        yield
+    finally:
+        _busy.pop()
+
+
 def report(status: int) -> int:
     """Say on stderr what ended the command, and see that its threads do not keep the process alive.
 
@@ -89,12 +105,14 @@ def report(status: int) -> int:
 
 
 def _stop(received: list[int], number: int, frame: FrameType | None) -> None:
-    """Raise in the main thread; where C code called back, which would print the exception and go on, try again soon."""
-    while frame is not None:
-        if frame.f_code.co_name.startswith(_CALLBACKS):
-            threading.Timer(_PAUSE, os.kill, (os.getpid(), number)).start()
-            return
+    """Raise in the main thread; try again soon where it is busy, or C code called back and would swallow it."""
+    is_waiting = bool(_busy)
+    while frame is not None and not is_waiting:
+        is_waiting = frame.f_code.co_name.startswith(_CALLBACKS)
         frame = frame.f_back
+    if is_waiting:
+        threading.Timer(_PAUSE, os.kill, (os.getpid(), number)).start()
+        return
     received.append(_STATUSES[signal.Signals(number)])
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 

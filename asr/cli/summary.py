@@ -106,7 +106,7 @@ class Summary:
 
         Args:
             folder: Where it stands.
-            overwrite: Begin anew if the file is no summary.
+            overwrite: Begin anew with the first outcome if the file is no summary.
 
         Raises:
             ASRError: If the file is no summary, and would be changed.
@@ -114,12 +114,9 @@ class Summary:
         self._path = folder / SUMMARY_FILE
         content = self._path.read_bytes() if self._path.exists() else b""
         earlier = list(_parse(content))
-        if content.strip() and not earlier:
-            if not overwrite:
-                raise ASRError(
-                    f"{self._path}: exists and is no summary of asr; name another folder, or give --overwrite"
-                )
-            self._path.unlink()
+        self._replaces = bool(content.strip()) and not earlier
+        if self._replaces and not overwrite:
+            raise ASRError(f"{self._path}: exists and is no summary of asr; name another folder, or give --overwrite")
         self._written = {outcome.input: outcome for outcome in earlier if _is_written(outcome)}
         self._owners: dict[str, list[Outcome]] = {}  # by the names of their files
         for outcome in self._written.values():
@@ -132,7 +129,7 @@ class Summary:
 
     def __exit__(self, *error: object) -> None:
         """Leave the last line of each recording, and the one that names its files if that is another."""
-        if not self._path.exists():
+        if self._replaces or not self._path.exists():
             return
         with self._locked() as file:
             file.seek(0)
@@ -178,6 +175,9 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         """Append one line, at once and in one piece."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._replaces:
+            self._path.unlink(missing_ok=True)
+            self._replaces = False
         with self._locked() as file:
             file.seek(0, os.SEEK_END)
             if file.tell():

@@ -55,11 +55,15 @@ def read_report(path: Path) -> dict[str, Any]:
         )
     for number, utterance in enumerate(fields["utterances"], start=1):
         try:
-            msgspec.convert(utterance, _Utterance)
+            counts = msgspec.convert(utterance, _Utterance).words
         except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
             raise ASRError(
                 f"{path}: utterance {number} lacks what a report holds ({error}); write it again with --report"
             ) from error
+        if not counts.reference_length or min(asdict(counts).values()) < 0:
+            raise ASRError(
+                f"{path}: utterance {number} counts no word, or fewer than none; write it again with --report"
+            )
     return dict(fields)
 
 

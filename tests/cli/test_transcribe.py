@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -360,6 +362,87 @@ def test_stopped_run_leaves_whole_files_a_valid_summary_and_can_go_on(
     assert main([*arguments, "--skip-existing"]) == 0
     assert fake.sources == ["slow.wav", "c.wav"]
     assert [line["status"] for line in read_summary("texts")] == ["skipped", "skipped", "ok", "ok"]
+
+
+def test_name_of_any_kind_is_transcribed_and_named_on_one_line(
+    transcribe: Transcribe,
+    write_tone: WriteTone,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [os.fsdecode(b"bad\xff\xe9.wav"), "new\nline.wav", f"{'x' * 251}.wav", "zok.wav"]
+    for name in names:
+        write_tone(f"talks/{name}", 300.0, 0.5)
+    monkeypatch.chdir(tmp_path)
+    assert transcribe("talks", "--output-dir", "texts") == 0
+    assert files_of("texts") == {*(f"{name[:-4]}.txt" for name in names), "summary.jsonl"}
+    assert {line["input"] for line in read_summary("texts")} == {f"talks/{name}" for name in names}
+    # A longer extension makes the long name impossible, which is a failure of that recording alone.
+    assert transcribe("talks", "--output-dir", "times", "--format", "json", "--quiet") == 1
+    assert files_of("times") == {*(f"{name[:-4]}.json" for name in names if len(name) < 250), "summary.jsonl"}
+    errors = capsys.readouterr().err.splitlines()
+    assert len([line for line in errors if "File name too long" in line]) == 1
+    assert transcribe("talks", "--quiet") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("\t")[0] for line in lines[:2]] == ["talks/bad\\udcff\\udce9.wav", r"talks/new\nline.wav"]
+    assert len(lines) == len(names)
+
+
+@pytest.mark.parametrize("path", ["", "loop.wav", "y" * 300, "none.wav"])
+def test_path_that_leads_nowhere_is_one_line_and_the_rest_is_done(
+    path: str,
+    transcribe: Transcribe,
+    write_tone: WriteTone,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_tone("a.wav", 300.0, 0.5)
+    monkeypatch.chdir(tmp_path)
+    Path("loop.wav").symlink_to("loop.wav")
+    assert transcribe(path, "a.wav", "--output-dir", "texts", "--quiet") == 1
+    assert (tmp_path / "texts" / "a.txt").exists()
+    assert len(capsys.readouterr().err.splitlines()) == 2  # and the count
+
+
+def test_named_pipe_is_read_once_where_progress_is_watched(
+    transcribe: Transcribe, write_tone: WriteTone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = write_tone("a.wav", 300.0, 0.8)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(recording.read_bytes()), daemon=True)
+    writer.start()
+    assert transcribe(pipe, recording, "--output-dir", tmp_path / "texts") == 0
+    texts = [(tmp_path / "texts" / f"{name}.txt").read_text(encoding="utf-8") for name in ("pipe", "a")]
+    assert texts[0] == texts[1]
+
+
+def test_texts_beside_recordings_are_not_written_over(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("corpus").mkdir()
+    for name in ("a", "b"):
+        Path(f"corpus/{name}.wav").touch()
+        Path(f"corpus/{name}.txt").write_text("what was said", encoding="utf-8")
+    assert main(["corpus", "--output-dir", "corpus"]) == 2
+    assert capsys.readouterr().err == (
+        "error: corpus/a.txt: exists, and asr did not write it (and 1 more files); name another --output-dir, or give "
+        "--overwrite\n"
+    )
+    assert Path("corpus/a.txt").read_text(encoding="utf-8") == "what was said"
+    assert files_of("corpus") == {"a.wav", "a.txt", "b.wav", "b.txt"}
+    assert main(["corpus", "--output-dir", "corpus", "--overwrite"]) == 0
+    assert main(["corpus", "--output-dir", "corpus"]) == 0
+
+
+def test_manifest_that_is_read_is_not_taken_for_the_summary(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    line = json.dumps({"audio_filepath": "a.wav", "duration": 1.0, "text": ""})
+    Path("summary.jsonl").write_text(line, encoding="utf-8")
+    for more in ([], ["--overwrite"]):
+        assert main(["summary.jsonl", "--output-dir", ".", *more]) == 2
+        assert capsys.readouterr().err.startswith("error: summary.jsonl: ")
+        assert Path("summary.jsonl").read_text(encoding="utf-8") == line
 
 
 def test_real_run_that_is_told_to_end_leaves_nothing_unfinished(

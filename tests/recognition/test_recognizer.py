@@ -385,3 +385,24 @@ def test_a_recording_is_transcribed_and_aligned_on_a_cpu_without_torch(
     run = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "0.9 a\n\n"
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", "Transcript"), ("torch-cpu", "DeviceError")])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_recogniser_that_was_opened_before_a_fork_works_or_raises(
+    bundle_folder: Path, write_tone: Callable[[str, float, float], Path], device: str, expected: str
+) -> None:
+    recording = write_tone("a.wav", 300.0, 0.8)
+    code = (
+        "import sys, warnings, multiprocessing; from asr import Recognizer\n"
+        "recognizer = Recognizer.from_bundle(sys.argv[1], device=sys.argv[2])\n"
+        "recognizer.transcribe(sys.argv[3])\n"
+        "def work():\n"
+        "    try: print(type(recognizer.transcribe(sys.argv[3])).__name__)\n"
+        "    except Exception as error: print(type(error).__name__)\n"
+        "child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "child.start(); child.join(30); print(child.exitcode); child.kill()"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(bundle_folder), device, str(recording)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[2])
+    assert run.stdout.split() == [expected, "0"]
