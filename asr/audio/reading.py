@@ -121,7 +121,7 @@ def stream_audio(
         raise ValueError(f"block_duration is {block_duration} s; expected a positive number")
     with _open_source(source, source_rate, track) as recording:
         rate = recording.info.sample_rate
-        check_rates(recording.name, rate, sample_rate)
+        check_rates(recording.name, rate, sample_rate)  # also that of an array
         size = _limit_block(max(1, seconds_to_samples(block_duration, rate)), 1)
         yield from resample_blocks(regroup(_decode_mono(recording, channel), size), rate, sample_rate)
 
