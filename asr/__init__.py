@@ -98,3 +98,8 @@ def __getattr__(name: str) -> Any:  # the public names are of several kinds
     if name not in _HOMES:
         raise AttributeError(f"module 'asr' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion in an interactive session."""
+    return __all__

@@ -7,30 +7,30 @@ with in single: that halves the size and moves log-probabilities by less than a 
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from asr.acoustic.config import MFCCConfig, ModelConfig
+from asr.acoustic.config import ModelConfig
 from asr.acoustic.network import Network, PhoneOutput, Weights
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
+from asr.bundle_config import FORMAT_VERSION, BundleConfig, read_alphabet, read_config, read_json
 from asr.decoding.build import DecodingModels
 from asr.decoding.config import DecodingConfig
 from asr.errors import BundleError, LanguageModelError, TensorFileError, VocabularyError
-from asr.files import load_tensors, save_tensors, write_atomically, write_bytes_atomically
+from asr.files import load_tensors, replace_folder, save_tensors, write_atomically, write_bytes_atomically
 from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import CharTokenizer
 
-FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
 GRAPH_FILE = "model.onnx"
 LM_FILE = "lm.safetensors"
@@ -41,10 +41,11 @@ PRONUNCIATIONS_FILE = "pronunciations.json"
 ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
 
 _Part = TypeVar("_Part", NGramLM, InternalLM, RecurrentLM, PronunciationDictionary)
-_Settings = TypeVar("_Settings", DecodingConfig, WordTiming, ConfidenceCalibration)
+_Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+_MAX_GRAPH_BYTES = 2**24  # the graph holds no weights, and has some ten thousand bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A trained recogniser.
 
@@ -63,14 +64,14 @@ class Bundle:
 
     network: Network
     tokenizer: CharTokenizer
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict, repr=False)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     timing: WordTiming = field(default_factory=WordTiming)
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
-    lm: NGramLM | None = None
-    internal_lm: InternalLM | None = None
-    pronunciations: PronunciationDictionary | None = None
-    recurrent_lm: RecurrentLM | None = None
+    lm: NGramLM | None = field(default=None, repr=False)
+    internal_lm: InternalLM | None = field(default=None, repr=False)
+    pronunciations: PronunciationDictionary | None = field(default=None, repr=False)
+    recurrent_lm: RecurrentLM | None = field(default=None, repr=False)
 
     @property
     def config(self) -> ModelConfig:
@@ -84,23 +85,22 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle, card: str) -> None:
-    """Write a bundle and its model card, whole or not at all; one that stands there is replaced."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        partial = Path(scratch) / folder.name
-        partial.mkdir()
+    """Write a bundle and its model card, whole or not at all; one that stands there is replaced.
+
+    Raises:
+        BundleError: If something else stands there.
+    """
+    if (
+        folder.exists()
+        and not (folder / "config.json").is_file()
+        and not (folder.is_dir() and not any(folder.iterdir()))
+    ):
+        raise BundleError(f"{folder}: exists and is no model, so it is not replaced; name a new folder")
+    with replace_folder(folder) as partial:
         _write_files(partial, bundle, card)
-        if folder.exists():
-            # Outside the scratch folder, so that a kill between the two moves does not lose the only model.
-            retired = Path(mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.replace(retired / folder.name)
-            partial.replace(folder)
-            shutil.rmtree(retired)
-        else:
-            partial.replace(folder)
 
 
-def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
+def load_bundle(folder: Path | str, *, language_models: bool = True) -> Bundle:
     """Open a bundle.
 
     Args:
@@ -111,19 +111,21 @@ def load_bundle(folder: Path, *, language_models: bool = True) -> Bundle:
         The bundle.
 
     Raises:
-        BundleError: If a file is missing, is of another version, or disagrees with the others; the file is named.
+        BundleError: If a file is missing, is of another version, holds a value out of its range, or disagrees with the
+            others; the file and the key are named.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; expected one with {WEIGHTS_FILE}, config.json, tokenizer.json")
-    config = _read_json(folder / "config.json")
-    tokenizer = _parse_tokenizer(folder / "tokenizer.json")
+    config = read_config(folder / "config.json")
+    tokenizer = read_alphabet(folder / "tokenizer.json")
     bundle = Bundle(
         network=_load_network(folder, config, tokenizer),
         tokenizer=tokenizer,
-        training=config.get("training", {}),
-        decoding=_build_settings(folder, config, "decoding", DecodingConfig),
-        timing=_build_settings(folder, config, "timing", WordTiming),
-        confidence=_build_settings(folder, config, "confidence", ConfidenceCalibration),
+        training=config.training,
+        decoding=config.decoding,
+        timing=config.timing,
+        confidence=config.confidence,
     )
     return add_language_models(folder, bundle) if language_models else bundle
 
@@ -178,25 +180,36 @@ def update_settings(
     Raises:
         BundleError: If the folder holds no bundle of this version.
     """
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     given = {"decoding": decoding, "timing": timing, "confidence": confidence}
     config.update({name: asdict(settings) for name, settings in given.items() if settings is not None})
     _write_json(folder / "config.json", config)
 
 
-def update_language_models(folder: Path, lm: NGramLM | None, recurrent_lm: RecurrentLM | None) -> None:
-    """Replace the language models of a bundle on disk.
+def update_language_models(
+    folder: Path, lm: NGramLM | None, recurrent_lm: RecurrentLM | None, *, decoding: DecodingConfig | None = None
+) -> None:
+    """Replace the language models of a bundle on disk, both and the settings that suit them in one step.
 
     Args:
         folder: The bundle.
         lm: The n-gram model; `None` leaves none.
         recurrent_lm: The recurrent one; `None` leaves none.
+        decoding: How posteriors are decoded with them; as before if not given.
+
+    Raises:
+        BundleError: If the folder holds no bundle of this version.
     """
-    for name, model in ((LM_FILE, lm), (RECURRENT_LM_FILE, recurrent_lm)):
-        if model is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
-            model.save(folder / name)
+    read_json(folder / "config.json")
+    target = folder.resolve()
+    with replace_folder(target) as partial:
+        for path in target.iterdir():
+            _copy(path, partial / path.name)
+        for name, model in ((LM_FILE, lm), (RECURRENT_LM_FILE, recurrent_lm)):
+            (partial / name).unlink(missing_ok=True)
+            if model is not None:
+                model.save(partial / name)
+        update_settings(partial, decoding=decoding)
 
 
 def export_bundle(folder: Path) -> Path:
@@ -243,43 +256,59 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     write_atomically(folder / "README.md", card)
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Put a file or folder elsewhere too; files are linked where the file system can, for all writing replaces them."""
+    if source.is_dir():
+        shutil.copytree(source, target)
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _halve(weights: Weights) -> dict[str, Any]:
     """Convert weights to half precision."""
     return {name: np.ascontiguousarray(array, np.float16) for name, array in weights.items()}
 
 
-def _load_network(folder: Path, config: Mapping[str, Any], tokenizer: CharTokenizer) -> Network:
+def _load_network(folder: Path, config: BundleConfig, tokenizer: CharTokenizer) -> Network:
     """Open the acoustic model, after comparing every name and shape with the settings."""
-    settings = _build_config(folder / "config.json", config.get("network"))
+    settings = config.network
     described = f"config.json and tokenizer.json ({tokenizer.vocabulary_size - 1} characters)"
-    weights = _load_weights(folder / WEIGHTS_FILE)
-    _require_shapes(folder / WEIGHTS_FILE, weights, settings.weight_shapes(tokenizer.vocabulary_size), described)
-    graph = folder / GRAPH_FILE
-    return Network(
-        settings, weights, _load_phones(folder, config, settings), graph.read_bytes() if graph.exists() else None
-    )
+    shapes = settings.weight_shapes(tokenizer.vocabulary_size)
+    weights = _load_weights(folder / WEIGHTS_FILE, lambda found: shapes, described)
+    return Network(settings, weights, _load_phones(folder, config), _load_graph(folder / GRAPH_FILE))
 
 
-def _load_phones(folder: Path, config: Mapping[str, Any], settings: ModelConfig) -> PhoneOutput | None:
+def _load_phones(folder: Path, config: BundleConfig) -> PhoneOutput | None:
     """Open the phone head, if there is one."""
-    if not (folder / PHONES_FILE).exists():
+    path = folder / PHONES_FILE
+    if not path.exists():
         return None
-    layer = (config.get("phones") or {}).get("layer")
-    if not isinstance(layer, int) or not 1 <= layer <= settings.num_layers:
-        raise BundleError(f"{folder / 'config.json'}: phones has layer {layer!r}; expected 1 to {settings.num_layers}")
-    weights = _load_weights(folder / PHONES_FILE)
-    num_tokens = len(weights.get("linear.bias", ()))
-    expected = {"linear.weight": (num_tokens, settings.layer_size), "linear.bias": (num_tokens,)}
-    _require_shapes(folder / PHONES_FILE, weights, expected, "config.json")
-    return PhoneOutput(layer, weights)
+    if config.phones is None:
+        raise BundleError(f"{folder / 'config.json'}: phones.layer is missing, but there is a {PHONES_FILE}")
+    size = config.network.layer_size
+
+    def expect(found: _Shapes) -> _Shapes:
+        num_tokens = next(iter(found.get("linear.bias", ())), 0)
+        return {"linear.weight": (num_tokens, size), "linear.bias": (num_tokens,)}
+
+    return PhoneOutput(config.phones.layer, _load_weights(path, expect, "config.json"))
 
 
-def _build_settings(folder: Path, config: Mapping[str, Any], name: str, settings_type: type[_Settings]) -> _Settings:
-    """Read one section of `config.json`; the defaults if it is not there."""
+def _load_graph(path: Path) -> bytes | None:
+    """Read the graph, if there is one."""
+    if not path.exists():
+        return None
     try:
-        return settings_type(**config.get(name, {}))
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"{folder / 'config.json'}: {name} does not fit this version of asr ({error})") from error
+        with path.open("rb") as file:
+            graph = file.read(_MAX_GRAPH_BYTES + 1)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(graph) > _MAX_GRAPH_BYTES:
+        raise BundleError(f"{path}: has more than {_MAX_GRAPH_BYTES:,} bytes; write it again with asr export")
+    return graph
 
 
 def _load_part(path: Path, load: Callable[[Path], _Part]) -> _Part | None:
@@ -290,59 +319,28 @@ def _load_part(path: Path, load: Callable[[Path], _Part]) -> _Part | None:
         raise BundleError(str(error)) from error
 
 
-def _build_config(path: Path, fields: object) -> ModelConfig:
-    """Read the settings of the network."""
+def _load_weights(path: Path, expect: Callable[[_Shapes], _Shapes], described: str) -> Weights:
+    """Read weights, after comparing their names and shapes with those that the settings ask for."""
+
+    def check(found: _Shapes) -> None:
+        expected = expect(found)
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise BundleError(
+                    f"{path}: {name} has shape {found.get(name)}, but {described} ask for {expected.get(name)}; "
+                    "they are not of one model"
+                )
+
     try:
-        settings = dict(fields)  # type: ignore[call-overload]  # whatever JSON held is checked by the except below
-        return ModelConfig(**{**settings, "features": MFCCConfig(**settings["features"])})
-    except (TypeError, ValueError, KeyError) as error:
-        raise BundleError(f"{path}: the network's settings do not fit this version of asr ({error})") from error
-
-
-def _parse_tokenizer(path: Path) -> CharTokenizer:
-    """Rebuild the alphabet."""
-    characters = _read_json(path).get("characters")
-    if not isinstance(characters, list) or not all(isinstance(character, str) for character in characters):
-        raise BundleError(f"{path}: characters is not a list of strings; restore the file from where the model came")
-    try:
-        return CharTokenizer(tuple(characters))
-    except VocabularyError as error:
-        raise BundleError(f"{path}: {error}") from error
-
-
-def _load_weights(path: Path) -> Weights:
-    """Read weights."""
-    try:
-        weights, _ = load_tensors(path)
+        weights, _ = load_tensors(path, check)
     except TensorFileError as error:
         raise BundleError(str(error)) from error
     for name, array in weights.items():
+        if array.dtype not in {np.dtype(np.float16), np.dtype(np.float32)}:
+            raise BundleError(f"{path}: {name} is of type {array.dtype}; store it as F16 or F32")
         if not np.isfinite(array).all():  # ONNX Runtime would go on with wrong numbers
             raise BundleError(f"{path}: {name} holds NaN or infinity; restore the file, or train the model again")
     return weights
-
-
-def _require_shapes(path: Path, weights: Weights, expected: Mapping[str, tuple[int, ...]], described: str) -> None:
-    """Refuse weights that are not those of the settings."""
-    found = {name: array.shape for name, array in weights.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise BundleError(
-                f"{path}: {name} has shape {found.get(name)}, but {described} ask for {expected.get(name)}; "
-                "they are not of one model"
-            )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of the version that this module writes."""
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: cannot be read as JSON ({error})") from error
-    version = fields.get("format_version") if isinstance(fields, dict) else None
-    if version != FORMAT_VERSION:
-        raise BundleError(f"{path}: format_version is {version!r}, and this version of asr reads {FORMAT_VERSION}")
-    return dict(fields)
 
 
 def _write_json(path: Path, fields: Mapping[str, Any]) -> None:

@@ -13,13 +13,34 @@
     ├── TrainingError      a training run that cannot start or go on
     └── MissingExtraError  an optional package that is not installed
 
-A message names the thing, the value found, what was expected and the remedy, in one line.
+A message names the thing, the value found, what was expected and the remedy, in one line: control characters, such as
+those in the name of a file, are written as escapes, and what is too long for a line is cut in its middle.
 The command lines print it on stderr and exit with status 2.
 """
+
+_LINE = 1000  # characters
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
+
+def as_line(text: str) -> str:
+    """Write control characters as escapes, so that a text, such as the name of a file, stays on one line.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text on one line.
+    """
+    return text.translate(_ESCAPES)
 
 
 class ASRError(Exception):
     """Any mistake of input or set-up that the user can correct."""
+
+    def __str__(self) -> str:
+        """Return the message, on one line of a bounded length."""
+        text = as_line(super().__str__())
+        return text if len(text) <= _LINE else f"{text[: _LINE // 2]} [...] {text[-_LINE // 3 :]}"
 
 
 class AudioError(ASRError):

@@ -7,12 +7,14 @@ file of its own: two processes that write one file leave the whole content of on
 Source: https://huggingface.co/docs/safetensors (the layout: a length, a JSON header, the numbers).
 """
 
+import ctypes
 import json
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
+from tempfile import TemporaryDirectory, mkdtemp, mkstemp
 from typing import Any
 
 import numpy as np
@@ -25,11 +27,18 @@ from asr.errors import TensorFileError
 _MODE = 0o644  # temporary files are readable by their owner alone; what they become is for everybody to read
 # Other types (BF16, F8) have no counterpart in numpy.
 _NUMPY_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of <fcntl.h> and <stdio.h> on Linux
+
+_unfinished: set[Path] = set()  # partial files and folders of this process
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all, and replace one that exists; its folder is made."""
-    write_bytes_atomically(path, text.encode())
+    r"""Write a text file in UTF-8, whole or not at all, and replace one that exists; its folder is made.
+
+    Bytes of a file name that are not UTF-8, which Python keeps as lone surrogates, are written as `\udcff`: JSON
+    reads that back, and the file stays UTF-8.
+    """
+    write_bytes_atomically(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
@@ -38,28 +47,121 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
+def dump_line(fields: Mapping[str, Any]) -> str:
+    """Lay out JSON data on one line, in ASCII where a string is not Unicode, such as a file name that is not UTF-8."""
+    line = json.dumps(fields, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(fields)
+    return f"{line}\n"
+
+
 @contextmanager
 def replace_atomically(path: Path) -> Generator[Path]:
     """Give a partial file to write to, which becomes the target if nothing is raised and is removed otherwise.
 
     Args:
-        path: The target, replaced if it exists; its folder is made.
+        path: The target, replaced if it exists; its folder is made. A device or a pipe is written to instead.
 
     Yields:
         The partial file, empty, in the folder of the target.
+
+    Raises:
+        OSError: If the disk is full, or the folder cannot be written to; the target is named.
+    """
+    is_special = path.exists() and not path.is_file() and not path.is_dir()  # such as /dev/stdout
+    partial: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not the name of the target, for that may be as long as the file system allows.
+        descriptor, name = mkstemp(prefix=".asr-", suffix=".partial", dir=None if is_special else path.parent)
+        os.close(descriptor)
+        partial = Path(name)
+        _unfinished.add(partial)
+        yield partial
+        if is_special:
+            with partial.open("rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        else:
+            _sync(partial)  # or a crash of the machine may leave the name without the content
+            partial.chmod(_MODE)
+            partial.replace(path)
+            _sync(path.parent)
+    except OSError as error:
+        if error.errno is None or error.filename not in {None, str(partial)}:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:  # also when a signal interrupts; after the move there is nothing to remove
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+            _unfinished.discard(partial)
+
+
+@contextmanager
+def replace_folder(path: Path) -> Generator[Path]:
+    """Give an empty folder to fill, which takes the place of another if nothing is raised and is removed otherwise.
+
+    Where the system can exchange two names in one step, as Linux can, the target is at no moment missing; elsewhere it
+    is, between two moves, and a process killed there leaves the old folder beside it under a hidden name.
+
+    Args:
+        path: The target, replaced with all that it holds if it exists; its folder is made.
+
+    Yields:
+        The folder to fill, beside the target.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(descriptor)
-    partial = Path(name)
+    with TemporaryDirectory(prefix=".asr-", dir=path.parent) as scratch:
+        _unfinished.add(Path(scratch))
+        partial = Path(scratch) / "new"
+        partial.mkdir()
+        try:
+            yield partial
+        finally:
+            _unfinished.discard(Path(scratch))
+        if not path.exists():
+            partial.replace(path)
+        elif not _exchange(partial, path):
+            # Outside the scratch folder, so that a kill between the two moves does not lose the only one.
+            retired = Path(mkdtemp(prefix=f".{path.name[:200]}-old-", dir=path.parent))
+            path.replace(retired / "old")
+            partial.replace(path)
+            shutil.rmtree(retired)
+        _sync(path.parent)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two folders in one step; tell whether the system could."""
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())  # or a crash of the machine may leave the name without the content
-        partial.chmod(_MODE)
-        partial.replace(path)
-    finally:  # also when a signal interrupts; after the move there is nothing to remove
-        partial.unlink(missing_ok=True)
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, TypeError, AttributeError):  # not Linux, or a C library without it
+        return False
+    status: int = rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+    return status == 0
+
+
+def discard_unfinished() -> None:
+    """Remove the partial files and folders of this process, which is about to end without clearing up."""
+    for partial in list(_unfinished):
+        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk; some file systems cannot do the latter."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if path.is_file():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> None:
@@ -75,11 +177,14 @@ def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapp
     write_bytes_atomically(path, save(contiguous, dict(metadata) if metadata else None))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def load_tensors(
+    path: Path, check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read a safetensors file.
 
     Args:
         path: The file.
+        check: Called with the shape of each array before any is read, so that a large file can be refused at once.
 
     Returns:
         Its arrays by name, and the strings of its header.
@@ -90,14 +195,16 @@ def load_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     try:
         with safe_open(path, framework="numpy") as file:
             names = sorted(file.keys())
-            types = {name: file.get_slice(name).get_dtype() for name in names}
+            slices = {name: file.get_slice(name) for name in names}
+            types = {name: slices[name].get_dtype() for name in names}
             foreign = next((name for name in names if types[name] not in _NUMPY_TYPES), None)
             if foreign is not None:
                 raise TensorFileError(
                     f"{path}: {foreign} is of type {types[foreign]}, which numpy lacks; store it as F32 or F16"
                 )
+            check({name: tuple(slices[name].get_shape()) for name in names})
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:  # the last for a name that is no path, or not Unicode
         raise TensorFileError(f"{path}: cannot be read as safetensors ({error})") from error
 
 

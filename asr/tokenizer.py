@@ -4,6 +4,7 @@ The alphabet is any tuple of single characters, in the order of their indices: c
 Nothing is dropped silently: a character outside the alphabet is an error that lists every such character.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -11,6 +12,11 @@ from itertools import groupby, pairwise
 from asr.errors import VocabularyError
 
 BLANK = 0
+
+# Letters that Unicode does not take apart.
+_BASE_LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h"} | {
+    "\u0131": "i"
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,20 @@ class CharTokenizer:
         """
         return sorted(set(text) - set(self.characters))
 
+    def spell(self, text: str) -> str:
+        """Write base letters for the characters that the alphabet lacks, where it has those: `café` as `cafe`.
+
+        Args:
+            text: Any text.
+
+        Returns:
+            The text, in which only characters without such a spelling are still unknown.
+        """
+        known = set(self.characters)
+        return "".join(
+            character if character in known else _find_base(character, known) or character for character in text
+        )
+
     def encode(self, text: str) -> list[int]:
         """Turn a text into tokens.
 
@@ -86,7 +106,7 @@ class CharTokenizer:
         if unknown:
             raise VocabularyError(
                 f"the alphabet lacks {unknown}, found in {text[:60]!r}; "
-                "normalise the text (asr.text.normalize_text) or train with an alphabet that holds them"
+                "spell it with the characters of the alphabet, or train with one that holds them"
             )
         index = {character: token for token, character in enumerate(self.characters, start=1)}
         return [index[character] for character in text]
@@ -129,3 +149,10 @@ class CharTokenizer:
             The text that the path spells.
         """
         return self.join([token for token, _ in groupby(frame_tokens) if token != BLANK])
+
+
+def _find_base(character: str, known: set[str]) -> str:
+    """Return the letters that a character is built on, if all are known; an accent by itself is left out."""
+    parts = unicodedata.normalize("NFD", _BASE_LETTERS.get(character, character))
+    letters = "".join(part for part in parts if not unicodedata.combining(part))
+    return letters if known.issuperset(letters) else ""

@@ -26,20 +26,22 @@ RANKS = {
     **dict.fromkeys(["audio", "metrics", "writers"], 2),
     **dict.fromkeys(["segmentation", "lm", "acoustic"], 3),
     **dict.fromkeys(["decoding", "alignment"], 4),
-    "bundle": 5,
-    "recognition": 6,
-    "data": 7,
-    **dict.fromkeys(["plots", "checks"], 8),
-    "evaluation": 9,
-    "training": 10,
-    "cli": 11,
-    **dict.fromkeys(["transcribe", "train", "__main__"], 12),
-    "__init__": 13,  # the public names: from anywhere, and used by nobody inside
+    "bundle_config": 5,
+    "bundle": 6,
+    "recognition": 7,
+    "data": 8,
+    **dict.fromkeys(["plots", "checks"], 9),
+    "evaluation": 10,
+    "training": 11,
+    "cli": 12,
+    **dict.fromkeys(["transcribe", "train", "__main__"], 13),
+    "__init__": 14,  # the public names: from anywhere, and used by nobody inside
 }
 
 # Each heavy library has one door, so that starting one part does not load the others.
 DOORS = {
     "av": {"audio"},
+    "msgspec": {"bundle_config", "acoustic.pronunciation", "evaluation.comparison"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
     "torch": {"acoustic", "data", "training", "checks.memory", "cli.train", "cli.train_recurrent_lm"},

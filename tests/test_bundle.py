@@ -209,7 +209,7 @@ def test_what_only_the_beam_search_needs_is_opened_when_it_is_asked_for(bundle_w
 @pytest.mark.parametrize("layer", [0, 2, None, "1"])
 def test_phone_head_for_a_layer_that_the_model_lacks_is_refused(bundle_with_phones: Path, layer: object) -> None:
     edit_json(bundle_with_phones / "config.json", lambda fields: fields.update({"phones": {"layer": layer}}))
-    with pytest.raises(BundleError, match=f"phones has layer {layer!r}; expected 1 to 1$"):
+    with pytest.raises(BundleError, match=r"config.json: phones.layer(: expected `int`| is \d; expected 1 to 1)"):
         load_bundle(bundle_with_phones)
 
 
@@ -223,7 +223,7 @@ def test_phone_head_of_another_shape_is_refused(bundle_with_phones: Path, name: 
 
 
 def test_phone_head_of_other_pronunciations_is_refused(bundle_with_phones: Path) -> None:
-    edit_json(bundle_with_phones / "pronunciations.json", lambda fields: fields.update({"phones": ["P"]}))
+    edit_json(bundle_with_phones / "pronunciations.json", lambda fields: fields.update(phones=["P"], words={"ab": "P"}))
     with pytest.raises(BundleError, match=r"phones.safetensors: names 2 phones, but pronunciations.json has 1 phones"):
         load_bundle(bundle_with_phones)
 
@@ -238,7 +238,9 @@ def test_missing_pronunciations_are_named(bundle_with_phones: Path) -> None:
 @pytest.mark.parametrize("value", [{"unknown_name": 1}, [1], 3])
 def test_settings_that_do_not_fit_this_version_are_refused(bundle_folder: Path, name: str, value: object) -> None:
     edit_json(bundle_folder / "config.json", lambda fields: fields.update({name: value}))
-    with pytest.raises(BundleError, match=f"^{bundle_folder / 'config.json'}: {name} does not fit this version"):
+    with pytest.raises(
+        BundleError, match=f"^{bundle_folder / 'config.json'}: {name}: (expected `object`|no setting has)"
+    ):
         load_bundle(bundle_folder)
 
 
@@ -299,7 +301,7 @@ def test_network_that_does_not_fit_this_version_is_refused(
     bundle_folder: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     edit_json(bundle_folder / "config.json", change)
-    with pytest.raises(BundleError, match=f"^{bundle_folder / 'config.json'}: the network's settings do not fit"):
+    with pytest.raises(BundleError, match=f"^{bundle_folder / 'config.json'}: (network|object missing)"):
         load_bundle(bundle_folder)
 
 

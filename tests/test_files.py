@@ -1,6 +1,9 @@
 """Files are whole or not there, and arrays come back from them as they were."""
 
+import json
+import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from asr.errors import TensorFileError
-from asr.files import load_tensors, replace_atomically, save_tensors, write_atomically, write_bytes_atomically
+from asr.files import (
+    load_tensors,
+    replace_atomically,
+    replace_folder,
+    save_tensors,
+    write_atomically,
+    write_bytes_atomically,
+)
 
 TYPES = ["<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?"]
 ARRAYS = st.sampled_from(TYPES).flatmap(
@@ -60,6 +70,64 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
         second.write_text("se", encoding="utf-8")
         assert not path.exists()
     assert contents(tmp_path) == {"a.txt": "first"}
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é\n\udcff" + "y" * 240])
+def test_name_as_long_as_the_system_allows_or_not_in_utf8_is_written(tmp_path: Path, name: str) -> None:
+    write_atomically(tmp_path / name, "a")
+    assert contents(tmp_path) == {name: "a"}
+
+
+def test_bytes_of_a_name_that_are_not_utf8_come_back_from_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"bad\xff\xe9.wav")
+    write_atomically(tmp_path / "a.json", json.dumps({"é": name}, ensure_ascii=False))
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": name}
+
+
+def test_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomically(tmp_path / "a.txt", "old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/a.txt'"):
+        write_atomically(tmp_path / "a.txt", "new")
+    assert contents(tmp_path) == {"a.txt": "old"}
+
+
+def test_device_or_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", "through")
+    assert os.read(reader, 100) == b"through"
+    assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_folder_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, can_exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr("asr.files._exchange", lambda first, second: False)
+    for content in ("old", "new"):
+        with replace_folder(tmp_path / "a") as partial:
+            (partial / content).write_text(content, encoding="utf-8")
+        assert contents(tmp_path / "a") == {content: content}
+    with pytest.raises(IsADirectoryError), replace_folder(tmp_path / "a") as partial:
+        partial.write_text("half", encoding="utf-8")
+    assert contents(tmp_path / "a") == {"new": "new"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_shapes_are_checked_before_anything_is_read(tmp_path: Path) -> None:
+    def refuse(shapes: Mapping[str, tuple[int, ...]]) -> None:
+        raise KeyError(shapes)
+
+    save_tensors(tmp_path / "x.safetensors", {"a": np.zeros((2, 3)), "b": np.zeros(0)})
+    with pytest.raises(KeyError) as caught:
+        load_tensors(tmp_path / "x.safetensors", refuse)
+    assert caught.value.args == ({"a": (2, 3), "b": (0,)},)
 
 
 @settings(deadline=None)

@@ -16,6 +16,18 @@ LOG_FLOOR = 1e-8
 VARIANCE_FLOOR = 1e-5
 DELTA_REACH = 2  # frames on each side that a slope is fitted to
 
+# A model may come from anybody: within these bounds an utterance takes a bounded time and memory.
+_SAMPLE_RATES = (1_000, 96_000)
+_MAX_SIZES: Mapping[str, int] = {
+    "n_fft": 32_768,
+    "n_mels": 256,
+    "conv_channels": 4_096,
+    "subsampling": 64,
+    "num_layers": 64,
+    "hidden_size": 4_096,
+}
+_MAX_OVERLAP = 32  # frames that share a sample
+
 _NUM_GATES: Mapping[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 
@@ -24,11 +36,11 @@ class MFCCConfig:
     """Settings of the front end.
 
     Attributes:
-        sample_rate: Samples per second of the waveforms.
-        n_fft: Samples in a frame, the window padded to this size.
+        sample_rate: Samples per second of the waveforms, in [1000, 96000].
+        n_fft: Samples in a frame, the window padded to this size, at most 32768.
         win_length: Samples in the Hann window, at most `n_fft`.
-        hop_length: Samples between the starts of neighbouring frames.
-        n_mels: Triangular filters, equally spaced on the mel scale.
+        hop_length: Samples between the starts of neighbouring frames, in [n_fft / 32, n_fft].
+        n_mels: Triangular filters, equally spaced on the mel scale, at most 256.
         n_mfcc: Cepstral coefficients kept, at most `n_mels`.
         f_min: Lowest frequency of the filters in Hz.
         f_max: Highest frequency of the filters in Hz, at most half of `sample_rate`.
@@ -50,8 +62,14 @@ class MFCCConfig:
     def __post_init__(self) -> None:
         """Check each range."""
         for name in ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "n_mfcc"):
-            _require_positive_integer(name, getattr(self, name))
-        _require(self.hop_length <= self.n_fft, f"hop_length {self.hop_length} is not in [1, n_fft {self.n_fft}]")
+            _require_size(name, getattr(self, name))
+        low, high = _SAMPLE_RATES
+        _require(low <= self.sample_rate <= high, f"sample_rate {self.sample_rate} is not in [{low}, {high}]")
+        least = -(-self.n_fft // _MAX_OVERLAP)
+        _require(
+            least <= self.hop_length <= self.n_fft,
+            f"hop_length {self.hop_length} is not in [{least}, n_fft {self.n_fft}]",
+        )
         _require(self.win_length <= self.n_fft, f"win_length {self.win_length} is not in [1, n_fft {self.n_fft}]")
         _require(self.n_mfcc <= self.n_mels, f"n_mfcc {self.n_mfcc} is not in [1, n_mels {self.n_mels}]")
         _require(
@@ -73,12 +91,12 @@ class ModelConfig:
 
     Attributes:
         features: Settings of the MFCC front end.
-        conv_channels: Channels of the two convolutions before the recurrent layers.
-        subsampling: Frames of features that become one frame of the recurrent layers.
+        conv_channels: Channels of the two convolutions before the recurrent layers, at most 4096.
+        subsampling: Frames of features that become one frame of the recurrent layers, at most 64.
         cell: The recurrence: a plain network with tanh or ReLU, a GRU or an LSTM.
         bidirectional: Whether each layer also reads the utterance from its end.
-        num_layers: Recurrent layers.
-        hidden_size: Units of each layer in each direction.
+        num_layers: Recurrent layers, at most 64.
+        hidden_size: Units of each layer in each direction, at most 4096.
         dropout: Fraction of the values dropped before each recurrent layer and the output while training, in [0, 1).
         layer_norm: Whether the output of each layer is normalised.
     """
@@ -96,7 +114,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check each range."""
         for name in ("conv_channels", "subsampling", "num_layers", "hidden_size"):
-            _require_positive_integer(name, getattr(self, name))
+            _require_size(name, getattr(self, name))
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell {self.cell!r} is not one of {', '.join(get_args(Cell))}")
         if not 0 <= self.dropout < 1:
@@ -163,9 +181,12 @@ class ModelConfig:
         return {**shapes, "output.weight": (vocabulary_size, input_size), "output.bias": (vocabulary_size,)}
 
 
-def _require_positive_integer(name: str, value: object) -> None:
-    """Refuse what is no number of things, whatever JSON held."""
-    _require(isinstance(value, int) and value > 0, f"{name} {value!r} is not a positive integer")
+def _require_size(name: str, value: object) -> None:
+    """Refuse what is no number of things, or too large a one."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} {value!r} is not a positive integer")
+    limit = _MAX_SIZES.get(name, value)
+    _require(value <= limit, f"{name} {value} is above {limit}")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -1,7 +1,7 @@
 """A trained network as data: its settings, its weights and its graph, without a library that runs it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from asr.acoustic.config import ModelConfig
 
+# Raise it when the graph of the same settings changes, so that the one in a user's cache is not used any more.
+GRAPH_VERSION = 1
+
 Weights = Mapping[str, NDArray[np.floating[Any]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PhoneOutput:
     """The phone head: a linear layer on one of the recurrent layers.
 
@@ -22,10 +25,10 @@ class PhoneOutput:
     """
 
     layer: int
-    weights: Weights
+    weights: Weights = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """The acoustic model, ready for any runtime.
 
@@ -37,9 +40,9 @@ class Network:
     """
 
     config: ModelConfig
-    weights: Weights
+    weights: Weights = field(repr=False)
     phones: PhoneOutput | None = None
-    graph: bytes | None = None
+    graph: bytes | None = field(default=None, repr=False)
 
     @property
     def vocabulary_size(self) -> int:

@@ -1,4 +1,4 @@
-"""What the acoustic model says of a stretch of sound: the seam between the network and everything after it."""
+"""What the acoustic model says of a stretch of sound: the interface between the network and everything after it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Posteriors:
     """Natural log-probabilities of each token in each frame, float32.
 

@@ -69,11 +69,16 @@ class PronunciationDictionary:
         Raises:
             VocabularyError: If the file cannot be read or holds anything else.
         """
+        import msgspec  # here, for the greedy decoder reads no pronunciations
+
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(fields["phones"]), dict(fields["words"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise VocabularyError(f"{path}: cannot be read as pronunciations ({error!r})") from error
+            dictionary = msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+            raise VocabularyError(f"{path}: cannot be read as pronunciations ({error})") from error
+        unknown = set(" ".join(dictionary.words.values()).split()) - set(dictionary.phones)
+        if unknown:
+            raise VocabularyError(f"{path}: words are spoken with the phone {min(unknown)!r}, which phones lacks")
+        return dictionary
 
     def save(self, path: Path) -> None:
         """Write the dictionary to a JSON file, a word a line, whole or not at all."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from asr.acoustic.network import Network
+from asr.acoustic.network import GRAPH_VERSION, Network
 from asr.acoustic.posteriors import Posteriors
 from asr.errors import BundleError, DeviceError, MissingExtraError
 from asr.files import write_bytes_atomically
@@ -119,7 +119,7 @@ def _fingerprint(network: Network) -> str:
     """Name the graph of a network: it follows from the settings, the layer of the phones and the types of weights."""
     shapes = {name: (list(array.shape), str(array.dtype)) for name, array in network.named_weights().items()}
     layer = network.phones.layer if network.phones else None
-    text = json.dumps([1, asdict(network.config), layer, shapes], sort_keys=True)
+    text = json.dumps([GRAPH_VERSION, asdict(network.config), layer, shapes], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -1,5 +1,6 @@
 """The network on PyTorch: for CUDA, and as the reference that training uses."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from asr.acoustic.model import build_model, build_phone_head, pad_waveforms
 from asr.acoustic.network import Network
 from asr.acoustic.posteriors import Posteriors
+from asr.errors import DeviceError
 
 
 class TorchRuntime:
@@ -22,6 +24,7 @@ class TorchRuntime:
             device: Where to compute.
         """
         self._device = device
+        self._process = os.getpid()
         self._model = build_model(network).to(device).eval()
         head = build_phone_head(network)
         self._head = head.to(device).eval() if head else None
@@ -35,7 +38,16 @@ class TorchRuntime:
 
         Returns:
             The posteriors of each, on the CPU.
+
+        Raises:
+            DeviceError: In a process forked from the one that built the network: the threads of PyTorch stay behind,
+                and waiting for them would never end.
         """
+        if os.getpid() != self._process:
+            raise DeviceError(
+                "the recogniser runs on PyTorch and was opened before this process was forked; open it in the new "
+                "process, or with device cpu, which ONNX Runtime computes"
+            )
         padded, num_samples = pad_waveforms([torch.from_numpy(waveform) for waveform in waveforms])
         layers, lengths = self._model.run_layers(padded.to(self._device), num_samples.to(self._device))
         log_probs = self._model.classify(layers[-1]).cpu().numpy()  # (batch, frames, vocabulary_size)

@@ -18,6 +18,7 @@ from asr.transcript import Word
 
 _FLOOR = 1e-6  # confidences are kept this far from 0 and 1, where the logistic scale ends
 _RIDGE = 1e-3  # keeps the fit finite where confidence separates right from wrong perfectly
+_MAX_COEFFICIENT = 1000.0
 _MAX_STEPS = 100
 _CONVERGED = 1e-9
 
@@ -27,12 +28,20 @@ class ConfidenceCalibration:
     """The line on the logistic scale; by default the identity.
 
     Attributes:
-        slope: a, the factor of the raw log-odds.
-        intercept: b, which is added to them.
+        slope: a, the factor of the raw log-odds, in [-1000, 1000].
+        intercept: b, which is added to them, in [-1000, 1000].
     """
 
     slope: float = 1.0
     intercept: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("slope", "intercept"):
+            if not abs(getattr(self, name)) <= _MAX_COEFFICIENT:
+                raise ValueError(
+                    f"{name} {getattr(self, name)} is not in [-{_MAX_COEFFICIENT:g}, {_MAX_COEFFICIENT:g}]"
+                )
 
     def apply(self, confidences: Sequence[float]) -> list[float]:
         """Calibrate confidences.

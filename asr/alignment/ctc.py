@@ -28,6 +28,7 @@ _Indices: TypeAlias = NDArray[np.int64]
 _BETWEEN = -1  # stands for no token where frames are numbered by theirs
 _MIN_BAND = 512  # states; a band this narrow would still follow some 15 s of speech
 _IMPOSSIBLE = -1e4  # instead of minus infinity in log-probabilities, so that some path always remains
+_MAX_OFFSET: Seconds = 10.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,18 @@ class WordTiming:
     """How far a word reaches beyond the frames that spoke it, for CTC marks a token by a peak.
 
     Attributes:
-        start_offset: Seconds from the start of a word to the first frame of its first token.
-        end_offset: Seconds from the end of the last frame of its last token to the end of a word.
+        start_offset: Seconds from the start of a word to the first frame of its first token, in [-10, 10].
+        end_offset: Seconds from the end of the last frame of its last token to the end of a word, in [-10, 10].
     """
 
     start_offset: Seconds = 0.0
     end_offset: Seconds = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("start_offset", "end_offset"):
+            if not abs(getattr(self, name)) <= _MAX_OFFSET:
+                raise ValueError(f"{name} {getattr(self, name)} is not in [-{_MAX_OFFSET:g}, {_MAX_OFFSET:g}] s")
 
 
 def align(log_probs: NDArray[np.float32], tokens: Sequence[int], *, memory_limit: int = 2**29) -> tuple[TokenSpan, ...]:

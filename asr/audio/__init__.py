@@ -1,8 +1,9 @@
 """Recordings of any format and rate become mono waveforms, and waveforms become files; how loud they are."""
 
+from asr.audio.excerpts import AudioExcerpt
 from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings, is_recording
 from asr.audio.levels import LevelMeter, SignalLevel, measure_level
-from asr.audio.pipes import UnreadablePipe, spool
+from asr.audio.pipes import spool
 from asr.audio.reading import AudioFile, AudioSource, load_audio, read_info, stream_audio
 from asr.audio.recording import AudioInfo, Waveform
 from asr.audio.resampling import resample
@@ -10,12 +11,12 @@ from asr.audio.writing import save_audio
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "AudioExcerpt",
     "AudioFile",
     "AudioInfo",
     "AudioSource",
     "LevelMeter",
     "SignalLevel",
-    "UnreadablePipe",
     "Waveform",
     "find_recordings",
     "is_recording",

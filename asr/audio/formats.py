@@ -1,5 +1,6 @@
 """The extensions by which recordings are found in a folder. What a file really holds is decided when it is read."""
 
+import os
 from pathlib import Path
 
 # fmt: off
@@ -27,7 +28,7 @@ def is_recording(path: Path) -> bool:
     Returns:
         Whether to read it.
     """
-    if path.suffix.lower() not in AUDIO_EXTENSIONS or not path.is_file():
+    if path.suffix.lower() not in AUDIO_EXTENSIONS or not os.path.isfile(path):
         return False
     return not (path.name.startswith("._") and _is_apple_double(path))
 

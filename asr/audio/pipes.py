@@ -19,20 +19,6 @@ _MEMORY_SIZE = 2**25  # bytes
 _MAX_SIZE = 2**34  # bytes
 
 
-@final
-class UnreadablePipe(io.BytesIO):
-    """Stands for a pipe that could not be read; whoever reads it is told why."""
-
-    def __init__(self, error: ASRError) -> None:
-        """Keep the reason."""
-        super().__init__()
-        self._error = error
-
-    def seekable(self) -> bool:
-        """Raise the reason."""
-        raise self._error
-
-
 def open_file(stack: ExitStack, source: str | Path | IO[bytes], name: str) -> IO[bytes]:
     """Open a file so that it can be read at any offset.
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.arrays import open_array
+from asr.audio.excerpts import AudioExcerpt, cut
 from asr.audio.mixing import Mixer, regroup
 from asr.audio.opening import open_recording
 from asr.audio.pipes import open_file
@@ -25,7 +26,7 @@ from asr.errors import AudioError
 from asr.units import Seconds, seconds_to_samples
 
 AudioFile: TypeAlias = str | Path | IO[bytes]
-AudioSource: TypeAlias = AudioFile | npt.NDArray[Any]  # Any: every integer or floating type
+AudioSource: TypeAlias = AudioFile | AudioExcerpt | npt.NDArray[Any]  # Any: every integer or floating type
 
 _MAX_BLOCK_VALUES = 2**22  # samples of all channels; 16 MiB
 _MIN_CANCELLED = 0.1  # of a recording, to be worth a word
@@ -67,9 +68,9 @@ def load_audio(
     """Read a recording as one mono waveform.
 
     Args:
-        source: A path, a binary file object (read from its start, and left open), or an array of shape `(num_samples,)`
-            or `(num_channels, num_samples)`, whose integers are scaled to [-1, 1) by the range of their type. What
-            numpy takes for an array will do, such as a PyTorch tensor on the CPU.
+        source: A path, an `AudioExcerpt`, a binary file object (read from its start, and left open), or an array of
+            shape `(num_samples,)` or `(num_channels, num_samples)`, whose integers are scaled to [-1, 1) by the range
+            of their type. What numpy takes for an array will do, such as a PyTorch tensor on the CPU.
         sample_rate: Samples per second wanted, in [1000, 768000].
         source_rate: Samples per second of an array; a file tells its own.
         channel: The channel to take, from 0; the mean of all channels if not given, or one where they cancel each
@@ -119,20 +120,22 @@ def stream_audio(
     """
     if block_duration <= 0:
         raise ValueError(f"block_duration is {block_duration} s; expected a positive number")
-    with _open_source(source, source_rate, track) as recording:
+    whole, excerpt = (source.path, source) if isinstance(source, AudioExcerpt) else (source, None)
+    with _open_source(whole, source_rate, track) as recording:
         rate = recording.info.sample_rate
         check_rates(recording.name, rate, sample_rate)  # also that of an array
         size = _limit_block(max(1, seconds_to_samples(block_duration, rate)), 1)
-        yield from resample_blocks(regroup(_decode_mono(recording, channel), size), rate, sample_rate)
+        yield from resample_blocks(regroup(_decode_mono(recording, channel, excerpt), size), rate, sample_rate)
 
 
-def _decode_mono(recording: OpenRecording, channel: int | None) -> Iterator[Waveform]:
-    """Decode, mix and check a recording, a second or less at a time, so that its blocks are always the same."""
+def _decode_mono(recording: OpenRecording, channel: int | None, excerpt: AudioExcerpt | None) -> Iterator[Waveform]:
+    """Decode, mix and check a recording or a part, a second or less at a time, for its blocks to be always the same."""
     name, info = recording.name, recording.info
     for note in recording.notes:
         _log.warning("%s: %s", name, note)
     mixer = Mixer(name, channel)
-    yield from map(mixer.mix, recording.read(_limit_block(info.sample_rate, info.num_channels)))
+    size = _limit_block(info.sample_rate, info.num_channels)
+    yield from map(mixer.mix, cut(recording, excerpt, size) if excerpt else recording.read(size))
     if not mixer.num_samples:
         raise AudioError(f"{name}: holds zero samples; record it again")
     if mixer.num_cancelled > _MIN_CANCELLED * mixer.num_samples:
@@ -146,7 +149,7 @@ def _limit_block(num_samples: int, num_channels: int) -> int:
 
 @contextmanager
 def _open_source(
-    source: AudioSource, source_rate: int | None = None, track: int | None = None
+    source: AudioFile | npt.NDArray[Any], source_rate: int | None = None, track: int | None = None
 ) -> Generator[OpenRecording]:
     """Open a file, or wrap an array."""
     if not isinstance(source, str | Path) and hasattr(source, "__array__"):  # not only arrays: numpy can view a tensor

@@ -48,6 +48,7 @@ class OpenRecording:
         info: What its header says; the duration is NaN where the header gives none.
         decode: Takes the most samples in a block, and gives blocks of shape `(num_samples, num_channels)` at the rate
             of `info`; the number of channels may change.
+        seek: Goes to a sample before decoding, and tells whether it is there; `None` where that is not exact.
         promised: Seconds that there should be, where it is known from the start that there are fewer; infinite where
             nothing tells how many, NaN where nothing is known to be missing.
         notes: What its owner should know, such as other tracks, each a line without a full stop.
@@ -56,14 +57,16 @@ class OpenRecording:
     name: str
     info: AudioInfo
     decode: Callable[[int], Iterator[Waveform]]
+    seek: Callable[[int], bool] | None = None
     promised: Seconds = math.nan
     notes: tuple[str, ...] = ()
 
-    def read(self, num_samples: int) -> Iterator[Waveform]:
+    def read(self, num_samples: int, *, position: int = 0) -> Iterator[Waveform]:
         """Decode the recording, and compare what there is with what was promised.
 
         Args:
             num_samples: The most samples in a block.
+            position: The sample that `seek` went to.
 
         Yields:
             Blocks of shape `(num_samples, num_channels)`.
@@ -71,7 +74,7 @@ class OpenRecording:
         Raises:
             DamagedAudioError: If there is less than promised, once all that there is has been given.
         """
-        num_found = 0
+        num_found = position
         for block in self.decode(num_samples):
             num_found += len(block)
             yield block

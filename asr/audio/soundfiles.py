@@ -10,6 +10,7 @@ import soundfile
 
 from asr.audio.recording import AudioInfo, OpenRecording, UnknownFormatError, Waveform, truncation_error
 from asr.audio.views import SeekableFile
+from asr.errors import DamagedAudioError
 from asr.units import Seconds, samples_to_seconds
 
 # libsndfile shortens a cut-off chunk in silence, but logs it. Writers to a pipe put a size near 2 or 4 GiB: no promise.
@@ -19,6 +20,7 @@ _CUT_CHUNK = re.compile(
 _TRUNCATED = re.compile(r"[Ss]eems to be (?:a )?truncated")
 _PLACEHOLDER_SIZE = 0x7FFF0000  # bytes
 _UNKNOWN_LENGTH = 2**62  # samples
+_LOSSLESS = re.compile(r"PCM_|FLOAT|DOUBLE|ULAW|ALAW")  # of these, seeking is exact
 _EXACT_SLACK: Seconds = 0.01  # some writers count a few bytes of the header as samples
 
 
@@ -49,7 +51,19 @@ def open_sound(stack: ExitStack, file: SeekableFile, name: str) -> OpenRecording
     sound.seekable = lambda: False  # soundfile would seek after each block, which spoils the end of an opus
     duration = samples_to_seconds(sound.frames, sound.samplerate)
     info = AudioInfo(sound.samplerate, sound.channels, duration, sound.format, sound.subtype)
-    return OpenRecording(name, info, partial(_decode, sound, name), promised=_promised(duration, sound.extra_info))
+    seek = partial(_seek, sound, name) if _LOSSLESS.match(sound.subtype) else None
+    return OpenRecording(name, info, partial(_decode, sound, name), seek, _promised(duration, sound.extra_info))
+
+
+def _seek(sound: soundfile.SoundFile, name: str, sample: int) -> bool:
+    """Go to a sample, if the file reaches that far."""
+    try:
+        return sample <= sound.frames and bool(sound.seek(sample) == sample)
+    except soundfile.LibsndfileError as error:
+        raise DamagedAudioError(
+            f"{name}: cannot be read at {sample / sound.samplerate:.2f} s, for it is cut off or damaged; copy or "
+            "record it again"
+        ) from error
 
 
 def _promised(duration: Seconds, log: str) -> Seconds:

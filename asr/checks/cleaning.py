@@ -1,6 +1,5 @@
 """A manifest without its problems, and a list of what was left out and why."""
 
-import json
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from asr.checks.findings import WRONG_DURATION, Finding
 from asr.data.corpora import Rejection
 from asr.data.manifest import write_manifest
 from asr.errors import ManifestError
-from asr.files import write_atomically
+from asr.files import dump_line, write_atomically
 
 
 def write_cleaned(path: Path, examination: Examination) -> tuple[int, int]:
@@ -45,6 +44,6 @@ def write_cleaned(path: Path, examination: Examination) -> tuple[int, int]:
         for entry in entries
         for finding in problems[entry.location]
     ]
-    lines = (json.dumps(asdict(rejection), ensure_ascii=False) for rejection in rejections)
-    write_atomically(path.with_name(f"{path.name}.rejected.jsonl"), "".join(f"{line}\n" for line in lines))
+    lines = (dump_line(asdict(rejection)) for rejection in rejections)
+    write_atomically(path.with_name(f"{path.name}.rejected.jsonl"), "".join(lines))
     return write_manifest(path, kept), len(entries) - len(kept)

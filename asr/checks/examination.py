@@ -19,6 +19,7 @@ from asr.checks.sharing import find_duplicates, find_sharing, most_repeated
 from asr.checks.texts import (
     CharacterCount,
     count_characters,
+    find_changes,
     find_odd_pace,
     find_rare_characters,
     find_too_short,
@@ -26,6 +27,7 @@ from asr.checks.texts import (
     pace,
 )
 from asr.checks.transcripts import find_wrong_texts
+from asr.data.normalization import can_spell_normalized, normalize_utterances
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
 
@@ -123,10 +125,14 @@ def examine(
     findings = list(judge_recordings(entries, outcomes, measure.sample_rate))
     entries = [
         replace(entry, utterance=replace(entry.utterance, duration=outcome.duration))
-        if isinstance(outcome := outcomes[entry.utterance.audio_filepath], Measurement)
+        if isinstance(outcome := outcomes[entry.utterance.source], Measurement)
         else entry
         for entry in entries
     ]
+    kept = entries
+    if measure.tokenizer is None or can_spell_normalized(measure.tokenizer.characters):
+        findings += find_changes(entries)
+        entries = [replace(each, utterance=normalize_utterances([each.utterance])[0][0]) for each in entries]
     characters = count_characters(entries)
     findings += judge_texts(entries, measure.tokenizer, measure.batch_duration)
     findings += find_odd_pace(entries)
@@ -141,7 +147,7 @@ def examine(
         findings += find_wrong_texts(entries, measure.aligner, advance)
     paces = [pace(entry) for entry in entries if entry.utterance.text]
     return Examination(
-        tuple(entries),
+        tuple(kept),
         tuple(sorted(findings, key=lambda finding: KINDS.index(finding.kind))),
         tuple(characters),
         build_histogram([entry.utterance.duration for entry in entries]),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.data.manifest import Utterance, read_manifest
+from asr.data.manifest import Utterance, read_numbered
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ LOW_RATE = Kind(
 BAND_LIMITED = Kind(
     "band_limited", "recordings have no content near half their rate", "find the originals; these were resampled"
 )
+NOT_NORMALIZED = Kind(
+    "not_normalized",
+    "texts are not spelled as recognition spells",
+    "look at what changes, for training normalises them unless --data.normalize is false",
+)
 EMPTY_TEXT = Kind("empty_text", "texts are empty", "transcribe them, unless the silence is intended")
 TOO_LONG = Kind("too_long", "recordings are longer than a batch", "cut them, or raise --batch-duration")
 ODD_PACE = Kind(
@@ -80,7 +85,18 @@ SHARED_TEXTS = Kind(
 
 KINDS = (
     *(MISSING, UNREADABLE, SILENT, WRONG_DURATION, UNKNOWN_CHARACTER, TOO_SHORT, CONFLICTING, LEAKED, WRONG_TEXT),
-    *(CLIPPED, OFFSET, LOW_RATE, BAND_LIMITED, EMPTY_TEXT, TOO_LONG, ODD_PACE, DUPLICATE, RARE_CHARACTER),
+    *(
+        NOT_NORMALIZED,
+        CLIPPED,
+        OFFSET,
+        LOW_RATE,
+        BAND_LIMITED,
+        EMPTY_TEXT,
+        TOO_LONG,
+        ODD_PACE,
+        DUPLICATE,
+        RARE_CHARACTER,
+    ),
     *(SHARED_SPEAKERS, SHARED_TEXTS),
 )
 
@@ -132,10 +148,4 @@ def read_entries(manifests: Iterable[Path]) -> list[Entry]:
     Raises:
         ManifestError: If a manifest cannot be read or a line is no utterance; it is named.
     """
-    entries: list[Entry] = []
-    for path in manifests:
-        utterances = read_manifest(path)
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-        numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
-        entries += [Entry(path, number, each) for number, each in zip(numbers, utterances, strict=True)]
-    return entries
+    return [Entry(path, number, utterance) for path in manifests for number, utterance in read_numbered(path)]

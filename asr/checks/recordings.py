@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from asr.audio import LevelMeter, SignalLevel, Waveform, read_info, stream_audio
+from asr.audio import AudioExcerpt, LevelMeter, SignalLevel, Waveform, read_info, stream_audio
 from asr.audio.levels import MAX_OFFSET
 from asr.checks.findings import (
     BAND_LIMITED,
@@ -64,13 +64,15 @@ class Measurement:
 
 
 Outcome: TypeAlias = Measurement | ASRError
+Source: TypeAlias = Path | AudioExcerpt
+Outcomes: TypeAlias = Mapping[Source, Outcome]  # by `Utterance.source`
 
 
-def measure_recording(path: Path) -> Measurement:
+def measure_recording(source: Source) -> Measurement:
     """Decode a recording and measure it on the way, in bounded memory.
 
     Args:
-        path: The recording.
+        source: The recording, or a part of one.
 
     Returns:
         What it holds.
@@ -78,19 +80,19 @@ def measure_recording(path: Path) -> Measurement:
     Raises:
         ASRError: If it cannot be read.
     """
-    sample_rate = read_info(path).sample_rate
+    sample_rate = read_info(source.path if isinstance(source, AudioExcerpt) else source).sample_rate
     num_samples = 2 ** round(math.log2(_FRAME * sample_rate))
     window = np.hanning(num_samples).astype(np.float32)
     powers = np.zeros(num_samples // 2 + 1, np.float32)
     meter, digest = LevelMeter(), blake2b(digest_size=16)
-    for block in meter.watch(stream_audio(path, sample_rate)):
+    for block in meter.watch(stream_audio(source, sample_rate)):
         digest.update(block.tobytes())
         powers = np.maximum(powers, _largest_powers(block, window))
     bandwidth = _highest_frequency(powers, sample_rate)
     return Measurement(sample_rate, meter.level, bandwidth, digest.hexdigest())
 
 
-def measure_recordings(entries: Sequence[Entry], advance: Callable[[Seconds], None]) -> dict[Path, Outcome]:
+def measure_recordings(entries: Sequence[Entry], advance: Callable[[Seconds], None]) -> Outcomes:
     """Measure every recording of some manifests once, several at a time, for decoders leave the interpreter free.
 
     Args:
@@ -98,18 +100,18 @@ def measure_recordings(entries: Sequence[Entry], advance: Callable[[Seconds], No
         advance: Called with the seconds of audio newly done.
 
     Returns:
-        For each path what the recording holds, or why it cannot be read.
+        For each source what the recording holds, or why it cannot be read.
     """
-    durations = {entry.utterance.audio_filepath: entry.utterance.duration for entry in entries}
-    outcomes: dict[Path, Outcome] = {}
+    durations = {entry.utterance.source: entry.utterance.duration for entry in entries}
+    outcomes: dict[Source, Outcome] = {}
     with ThreadPoolExecutor() as pool:
-        for path, outcome in zip(durations, pool.map(_try_to_measure, durations), strict=True):
-            outcomes[path] = outcome
-            advance(durations[path])
+        for source, outcome in zip(durations, pool.map(_try_to_measure, durations), strict=True):
+            outcomes[source] = outcome
+            advance(durations[source])
     return outcomes
 
 
-def judge_recordings(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome], sample_rate: int) -> Iterator[Finding]:
+def judge_recordings(entries: Iterable[Entry], outcomes: Outcomes, sample_rate: int) -> Iterator[Finding]:
     """Say what is wrong with recordings.
 
     Args:
@@ -122,7 +124,7 @@ def judge_recordings(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome],
     """
     for entry in entries:
         path = entry.utterance.audio_filepath
-        outcome = outcomes[path]
+        outcome = outcomes[entry.utterance.source]
         if isinstance(outcome, Measurement):
             for kind, detail in _judge(outcome, entry.utterance.duration, sample_rate):
                 yield Finding(kind, entry, detail)
@@ -131,10 +133,10 @@ def judge_recordings(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome],
             yield Finding(UNREADABLE if path.exists() else MISSING, entry, detail)
 
 
-def _try_to_measure(path: Path) -> Outcome:
+def _try_to_measure(source: Source) -> Outcome:
     """Measure a recording, or say why that is impossible."""
     try:
-        return measure_recording(path)
+        return measure_recording(source)
     except ASRError as error:
         return error
 

@@ -4,18 +4,17 @@ Two recordings are the same if their decoded samples are, whatever their names a
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import combinations
-from pathlib import Path
 
 from asr.checks.findings import CONFLICTING, DUPLICATE, LEAKED, SHARED_SPEAKERS, SHARED_TEXTS, Entry, Finding
-from asr.checks.recordings import Measurement, Outcome
+from asr.checks.recordings import Measurement, Outcomes
 from asr.checks.texts import quote
 
 _NUM_NAMED = 3
 
 
-def find_duplicates(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome]) -> Iterator[Finding]:
+def find_duplicates(entries: Iterable[Entry], outcomes: Outcomes) -> Iterator[Finding]:
     """Find recordings that occur more than once in their manifest.
 
     Args:
@@ -36,7 +35,7 @@ def find_duplicates(entries: Iterable[Entry], outcomes: Mapping[Path, Outcome]) 
                 yield Finding(DUPLICATE, entry, f"as at {group[0].location}")
 
 
-def find_sharing(manifests: Sequence[Sequence[Entry]], outcomes: Mapping[Path, Outcome]) -> Iterator[Finding]:
+def find_sharing(manifests: Sequence[Sequence[Entry]], outcomes: Outcomes) -> Iterator[Finding]:
     """Find what each pair of manifests has in common.
 
     Args:
@@ -76,9 +75,9 @@ def most_repeated(entries: Iterable[Entry]) -> tuple[int, str, int]:
     return len(groups), str(text), len(group)
 
 
-def _digest(entry: Entry, outcomes: Mapping[Path, Outcome]) -> str | None:
+def _digest(entry: Entry, outcomes: Outcomes) -> str | None:
     """Return the hash of a recording's samples; None if it is silent or unreadable."""
-    outcome = outcomes[entry.utterance.audio_filepath]
+    outcome = outcomes[entry.utterance.source]
     return outcome.digest if isinstance(outcome, Measurement) and not outcome.level.is_silent else None
 
 

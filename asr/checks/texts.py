@@ -10,6 +10,7 @@ import numpy as np
 from asr.acoustic.config import ModelConfig
 from asr.checks.findings import (
     EMPTY_TEXT,
+    NOT_NORMALIZED,
     ODD_PACE,
     RARE_CHARACTER,
     TOO_LONG,
@@ -19,6 +20,7 @@ from asr.checks.findings import (
     Finding,
 )
 from asr.data.feasibility import find_infeasible
+from asr.text import describe_changes
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
 
@@ -83,6 +85,20 @@ def find_rare_characters(characters: Sequence[CharacterCount], num_texts: int) -
         if num_texts >= _MIN_TEXTS and each.num_texts < _RARE:
             code = f"{each.character!r} (U+{ord(each.character):04X})"
             yield Finding(RARE_CHARACTER, each.example, f"{code} in {each.num_texts} texts: {quote(each.example)}")
+
+
+def find_changes(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Find texts that training will change, because they are not normalised.
+
+    Args:
+        entries: The lines.
+
+    Yields:
+        The findings, in the order of the lines, with the kinds of changes.
+    """
+    for entry in entries:
+        if changes := describe_changes(entry.utterance.text):
+            yield Finding(NOT_NORMALIZED, entry, f"{', '.join(changes)}: {quote(entry)}")
 
 
 def judge_texts(

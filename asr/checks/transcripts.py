@@ -25,7 +25,7 @@ def find_wrong_texts(
     """
     for entry in entries:
         try:
-            waveform = load_audio(entry.utterance.audio_filepath, aligner.scorer.config.sample_rate)
+            waveform = load_audio(entry.utterance.source, aligner.scorer.config.sample_rate)
             alignment = aligner.align(waveform, entry.utterance.text)
         except ASRError:
             continue

@@ -8,13 +8,17 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.inputs import Input, find_texts
+from asr.cli.inputs import Input, PairedInput, find_texts
 from asr.cli.options import add_channel_argument, add_model_arguments, add_writer_arguments, writer_options
-from asr.cli.outputs import render
-from asr.errors import ASRError, AudioError
+from asr.cli.outputs import ResultFolder, render
+from asr.cli.overwriting import add_overwrite_argument, replacing
+from asr.cli.summary import Outcome
+from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
@@ -37,17 +41,15 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="TEXT",
-        help="UTF-8 file with what is said in it. Each line becomes a segment; case and punctuation do not matter.",
+        help="UTF-8 file with what is said in it, or subtitles, the times of which do not matter. Each line becomes a "
+        "segment; case and punctuation do not matter.",
     )
     parser.add_argument("--text", metavar="WORDS", help="What is said, instead of a file.")
-    parser.add_argument(
-        "--manifest", type=Path, metavar="JSONL", help="Recordings and their texts, instead of a single one."
-    )
+    parser.add_argument("--manifest", type=Path, metavar="JSONL", help="Recordings and their texts, instead of one.")
     add_writer_arguments(parser, default="json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="File to write, instead of stdout.")
-    parser.add_argument(
-        "--output-dir", type=Path, metavar="DIR", help="Folder to write a file for each recording and format into."
-    )
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="Folder for a file per recording and format.")
+    add_overwrite_argument(parser)
     add_channel_argument(parser)
     add_model_arguments(parser)
     return parser
@@ -60,47 +62,59 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output and arguments.output_dir:
         raise ASRError("give either --output or --output-dir")
     pairs = find_texts(arguments.audio, arguments.text, arguments.text_file, arguments.manifest)
+    items = [item for item, _ in pairs]
+    reads = (arguments.text_file, arguments.manifest, arguments.model)
+    with ExitStack() as stack:
+        folder = None
+        if arguments.output_dir:
+            names, options = list(dict.fromkeys(arguments.format or ["json"])), writer_options(arguments)
+            folder = ResultFolder(arguments.output_dir, names, options, overwrite=arguments.overwrite)
+            folder.require_writable(items, reads)
+            stack.enter_context(folder.summary)
+        reads = (*reads, *(item.path for item in items))
+        stack.enter_context(replacing([arguments.output], reads, overwrite=arguments.overwrite))
+        return _align(pairs, folder, arguments)
+
+
+def _align(pairs: Sequence[PairedInput], folder: ResultFolder | None, arguments: argparse.Namespace) -> int:
+    """Do the work."""
     from asr.alignment.matching import describe_mismatch, require_match
     from asr.recognition.recognizer import Recognizer
 
     greedy = {"decoder": "greedy"}  # alignment needs no language model, so none is opened
-    recognizer = Recognizer.from_bundle(
-        arguments.model, device=arguments.device, decoding=greedy, threads=arguments.threads
-    )
+    where = {"device": arguments.device, "threads": arguments.threads}
+    recognizer = Recognizer.from_bundle(arguments.model, decoding=greedy, **where)
+    reading = {name: getattr(arguments, name) for name in ("channel", "track", "batch_duration")}
     failed = 0
     for item, text in pairs:
         try:
-            alignment = require_match(
-                recognizer.align(
-                    item.open(),
-                    text,
-                    channel=arguments.channel,
-                    track=arguments.track,
-                    batch_duration=arguments.batch_duration,
-                )
-            )
+            alignment = require_match(recognizer.align(item.open(), text, **reading))
+            _write(alignment, item, folder, arguments)
         except ASRError as error:
             failed += 1
-            _log.error("%s", error if isinstance(error, AudioError) else f"{item.name}: {error}")
+            message = str(error) if isinstance(error, AudioError | ManifestError) else f"{item.name}: {error}"
+            _log.error("%s", message)
+            if folder:
+                folder.summary.add(Outcome(item.name, "failed", error=message))
             continue
+        for word in alignment.skipped:
+            _log.warning("%s: not aligned: %s", item.name, word.describe())
         for mismatch in alignment.mismatches:
             _log.warning("%s: %s", item.name, describe_mismatch(mismatch))
-        _write(alignment, item, arguments)
     if failed and len(pairs) > 1:
         _log.error("%d of %d recordings failed", failed, len(pairs))
-    return 1 if failed else 0
+    return int(failed > 0)
 
 
-def _write(alignment: "TextAlignment", item: Input, arguments: argparse.Namespace) -> None:
+def _write(alignment: "TextAlignment", item: Input, folder: ResultFolder | None, arguments: argparse.Namespace) -> None:
     """Write an alignment in every format asked for."""
-    for name in dict.fromkeys(arguments.format or ["json"]):
-        if name == "json":
-            written = json.dumps(alignment.to_dict(), ensure_ascii=False) + "\n"
-        else:
-            written = render(name, item, alignment.transcript, writer_options(arguments))
-        if arguments.output_dir:
-            write_atomically(arguments.output_dir / f"{item.stem}.{name}", written)
-        elif arguments.output:
-            write_atomically(arguments.output, written)
-        else:
-            sys.stdout.write(written)
+    lossless = json.dumps(alignment.to_dict(), ensure_ascii=False) + "\n"
+    if folder:
+        folder.write_contents(item, alignment.transcript, {"json": lossless})
+        return
+    [name] = dict.fromkeys(arguments.format or ["json"])
+    written = lossless if name == "json" else render(name, item, alignment.transcript, writer_options(arguments))
+    if arguments.output:
+        write_atomically(arguments.output, written)
+    else:
+        sys.stdout.write(written)

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count, show_progress
 from asr.errors import ManifestError
 
 if TYPE_CHECKING:
-    from asr.checks import Measure
+    from asr.checks import Entry, Measure
 
 _log = logging.getLogger("asr.check")
 
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="Manifest to write: the first one without problems, its durations put right. What was left out is listed "
         "in OUT.rejected.jsonl.",
     )
+    add_overwrite_argument(parser)
     parser.add_argument("--json", action="store_true", help="Print everything that was found as JSON.")
     parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
     return parser
@@ -67,11 +69,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine the manifests and print what was found; the status is 1 if there are problems."""
-    from asr.checks import examine, read_entries, render_examination, write_cleaned
+    from asr.checks import read_entries
 
     if len({path.resolve() for path in arguments.manifests}) < len(arguments.manifests):
         raise ManifestError("a manifest is named twice; name each once")
     entries = read_entries(arguments.manifests)
+    rejected = arguments.fix and arguments.fix.with_name(f"{arguments.fix.name}.rejected.jsonl")
+    with replacing([arguments.fix, rejected], arguments.manifests, overwrite=arguments.overwrite):
+        return _check(arguments, entries)
+
+
+def _check(arguments: argparse.Namespace, entries: "list[Entry]") -> int:
+    """Do the work."""
+    from asr.checks import examine, render_examination, write_cleaned
+
     measure = _choose_measure(arguments)
     seconds = sum(entry.utterance.duration for entry in entries) * (2 if measure.aligner else 1)
     with show_progress(seconds, visible=not arguments.quiet) as advance:

@@ -7,14 +7,17 @@ Recordings that cannot be recognised are named on stderr, left out of the figure
 import argparse
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr.cli.options import add_decoding_arguments, add_model_arguments, open_recognizer
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count
-from asr.data.manifest import read_manifest
+from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, BundleError
-from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_references
-from asr.files import write_atomically
+from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_common, require_references
+from asr.evaluation.page import PAGE_FILES
+from asr.files import dump_line, write_atomically
 
 _log = logging.getLogger("asr.evaluate")
 
@@ -22,16 +25,10 @@ _log = logging.getLogger("asr.evaluate")
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(prog="asr evaluate", description=__doc__)
-    parser.add_argument(
-        "--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest of recordings and what they say."
-    )
+    parser.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest with texts.")
     parser.add_argument("--json", action="store_true", help="Print the figures as JSON, with rates as fractions.")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="JSONL file to write, with the reference, hypothesis and error counts of each utterance.",
-    )
+    scores = "JSONL file to write, with the reference, hypothesis and error counts of each utterance."
+    parser.add_argument("--output", type=Path, metavar="FILE", help=scores)
     parser.add_argument(
         "--calibrate",
         action="store_true",
@@ -65,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="Put pictures of the N worst utterances into the page, as asr plot draws them. Default: none.",
     )
+    add_overwrite_argument(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
@@ -75,7 +73,17 @@ def run(arguments: argparse.Namespace) -> int:
     utterances = read_manifest(arguments.manifest)
     require_references(utterances)
     _check_flags(arguments)
-    baseline = read_report(arguments.baseline) if arguments.baseline else None
+    outputs = [arguments.output, *(arguments.report / name for name in PAGE_FILES if arguments.report)]
+    models = (arguments.model, arguments.lm, arguments.recurrent_lm, arguments.hot_words_file)
+    reads = (arguments.manifest, arguments.baseline, *models, *(each.audio_filepath for each in utterances))
+    with replacing(outputs, reads, overwrite=arguments.overwrite):
+        return _evaluate(arguments, utterances)
+
+
+def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) -> int:
+    """Do the work."""
+    if baseline := read_report(arguments.baseline) if arguments.baseline else None:
+        require_common(baseline, utterances)
     recognizer = open_recognizer(arguments)
     evaluation = evaluate(recognizer, utterances, batch_duration=arguments.batch_duration)
     if arguments.calibrate:
@@ -85,8 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         update_settings(arguments.model, confidence=calibration)
         _log.info("wrote the calibration of confidence into %s", arguments.model)
     if arguments.output:
-        lines = [json.dumps(score.to_dict(), ensure_ascii=False) for score in evaluation.report.scores]
-        write_atomically(arguments.output, "".join(f"{line}\n" for line in lines))
+        write_atomically(arguments.output, "".join(dump_line(score.to_dict()) for score in evaluation.report.scores))
     if arguments.report:
         from asr.evaluation.reporting import PageOptions, describe_evaluation, write_page
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.cli.flags import add_deprecated_flag, add_fields, given_fields
-from asr.cli.terminal import positive_count, positive_number
+from asr.cli.terminal import MAX_THREADS, count_up_to, positive_count, positive_number
 from asr.errors import ASRError
 from asr.writers import WRITERS, WriterOptions
 
@@ -85,7 +85,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=positive_count,
+        type=count_up_to(MAX_THREADS),
         metavar="N",
         help="Processor threads to compute with. Default: one for each core.",
     )

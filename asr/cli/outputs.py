@@ -3,121 +3,71 @@
 All three take whole transcripts (`Results`); only `LiveText` takes segments too, and only `ResultFolder` has files.
 """
 
-import json
-import logging
+import errno
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, TextIO, final
+from typing import TYPE_CHECKING, Protocol, Self, TextIO, final
 
 from asr.cli.inputs import Input
-from asr.errors import ASRError, DamagedAudioError
-from asr.files import write_atomically
+from asr.cli.overwriting import read_identities, refuse_input
+from asr.cli.summary import SUMMARY_FILE, Outcome, Summary
+from asr.errors import ASRError, as_line
+from asr.files import replace_atomically
 from asr.transcript import Segment, Transcript
-from asr.units import Seconds
 from asr.writers import WRITERS, WriterOptions
 
-SUMMARY_FILE = "summary.jsonl"
+if TYPE_CHECKING:
+    from asr.recognition.results import Result
 
-Status = Literal["ok", "empty", "failed", "skipped", "partial"]
+# Of one file alone, while others can be written.
+_ERRORS_OF_NAMES = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
 
 # Formats in which several recordings can share a stream: a line for each, or lines that name their recording.
 _LINE_FORMATS = ("txt", "json")
 _NAMING_FORMATS = ("ctm",)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one recording.
-
-    Attributes:
-        input: Name of the recording in messages.
-        status: `empty` where no word was recognised, `skipped` where all its files existed, `partial` where the
-            recording is damaged and what could be read of it was recognised.
-        outputs: The files that hold its result.
-        duration: Seconds; `None` if it was not recognised, as `words` and `confidence`.
-        words: Number of words.
-        confidence: Mean confidence of the words; `None` where there are none.
-        reason: Why it is empty or partial.
-        error: Why it failed.
-    """
-
-    input: str
-    status: Status
-    outputs: tuple[str, ...] = ()
-    duration: Seconds | None = None
-    words: int | None = None
-    confidence: float | None = None
-    reason: str | None = None
-    error: str | None = None
-
-    @classmethod
-    def of_transcript(
-        cls, name: str, transcript: Transcript, outputs: Sequence[Path], damage: ASRError | None = None
-    ) -> "Outcome":
-        """Describe a recording that was recognised.
-
-        Args:
-            name: The recording, as messages name it.
-            transcript: What was said.
-            outputs: The files that hold it.
-            damage: Why it ends before the recording does; `None` if it does not.
-
-        Returns:
-            Its outcome, `ok`, `empty` or `partial`.
-        """
-        return cls(
-            name,
-            "partial" if damage else "ok" if transcript.words else "empty",
-            outputs=tuple(map(str, outputs)),
-            duration=transcript.duration,
-            words=len(transcript.words),
-            confidence=transcript.confidence,
-            reason=str(damage) if damage else transcript.explanation or None,
-        )
-
-    @classmethod
-    def of_error(cls, name: str, error: ASRError | None) -> "Outcome":
-        """Describe a recording that failed, and say where a part of it can be had."""
-        hint = "; --partial keeps what could be read" if isinstance(error, DamagedAudioError) else ""
-        return cls(name, "failed", error=f"{error}{hint}")
-
-    def report(self, log: logging.Logger) -> None:
-        """Name a recording that failed or gave no words; one that is partial was named when it was read."""
-        if self.status == "failed":
-            log.error("%s", self.error)
-        elif self.status == "empty":
-            log.warning("%s: no words: %s", self.input, self.reason)
-
-    def to_json(self) -> str:
-        """Return the outcome as one line of JSON, without what is not known."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None}, ensure_ascii=False)
-
-
 class Results(Protocol):
     """Takes the transcripts of recordings, one after the other."""
 
-    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
-        """Write the transcript of a recording and return the files that hold it."""
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
+        """Write the transcript of a recording, and return what became of it.
+
+        Args:
+            item: The recording.
+            transcript: What was said.
+            damage: Why that ends before the recording does; `None` if it does not.
+        """
 
 
 @final
 class ResultFolder:
-    """A folder with a file for each recording and format, each whole or not there."""
+    """A folder with a file for each recording and format, each whole or not there, and `summary.jsonl`."""
 
-    def __init__(self, folder: Path, formats: Sequence[str], options: WriterOptions) -> None:
+    def __init__(
+        self, folder: Path, formats: Sequence[str], options: WriterOptions, *, overwrite: bool = False
+    ) -> None:
         """Keep where and what to write.
 
         Args:
             folder: Made when it is needed.
             formats: Keys of `WRITERS`, which are also the extensions of the files.
             options: How to write; each recording is named by its stem.
+            overwrite: Whether files that this package did not write may be replaced.
+
+        Raises:
+            ASRError: If a foreign `summary.jsonl` stands there.
         """
+        self.summary = Summary(folder, overwrite=overwrite)
         self._folder = folder
         self._formats = formats
         self._options = options
+        self._overwrite = overwrite
 
     def paths(self, item: Input) -> tuple[Path, ...]:
         """Name the files of a recording, one for each format."""
@@ -125,43 +75,77 @@ class ResultFolder:
 
     def holds(self, item: Input) -> bool:
         """Tell whether every file of a recording exists."""
-        return all(path.is_file() for path in self.paths(item))
+        return all(map(os.path.isfile, self.paths(item)))
 
-    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
-        """Write the files of a recording and return their paths."""
-        paths = self.paths(item)
-        for format_name, path in zip(self._formats, paths, strict=True):
-            write_atomically(path, render(format_name, item, transcript, self._options))
-        return paths
-
-
-@final
-class Summary:
-    """`summary.jsonl`, a line for each outcome as soon as it is known."""
-
-    def __init__(self, folder: Path) -> None:
-        """Begin the file anew.
+    def require_writable(self, items: Sequence[Input], reads: Sequence[Path | str | None]) -> None:
+        """Refuse, before the work, to destroy what this package did not write for the same recordings.
 
         Args:
-            folder: Where it stands; made if it is not there.
+            items: The recordings whose files will be written.
+            reads: The files that the verb reads beside them, and folders whose files it reads.
+
+        Raises:
+            ASRError: If a file to write is one that is read, or holds anything else; the first one is named.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / SUMMARY_FILE).open("w", encoding="utf-8")
+        inputs = read_identities([*reads, *(item.path for item in items)])
+        refuse_input(self._folder / SUMMARY_FILE, inputs)
+        refused = [
+            refusal for item in items for path in self.paths(item) if (refusal := self._refusal(item, path, inputs))
+        ]
+        if refused:
+            more = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
+            raise ASRError(f"{refused[0]}{more}; name another --output-dir, or give --overwrite")
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
+    def _refusal(self, item: Input, path: Path, inputs: frozenset[tuple[int, int]]) -> str | None:
+        """Say why a file may not be replaced."""
+        refuse_input(path, inputs)
+        if self._overwrite or not os.path.isfile(path):
+            return None
+        owner = self.summary.find_owner(path, item.stem)
+        if owner is None:
+            return f"{path}: exists, and asr did not write it"
+        if owner != item.name and os.path.realpath(owner) != os.path.realpath(item.name):
+            return f"{path}: holds the result of another recording, {owner}"
+        return None
 
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self._file.close()
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
+        """Write the files of a recording."""
+        return self.write_contents(item, transcript, {}, damage)
 
-    def add(self, outcome: Outcome) -> None:
-        """Write one line, whole and at once."""
-        self._file.write(f"{outcome.to_json()}\n")
-        self._file.flush()
+    def write_contents(
+        self, item: Input, transcript: Transcript, contents: Mapping[str, str], damage: ASRError | None = None
+    ) -> Outcome:
+        """Write the files of a recording, some of them with a content that is given.
+
+        Args:
+            item: The recording.
+            transcript: What was said.
+            contents: Contents by format, for those that are not written as `WRITERS` does.
+            damage: Why the transcript ends before the recording does; `None` if it does not.
+
+        Returns:
+            Its outcome, which is also in the summary.
+
+        Raises:
+            ASRError: If the name of a file is one that the folder cannot take.
+            OSError: If nothing can be written there, as on a full disk.
+        """
+        paths = self.paths(item)
+        written = [contents.get(name) or render(name, item, transcript, self._options) for name in self._formats]
+        outcome = Outcome.of_transcript(item.name, transcript, paths, damage)
+        try:
+            with ExitStack() as stack:
+                for path, content in zip(paths, written, strict=True):
+                    partial = stack.enter_context(replace_atomically(path))
+                    partial.write_bytes(content.encode(errors="backslashreplace"))
+                self.summary.add(outcome)
+        except OSError as error:
+            if error.errno not in _ERRORS_OF_NAMES:
+                raise
+            raise ASRError(f"{item.name}: the result cannot be written: {error}") from error
+        except ValueError as error:  # the name cannot be one of a file
+            raise ASRError(f"{item.name}: the result cannot be written: {error}") from error
+        return outcome
 
 
 @final
@@ -190,12 +174,12 @@ class ResultStream:
         self._options = options
         self._names_lines = num_recordings > 1 and format_name in _LINE_FORMATS
 
-    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
         """Write a transcript at once, after the name of its recording where there are several; there are no files."""
         text = render(self._format, item, transcript, self._options)
-        self._stream.write(f"{item.name}\t{text}" if self._names_lines else text)
+        self._stream.write(f"{as_line(item.name)}\t{text}" if self._names_lines else text)
         self._stream.flush()
-        return ()
+        return Outcome.of_transcript(item.name, transcript, (), damage)
 
 
 @final
@@ -223,10 +207,10 @@ class LiveText:
         """Write the text of the next segment."""
         self._put(f" {segment.text}" if self._shown else segment.text)
 
-    def write(self, item: Input, transcript: Transcript) -> tuple[Path, ...]:
+    def write(self, item: Input, transcript: Transcript, damage: ASRError | None = None) -> Outcome:
         """Write what has not been shown of a transcript, which is the end of its line or more; there are no files."""
         self._put(render("txt", item, transcript, self._options).removeprefix(self._shown))
-        return ()
+        return Outcome.of_transcript(item.name, transcript, (), damage)
 
     def _put(self, text: str) -> None:
         """Write so that a reader has it at once."""
@@ -236,7 +220,12 @@ class LiveText:
 
 
 def open_results(
-    folder: Path | None, formats: Sequence[str], options: WriterOptions, *, num_recordings: int
+    folder: Path | None,
+    formats: Sequence[str],
+    options: WriterOptions,
+    *,
+    num_recordings: int,
+    overwrite: bool = False,
 ) -> Results:
     """Choose where results go.
 
@@ -245,6 +234,7 @@ def open_results(
         formats: Keys of `WRITERS`; one that is named twice counts once.
         options: How to write; each recording is named by its stem.
         num_recordings: How many will come.
+        overwrite: Whether files of the folder that this package did not write may be replaced.
 
     Returns:
         A `ResultFolder`; or for stdout a `LiveText` where it can be live, else a `ResultStream`.
@@ -254,12 +244,50 @@ def open_results(
     """
     names = list(dict.fromkeys(formats))
     if folder:
-        return ResultFolder(folder, names, options)
+        return ResultFolder(folder, names, options, overwrite=overwrite)
     if len(names) > 1:
         raise ASRError(f"--format was given as {' and '.join(names)}, and stdout takes one; give --output-dir")
     if num_recordings == 1 and names == ["txt"]:
         return LiveText(sys.stdout, options)
     return ResultStream(sys.stdout, names[0], options, num_recordings=num_recordings)
+
+
+def find_finished(results: Results, items: Sequence[Input]) -> dict[Input, Outcome]:
+    """List the recordings whose files all exist.
+
+    Args:
+        results: Where results go.
+        items: The recordings.
+
+    Returns:
+        Those that are done, with the outcome `skipped`.
+
+    Raises:
+        ASRError: If results go to a stream, where nothing can exist.
+    """
+    if not isinstance(results, ResultFolder):
+        raise ASRError("--skip-existing was given, and nothing can exist on stdout; give --output-dir")
+    finished = filter(results.holds, items)
+    return {item: results.summary.describe_skipped(item.name, results.paths(item)) for item in finished}
+
+
+def settle(results: Results, item: Input, result: "Result") -> Outcome:
+    """Write what was recognised.
+
+    Args:
+        results: Where it goes.
+        item: The recording.
+        result: What the recogniser made of it.
+
+    Returns:
+        What became of the recording; `failed` also where its name makes a file that cannot be written.
+    """
+    if result.transcript is None:
+        return Outcome.of_error(item.name, result.error)
+    try:
+        return results.write(item, result.transcript, result.error)
+    except ASRError as error:
+        return Outcome(item.name, "failed", error=str(error))
 
 
 def render(format_name: str, item: Input, transcript: Transcript, options: WriterOptions) -> str:

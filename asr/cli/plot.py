@@ -10,6 +10,7 @@ from asr.cli.options import (
     add_model_arguments,
     open_recognizer,
 )
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.errors import ASRError
 from asr.plots import PICTURE_SUFFIXES, plot_curves, plot_recording, read_curves, require_matplotlib, save_figure
 
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help=f"Picture to write, as {', '.join(PICTURE_SUFFIXES)}. Default: {default}.",
         )
+        add_overwrite_argument(command)
     return parser
 
 
@@ -69,11 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output.suffix.lower() not in PICTURE_SUFFIXES:
         raise ASRError(f"{arguments.output}: no picture has this extension; give one of {', '.join(PICTURE_SUFFIXES)}")
     require_matplotlib()
-    if arguments.command == "audio":
-        _draw_recording(arguments)
-    else:
-        title = f"training run {arguments.folder.resolve().name}"
-        save_figure(plot_curves(read_curves(arguments.folder), title), arguments.output)
+    reads = [arguments.file] if arguments.command == "audio" else []
+    with replacing([arguments.output], reads, overwrite=arguments.overwrite):
+        if arguments.command == "audio":
+            _draw_recording(arguments)
+        else:
+            title = f"training run {arguments.folder.resolve().name}"
+            save_figure(plot_curves(read_curves(arguments.folder), title), arguments.output)
     _log.info("%s: written", arguments.output)
     return 0
 

@@ -6,10 +6,12 @@ written as FLAC into `OUTPUT_segments/`.
 """
 
 import argparse
+import glob
 import logging
 import os
 from pathlib import Path
 
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count, positive_number
 from asr.data.corpora import READERS
 
@@ -59,7 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
     )
     options = {name: getattr(arguments, name) for name in _READER_OPTIONS if name in arguments}
-    utterances, _ = prepare_corpus(arguments.reader, arguments.source, arguments.output, config, **options)
+    output, source = arguments.output, arguments.source
+    rejected = output.with_name(f"{output.name}.rejected.jsonl")
+    # Of a folder, a file of the same name is all that the manifest could take the place of.
+    reads = [source, *source.rglob(glob.escape(output.name))] if source.is_dir() else [source]
+    with replacing([output, rejected], reads, overwrite=arguments.overwrite):
+        utterances, _ = prepare_corpus(arguments.reader, source, output, config, **options)
     hours = sum(utterance.duration for utterance in utterances) / 3600
     _log.info("%d utterances, %.3f hours, in %s", len(utterances), hours, arguments.output)
     _log.info("characters: %s", count_characters(utterances))
@@ -75,6 +82,7 @@ def _add_common_arguments(command: argparse.ArgumentParser, corpus: str | None) 
         metavar="CHARACTERS",
         help="Reject texts with other characters; name the space too. Default: keep every text.",
     )
+    add_overwrite_argument(command)
     command.add_argument("--keep-text", action="store_true", help="Keep case and punctuation of the texts.")
     command.add_argument(
         "--corpus",

@@ -8,12 +8,14 @@ bounds: the error rate of what would be kept is shown.
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr.cli.flags import add_fields, build_config
 from asr.cli.options import add_decoding_arguments, add_model_arguments, recognizer_settings
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import show_progress
-from asr.data.manifest import read_manifest
+from asr.data.manifest import Utterance, read_manifest
 from asr.evaluation.pseudo_labels import Bounds, judge_recordings, render_selection, write_pseudo_labels
 
 _log = logging.getLogger("asr.pseudo_label")
@@ -25,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="JSONL manifest of recordings.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="JSONL manifest to write.")
     add_fields(parser.add_argument_group("bounds", "What a transcript must be like to be kept."), Bounds)
+    add_overwrite_argument(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
@@ -32,8 +35,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Transcribe, choose, write and report; the status is 1 if a recording cannot be recognised."""
-    utterances = read_manifest(arguments.manifest)
+    utterances = read_manifest(arguments.manifest, require_text=False)
     bounds = build_config(arguments, Bounds)
+    judged = arguments.output.with_name(f"{arguments.output.name}.judged.jsonl")
+    reads = (arguments.manifest, *(utterance.audio_filepath for utterance in utterances))
+    with replacing([arguments.output, judged], reads, overwrite=arguments.overwrite):
+        return _label(arguments, utterances, bounds)
+
+
+def _label(arguments: argparse.Namespace, utterances: Sequence[Utterance], bounds: Bounds) -> int:
+    """Do the work."""
     from asr.recognition.recognizer import Recognizer
 
     settings = recognizer_settings(arguments)

@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 
 from asr.cli.flags import add_fields, build_config
-from asr.cli.terminal import stop_at_sigterm
 
 _log = logging.getLogger("asr.synthesize")
 
@@ -39,7 +38,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@stop_at_sigterm()
 def run(arguments: argparse.Namespace) -> int:
     """Make recordings until there are enough, and say how much was made, and by whom."""
     from asr.data.synthesis import SynthesisConfig, synthesize_speech, total_hours

@@ -7,23 +7,23 @@ Statuses: 0 done, 1 done except for the recordings named on stderr, 2 stopped by
 """
 
 import argparse
+import io
 import logging
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
 
-from asr.errors import ASRError
+from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
+from asr.errors import ASRError, as_line
 from asr.units import Seconds
 
 _STATUS_MISTAKE = 2
-_STATUS_INTERRUPTED = 130
 _STATUS_BROKEN_PIPE = 141
-_STATUS_TERMINATED = 143
+
+MAX_THREADS = 1024  # more than any machine has cores; a million crash the interpreter
 
 _PROGRESS_DELAY: Seconds = 2.0  # work that is done sooner shows no bar
 
@@ -34,10 +34,6 @@ _THREAD_DEFAULTS = {"OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
 
 # Packages of `asr[train]`: what recognition does without.
 _TRAINING_PACKAGES = {"jsonargparse", "librosa", "pytorch_lightning", "tensorboard", "torch", "torchaudio"}
-
-
-class _Terminated(BaseException):
-    """The process was told to end."""
 
 
 def run_command(name: str, argv: Sequence[str] | None = None) -> int:
@@ -81,22 +77,31 @@ def exit_status(body: Callable[[], int]) -> int:
 
     Raises:
         ModuleNotFoundError: For a package that no extra of this one brings.
+        SystemExit: If the work ends so, unless a signal came before.
     """
+    _write_any_character()
+    received: list[int] = []
     try:
-        status = body()
-        sys.stdout.flush()
+        with stop_at_signals() as received:
+            status = body()
+            sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more on the way out, and that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _STATUS_BROKEN_PIPE
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return _STATUS_INTERRUPTED
-    except _Terminated:
-        sys.stderr.write("terminated\n")
-        return _STATUS_TERMINATED
+        return report(INTERRUPTED)
+    except Terminated:
+        return report(TERMINATED)
+    except SystemExit:  # Lightning catches the interruption, and leaves with a status of its own
+        if not received:
+            raise
+        return report(received[0])
     except (ASRError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {as_line(str(error))}\n")
+        return _STATUS_MISTAKE
+    except MemoryError:
+        sys.stderr.write("error: there is not enough memory for this; give smaller recordings or settings\n")
         return _STATUS_MISTAKE
     except ModuleNotFoundError as error:
         if error.name not in _TRAINING_PACKAGES:
@@ -104,6 +109,12 @@ def exit_status(body: Callable[[], int]) -> int:
         sys.stderr.write(f'error: this needs {error.name}, which is not installed; run: pip install "asr[train]"\n')
         return _STATUS_MISTAKE
     return status
+
+
+def _write_any_character() -> None:
+    """Let stdout take what its encoding lacks as an escape, bytes of file names that are not UTF-8 among that."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def configure_logging(*, quiet: bool) -> None:
@@ -118,26 +129,6 @@ def configure_logging(*, quiet: bool) -> None:
     logger.handlers.clear()
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
-
-
-@contextmanager
-def stop_at_sigterm() -> Generator[None]:
-    """Let SIGTERM stop the work as Ctrl-C does, so that what is unfinished is cleared away; for the main thread.
-
-    Not part of `run_command`, for training answers SIGTERM in its own way.
-
-    Yields:
-        Nothing.
-    """
-
-    def stop(signal_number: int, frame: FrameType | None) -> None:
-        raise _Terminated
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
@@ -175,7 +166,7 @@ class _LevelFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Lay out one message."""
-        message = super().format(record)
+        message = as_line(super().format(record))
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
 
 
@@ -212,6 +203,17 @@ def positive_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def count_up_to(largest: int) -> Callable[[str], int]:
+    """Return a reader of counts from 1 to `largest`, for flags whose value costs memory or threads."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > len(str(largest)) or not 1 <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {largest}")
+        return int(text)
+
+    return read
 
 
 def number(text: str) -> float:

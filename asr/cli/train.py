@@ -6,19 +6,20 @@ lives in `--trainer.default_root_dir`: checkpoints, TensorBoard logs, and the bu
 """
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import build_callbacks
 from asr.training.hardware import choose_precision
+from asr.training.messages import OneLineParser, check_run, explain_mistakes, hide_idle_warnings
 from asr.training.module import CTCTrainingModule
+from asr.training.resuming import choose_checkpoint
 
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/latest",
@@ -29,18 +30,6 @@ _TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
     "reload_dataloaders_every_n_epochs": 1,
 }
-
-# What no user can act on: Lightning's own use of PyTorch, and advice that small data and one machine do not need.
-_IDLE_WARNINGS = (
-    r"\s+By default only one JsonargparseDeprecationWarning|\s+.* was deprecated in v4",
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    "You're using the WeightAveraging callback with a model that overrides the configure_model callback",
-    "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
-    "LightningCLI's args parameter is intended to run from within Python",
-    "The '.*' does not have many workers",
-    "Checkpoint directory .* exists and is not empty",
-    r'\.fit\(ckpt_path="last"\) is set, but there is no last checkpoint available',
-)
 
 
 class TrainCLI(LightningCLI):
@@ -72,9 +61,21 @@ class TrainCLI(LightningCLI):
             default=0,
             help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
         )
+        text = "Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint."
+        parser.add_argument("--overwrite", type=bool, default=False, help=text)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("model.network.features.sample_rate", "data.sample_rate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Read the settings, check what Lightning lets pass, and find the checkpoint to start from."""
+        super().parse_arguments(parser, args)
+        check_run(settings := self.config[self.config["subcommand"]])
+        self.checkpoint = choose_checkpoint(self.config["subcommand"], settings)
+
+    def before_instantiate_classes(self) -> None:
+        """Start from the checkpoint that was found."""
+        self.config[self.subcommand]["ckpt_path"] = self.checkpoint and str(self.checkpoint)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Add the logger, the checkpoints, the bundle and the precision that suits the machine."""
@@ -84,12 +85,8 @@ class TrainCLI(LightningCLI):
             config["precision"] = choose_precision(config["accelerator"])
         if config["logger"] is None:
             config["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
-        added = build_callbacks(
-            folder,
-            ema_decay=settings["ema_decay"],
-            checkpoint_minutes=settings["checkpoint_minutes"],
-            patience=settings["patience"],
-        )
+        names = ("ema_decay", "checkpoint_minutes", "patience")
+        added = build_callbacks(folder, **{name: settings[name] for name in names})
         return super()._instantiate_trainer(config, [*callbacks, *added])
 
 
@@ -104,16 +101,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, validate or test as the settings say."""
     # Matrix products in TF32 where a GPU has it: three decimal digits, several times the speed.
     torch.set_float32_matmul_precision("high")
-    for message in _IDLE_WARNINGS:
-        warnings.filterwarnings("ignore", message)
-    TrainCLI(
-        CTCTrainingModule,
-        SpeechDataModule,
-        args=arguments.settings,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        trainer_defaults=_TRAINER_DEFAULTS,
-        save_config_kwargs={"overwrite": True},
-        parser_kwargs={"prog": "asr train"},
-    )
+    with hide_idle_warnings(), explain_mistakes():
+        TrainCLI(
+            CTCTrainingModule,
+            SpeechDataModule,
+            args=arguments.settings,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "asr train"},
+            parser_class=OneLineParser,
+        )
     return 0

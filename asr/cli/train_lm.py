@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.cli.terminal import positive_count, positive_number
+from asr.cli.overwriting import add_overwrite_argument, replacing
+from asr.cli.terminal import count_up_to, positive_count, positive_number
 from asr.lm.corpus import TextConfig
-from asr.lm.training import BYTES_PER_MEGABYTE, NGramTraining, train_ngram_lm
+from asr.lm.training import BYTES_PER_MEGABYTE, MAX_ORDER, NGramTraining, complete_path, train_ngram_lm
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
     parser.add_argument("--raw", action="store_true", help="Take the words as they are, without normalisation.")
+    add_overwrite_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="Show only errors on stderr.")
     return parser
 
@@ -48,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that matter where a model is estimated from text."""
     parser.add_argument(
-        "--order", type=positive_count, default=3, metavar="N", help="Words in the longest n-grams. Default: 3."
+        "--order", type=count_up_to(MAX_ORDER), default=3, metavar="N", help="Words in the longest n-grams. Default: 3."
     )
     parser.add_argument(
         "--vocabulary-size", type=positive_count, metavar="N", help="Keep the N most frequent words. Default: all."
@@ -70,7 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the model and report on it."""
     text = TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count)
     config = NGramTraining(arguments.order, arguments.cutoffs, text, arguments.prune, arguments.max_size)
-    with tqdm(leave=False, disable=True if arguments.quiet else None) as bar:
+    outputs = (complete_path(arguments.output), arguments.arpa)
+    reads = (*arguments.text, arguments.convert, arguments.held_out)
+    with (
+        replacing(outputs, reads, overwrite=arguments.overwrite),
+        tqdm(leave=False, disable=True if arguments.quiet else None) as bar,
+    ):
         shown = ""
 
         def show(stage: str, count: int) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.cli.terminal import positive_count, positive_number
+from asr.cli.overwriting import add_overwrite_argument, replacing
+from asr.cli.terminal import MAX_THREADS, count_up_to, positive_number
 from asr.errors import LanguageModelError
 from asr.lm.corpus import TextConfig
-from asr.lm.training import BYTES_PER_MEGABYTE
+from asr.lm.recurrent import MAX_SIZE
+from asr.lm.training import BYTES_PER_MEGABYTE, complete_path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,15 +24,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("text", type=Path, nargs="+", metavar="TEXT", help="Files of sentences.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="File to write the model to.")
     sizes = {
-        "vocabulary-size": (65533, "Keep the N most frequent words."),
-        "min-count": (2, "Keep words that occur at least N times."),
-        "embedding-size": (256, "Values in the vector of a frequent word."),
-        "hidden-size": (512, "Values in the state of the LSTM."),
-        "batch-words": (2048, "Words in an update."),
+        "vocabulary-size": (65533, 10_000_000, "Keep the N most frequent words."),
+        "min-count": (2, 1_000_000_000, "Keep words that occur at least N times."),
+        "embedding-size": (256, MAX_SIZE, "Values in the vector of a frequent word."),
+        "hidden-size": (512, MAX_SIZE, "Values in the state of the LSTM."),
+        "batch-words": (2048, 1_000_000, "Words in an update."),
     }
-    for name, (default, text) in sizes.items():
+    for name, (default, largest, text) in sizes.items():
         text = f"{text} Default: %(default)s."
-        parser.add_argument(f"--{name}", type=positive_count, default=default, metavar="N", help=text)
+        parser.add_argument(f"--{name}", type=count_up_to(largest), default=default, metavar="N", help=text)
     parser.add_argument(
         "--epochs", type=positive_number, default=1.0, metavar="X", help="Passes over the text. Default: 1."
     )
@@ -45,9 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Device to compute on. Default: auto."
     )
-    parser.add_argument("--threads", type=positive_count, metavar="N", help="Processor threads to compute with.")
+    parser.add_argument(
+        "--threads", type=count_up_to(MAX_THREADS), metavar="N", help="Processor threads to compute with."
+    )
     parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
     parser.add_argument("--raw", action="store_true", help="Take the words as they are, without normalisation.")
+    add_overwrite_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="Show only errors on stderr.")
     return parser
 
@@ -69,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {
         field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
     }
-    with tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar:
+    outputs, reads = [complete_path(arguments.output)], [*arguments.text, arguments.held_out]
+    with (
+        replacing(outputs, reads, overwrite=arguments.overwrite),
+        tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar,
+    ):
 
         def show(update: int, updates: int) -> None:
             bar.total = updates

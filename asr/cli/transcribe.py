@@ -6,13 +6,14 @@ several give `path<TAB>text` lines, in order. A recording that cannot be read is
 
 import argparse
 import logging
+import os
 import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
-from asr.cli.inputs import Input, find_inputs, total_duration
+from asr.cli.inputs import find_inputs, total_duration
 from asr.cli.options import (
     add_decoding_arguments,
     add_model_arguments,
@@ -22,12 +23,10 @@ from asr.cli.options import (
     reading_settings,
     writer_options,
 )
-from asr.cli.outputs import LiveText, Outcome, ResultFolder, Results, Status, Summary, open_results
-from asr.cli.terminal import show_progress, stop_at_sigterm
-from asr.errors import ASRError
-
-if TYPE_CHECKING:
-    from asr.recognition.results import Result
+from asr.cli.outputs import LiveText, ResultFolder, find_finished, open_results, settle
+from asr.cli.overwriting import add_overwrite_argument
+from asr.cli.summary import Status
+from asr.cli.terminal import show_progress
 
 _log = logging.getLogger("asr.transcribe")
 
@@ -43,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl manifests, or - for stdin.",
+        help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl or .json manifests, or -.",
     )
     add_writer_arguments(parser)
     parser.add_argument(
@@ -58,37 +57,46 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="Leave out recordings whose files all exist in the output folder, to go on after an interruption.",
     )
+    add_overwrite_argument(parser)
     add_reading_arguments(parser)
     add_model_arguments(parser)
     add_decoding_arguments(parser)
     return parser
 
 
-@stop_at_sigterm()
 def run(arguments: argparse.Namespace) -> int:
     """Transcribe every recording, in order, and count what became of each."""
     inputs = find_inputs(arguments.paths)
     folder = arguments.output_dir
-    results = open_results(folder, arguments.format or ["txt"], writer_options(arguments), num_recordings=len(inputs))
-    finished = _find_finished(inputs, results) if arguments.skip_existing else {}
+    results = open_results(
+        folder,
+        arguments.format or ["txt"],
+        writer_options(arguments),
+        num_recordings=len(inputs),
+        overwrite=arguments.overwrite,
+    )
+    finished = find_finished(results, inputs) if arguments.skip_existing else {}
     todo = [item for item in inputs if item not in finished]
+    if isinstance(results, ResultFolder):
+        others = (arguments.model, arguments.lm, arguments.recurrent_lm, arguments.hot_words_file)
+        results.require_writable(todo, [*filter(os.path.isfile, arguments.paths), *others])
     recognizer = open_recognizer(arguments)
     is_watched = not arguments.quiet and sys.stderr.isatty() and (folder is not None or not sys.stdout.isatty())
     counts: Counter[Status] = Counter()
     with ExitStack() as stack:
         live = stack.enter_context(results) if isinstance(results, LiveText) else None
-        summary = stack.enter_context(Summary(folder)) if folder else None
+        summary = stack.enter_context(results.summary) if isinstance(results, ResultFolder) else None
         duration = total_duration(todo) if is_watched else None
         recognized = recognizer.transcribe_many(
-            (item.open() for item in todo),
+            (item.open_or_error() for item in todo),
             batch_duration=0.0 if live else arguments.batch_duration,  # 0 takes one chunk at a time
             **reading_settings(arguments),
             on_segment=lambda index, segment: live.show(segment) if live else None,
             on_progress=stack.enter_context(show_progress(duration, visible=is_watched)),
         )
         for item in inputs:
-            outcome = finished.get(item) or _settle(item, next(recognized), results)
-            if summary:
+            outcome = finished.get(item) or settle(results, item, next(recognized))
+            if summary and outcome.status in {"failed", "skipped"}:  # the others are there since they were written
                 summary.add(outcome)
             outcome.report(_log)
             counts[outcome.status] += 1
@@ -96,18 +104,3 @@ def run(arguments: argparse.Namespace) -> int:
         total = ", ".join(f"{counts[each]} {each}" for each in get_args(Status) if each != "partial" or counts[each])
         _log.log(logging.ERROR if counts["failed"] else logging.INFO, "recordings: %s", total)
     return 1 if counts["failed"] else 0
-
-
-def _find_finished(inputs: list[Input], results: Results) -> dict[Input, Outcome]:
-    """List the recordings whose files all exist."""
-    if not isinstance(results, ResultFolder):
-        raise ASRError("--skip-existing was given, and nothing can exist on stdout; give --output-dir")
-    finished = filter(results.holds, inputs)
-    return {item: Outcome(item.name, "skipped", outputs=tuple(map(str, results.paths(item)))) for item in finished}
-
-
-def _settle(item: Input, result: "Result", results: Results) -> Outcome:
-    """Write what was recognised, and say what became of a recording."""
-    if result.transcript is None:
-        return Outcome.of_error(item.name, result.error)
-    return Outcome.of_transcript(item.name, result.transcript, results.write(item, result.transcript), result.error)

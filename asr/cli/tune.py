@@ -4,6 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import number, positive_count, show_progress
 from asr.data.manifest import read_manifest
 from asr.errors import ASRError
@@ -53,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="Use no more than this much, equally much of each corpus, drawn at random. Default: all.",
     )
     add("--dry-run", action="store_true", help="Leave the bundle as it is.")
+    add_overwrite_argument(parser)
     add("--quiet", action="store_true", help="Show errors alone on stderr.")
     return parser
 
@@ -62,6 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:  # what is missing is better known before the work than after it
         require_matplotlib()
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    reads = (arguments.manifest, arguments.model, arguments.lm, arguments.recurrent_lm)
+    with replacing([arguments.output], reads, overwrite=arguments.overwrite):
+        return _tune(arguments)
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    """Do the work."""
     from asr.evaluation import require_references
     from asr.evaluation.tuning import (
         TuningGrid,

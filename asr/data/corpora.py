@@ -221,7 +221,7 @@ def read_kaldi(source: Path) -> Iterator[Record]:
             reason, detail = problem
             yield Rejection(location or recording_id, reason, f"{utterance_id}: {detail}")
         else:
-            audio = source / location if (source / location).is_file() else Path(location)
+            audio = source / location if os.path.isfile(source / location) else Path(location)
             start, end = map(float, times)
             speaker, end_or_none = speakers.get(utterance_id), None if end == _TO_THE_END else end
             yield Entry(audio, texts[utterance_id], utterance_id, speaker, start, end_or_none)
@@ -315,8 +315,9 @@ def _read_table(
 
 def _find_an4_audio(stem: Path) -> Path:
     """Return the recording in the first form that exists, or where the sph form would be."""
-    candidates = [stem.with_name(stem.name + suffix) for suffix in (".wav", ".sph", ".raw")]
-    return next((audio for audio in candidates if audio.is_file()), candidates[1])
+    # Path.is_file fails on names that are too long, with_name on none such as `.`.
+    candidates = [Path(f"{stem}{suffix}") for suffix in (".wav", ".sph", ".raw")]
+    return next((audio for audio in candidates if os.path.isfile(audio)), candidates[1])
 
 
 def _find_kaldi_problem(location: str, times: Sequence[str], *, transcribed: bool) -> tuple[str, str] | None:

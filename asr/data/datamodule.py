@@ -6,6 +6,7 @@ a run that was killed goes on with the batch it would have had next.
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +14,22 @@ from typing import Any
 
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from asr.audio import AudioExcerpt
 from asr.data.augmentation import AugmentConfig, build_augment
-from asr.data.dataset import Augment, SpeechDataset, collate, read_waveforms
-from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible
-from asr.data.loader import ResumableLoader
+from asr.data.dataset import Augment, SpeechDataset, read_waveforms
+from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible, refuse_missing
+from asr.data.loader import CheckedLoader, ResumableLoader
 from asr.data.manifest import Utterance, read_manifest
+from asr.data.normalization import normalize_utterances
 from asr.data.sampler import DurationBatchSampler, Shard
 from asr.errors import ManifestError
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
 
 _log = logging.getLogger(__name__)
+_MAX_WORKERS = 1024
+_MAX_WEIGHT = 10_000.0  # draws of an utterance in an epoch
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class BatchConfig:
                 f"warmup_max_duration {self.warmup_max_duration} is not in (0, warmup_batch_duration "
                 f"{self.warmup_batch_duration}]"
             )
-        if self.max_batch_duration <= 0:
+        if not 0 < self.max_batch_duration < math.inf:
             raise ValueError(f"max_batch_duration {self.max_batch_duration} is not a positive number of seconds")
 
 
@@ -69,6 +73,8 @@ class SpeechDataModule(LightningDataModule):
         sampling_weight_decay: Factor in [0, 1] on each of these weights after every epoch; 0.8 halves one in about
             three epochs, 1 (the default) keeps it.
         alphabet: The characters that texts may hold; collected from the training texts if not given.
+        normalize: Spell all texts as recognition does (lower case, no punctuation, composed characters); what was
+            changed is counted in the log.
         batches: How utterances are put together.
         augment: Random changes of the training waveforms.
         max_duration: Seconds; longer training utterances are left out, and counted in the log.
@@ -92,6 +98,7 @@ class SpeechDataModule(LightningDataModule):
         sampling_weights: list[float] | None = None,
         sampling_weight_decay: list[float] | None = None,
         alphabet: str | None = None,
+        normalize: bool = True,
         batches: BatchConfig = BatchConfig(),
         augment: AugmentConfig = AugmentConfig(),
         max_duration: Seconds = 30.0,
@@ -105,6 +112,10 @@ class SpeechDataModule(LightningDataModule):
     ) -> None:
         """Keep the settings; nothing is read before `setup`."""
         super().__init__()
+        if not max_duration > 0:
+            raise ValueError(f"max_duration {max_duration} is not a positive number of seconds")
+        if not 0 <= num_workers <= _MAX_WORKERS:
+            raise ValueError(f"num_workers {num_workers} is not in [0, {_MAX_WORKERS}]")
         weights = _take_renamed("sampling_weights", sampling_weights, "train_weights", train_weights)
         decay = _take_renamed(
             "sampling_weight_decay", sampling_weight_decay, "train_weight_decays", train_weight_decays
@@ -113,6 +124,7 @@ class SpeechDataModule(LightningDataModule):
         self.sampling_weights = weights or [1.0] * len(self.manifests["train"])
         self.sampling_weight_decay = decay or [1.0] * len(self.manifests["train"])
         self.alphabet = alphabet
+        self.normalize = normalize
         self.batches, self.augment = batches, augment
         self.max_duration = max_duration
         self.skip_infeasible = skip_infeasible
@@ -122,7 +134,8 @@ class SpeechDataModule(LightningDataModule):
         self.seed = seed
         self.tokenizer: CharTokenizer | None = None
         self._train: list[tuple[Utterance, int]] = []  # with the index of its manifest
-        self._waveforms: dict[Path, Tensor] = {}
+        self._evaluated: dict[str, list[Utterance]] = {}  # by the names of their parts
+        self._waveforms: dict[Path | AudioExcerpt, Tensor] = {}
 
     def setup(self, stage: str) -> None:
         """Read the manifests and check their texts against the alphabet.
@@ -135,6 +148,8 @@ class SpeechDataModule(LightningDataModule):
             alphabet = tuple(self.alphabet or ())
             self.tokenizer = CharTokenizer(alphabet) if alphabet else CharTokenizer.from_texts(self.train_texts)
             check_texts([utterance for utterance, _ in self._train], self.tokenizer)
+        if stage == "fit":
+            self._read("validation")  # what is wrong with it stops the run now, and not after an epoch
         if self.cache and stage == "fit" and not self._waveforms:
             utterances = [utterance for utterance, _ in self._train] + self._read("validation")
             self._waveforms = read_waveforms(utterances, self.sample_rate)
@@ -182,11 +197,11 @@ class SpeechDataModule(LightningDataModule):
         _log.info("epoch %d: %d batches, %.1f %% padding", epoch, len(sampler), 100 * sampler.padding_fraction)
         return ResumableLoader(self._dataset(utterances, build_augment(self.augment)), sampler, epoch, self.num_workers)
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> CheckedLoader:
         """Build the loader of the validation utterances."""
         return self._evaluation_loader("validation")
 
-    def test_dataloader(self) -> DataLoader[Any]:
+    def test_dataloader(self) -> CheckedLoader:
         """Build the loader of the test utterances."""
         return self._evaluation_loader("test")
 
@@ -219,34 +234,54 @@ class SpeechDataModule(LightningDataModule):
                 raise ManifestError(
                     f"{name} holds {len(values)} numbers for {len(paths)} training manifests; give one for each"
                 )
+        if not all(0 <= weight <= _MAX_WEIGHT for weight in self.sampling_weights):
+            raise ManifestError(
+                f"sampling_weights is {self.sampling_weights}; expected numbers in [0, {_MAX_WEIGHT:g}]"
+            )
         if not all(0 <= decay <= 1 for decay in self.sampling_weight_decay):
             raise ManifestError(f"sampling_weight_decay is {self.sampling_weight_decay}; expected factors in [0, 1]")
-        pairs = [(utterance, index) for index, path in enumerate(paths) for utterance in read_manifest(path)]
+        pairs = [(utterance, index) for index, path in enumerate(paths) for utterance in self._open(path)]
         kept = [(utterance, index) for utterance, index in pairs if utterance.duration <= self.max_duration]
         if not kept:
             raise ManifestError(f"all {len(pairs)} training utterances are longer than {self.max_duration} s")
+        if not any(utterance.text for utterance, _ in kept):
+            raise ManifestError(f"the texts of all {len(kept)} training utterances are empty; write down what is said")
+        if num_empty := sum(not utterance.text for utterance, _ in kept):
+            _log.warning("%d of %d training texts are empty, and teach silence", num_empty, len(kept))
         if len(kept) < len(pairs):
             _log.info("left out: %d utterances longer than %.1f s", len(pairs) - len(kept), self.max_duration)
         return kept
 
     def _read(self, part: str) -> list[Utterance]:
-        """Read the utterances to validate or test on."""
+        """Read the utterances to validate or test on, once."""
+        if part in self._evaluated:
+            return self._evaluated[part]
         paths = self.manifests[part]
         if not paths:
             raise ManifestError(f"no {part} manifest was given; name one with --data.{part} MANIFEST")
-        utterances = [utterance for path in paths for utterance in read_manifest(path)]
+        utterances = [utterance for path in paths for utterance in self._open(path)]
         check_texts(utterances, self._require_tokenizer())
+        self._evaluated[part] = utterances
         return utterances
 
-    def _evaluation_loader(self, part: str) -> DataLoader[Any]:
+    def _open(self, path: Path) -> list[Utterance]:
+        """Read a manifest whose recordings are all there, and normalise its texts."""
+        utterances = read_manifest(path)
+        refuse_missing(utterances)
+        if not self.normalize:
+            return utterances
+        utterances, changes = normalize_utterances(utterances)
+        if changes:
+            _log.info("%s: normalised %s; --data.normalize false keeps them as they are", path, changes)
+        return utterances
+
+    def _evaluation_loader(self, part: str) -> CheckedLoader:
         """Serve one part in the order of duration, every utterance once."""
         utterances = self._read(part)
         durations = [utterance.duration for utterance in utterances]
         bound = max([self.batches.max_batch_duration, *durations])
         sampler = DurationBatchSampler(durations, bound, shard=self._shard(even=False))
-        return DataLoader(
-            self._dataset(utterances), batch_sampler=sampler, num_workers=self.num_workers, collate_fn=collate
-        )
+        return CheckedLoader(self._dataset(utterances), sampler, self.num_workers)
 
     def _sampler(self, epoch: int) -> tuple[list[Utterance], DurationBatchSampler]:
         """Lay out the batches of an epoch, over the utterances short enough for it."""
@@ -276,7 +311,7 @@ class SpeechDataModule(LightningDataModule):
 
     def _dataset(self, utterances: list[Utterance], augment: Augment | None = None) -> SpeechDataset:
         """Serve utterances, from memory where they are cached."""
-        cached = self._waveforms and [self._waveforms[utterance.audio_filepath] for utterance in utterances]
+        cached = self._waveforms and [self._waveforms[utterance.source] for utterance in utterances]
         return SpeechDataset(
             utterances, self._require_tokenizer(), self.sample_rate, augment=augment, waveforms=cached or None
         )

@@ -14,10 +14,10 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from asr.acoustic.model import pad_waveforms
-from asr.audio import load_audio
+from asr.audio import AudioExcerpt, load_audio
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
-from asr.errors import AudioError, ManifestError
+from asr.errors import ASRError, AudioError, ManifestError
 from asr.tokenizer import BLANK, CharTokenizer
 
 Augment = Callable[[Tensor, int, torch.Generator], Tensor]
@@ -99,7 +99,7 @@ class SpeechDataset(Dataset[Example]):
         """
         utterance = self.utterances[draw.index]
         if self.waveforms is None:
-            waveform = torch.from_numpy(load_audio(utterance.audio_filepath, self.sample_rate))
+            waveform = torch.from_numpy(load_audio(utterance.source, self.sample_rate))
         else:
             waveform = self.waveforms[draw.index]
         if self.augment is not None:
@@ -107,8 +107,22 @@ class SpeechDataset(Dataset[Example]):
         tokens = torch.tensor(self.tokenizer.encode(utterance.text), dtype=torch.int64)
         return Example(waveform, tokens, utterance)
 
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Example] | ASRError:
+        """Make the examples of a batch, as loaders ask for them.
 
-def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Path, Tensor]:
+        Args:
+            draws: Which utterances.
+
+        Returns:
+            The examples; or why one cannot be made, for what a worker process raises would lose its message.
+        """
+        try:
+            return [self[draw] for draw in draws]
+        except ASRError as error:
+            return ManifestError(f"{error}; remove its line from the manifest, or repair the recording")
+
+
+def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Path | AudioExcerpt, Tensor]:
     """Decode recordings into memory.
 
     Args:
@@ -116,27 +130,32 @@ def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Pa
         sample_rate: Samples per second of the waveforms.
 
     Returns:
-        A waveform of shape `(num_samples,)` for each recording.
+        A waveform of shape `(num_samples,)` for each recording, or part of one, by `Utterance.source`.
 
     Raises:
         ManifestError: If recordings cannot be read; their number is named, and what is wrong with the first few.
     """
-    waveforms: dict[Path, Tensor] = {}
+    waveforms: dict[Path | AudioExcerpt, Tensor] = {}
     errors: list[str] = []
 
-    def read(path: Path) -> None:
+    def read(source: Path | AudioExcerpt) -> None:
         try:
-            waveforms[path] = torch.from_numpy(load_audio(path, sample_rate))
+            waveforms[source] = torch.from_numpy(load_audio(source, sample_rate))
         except AudioError as error:
             errors.append(str(error))
 
     # Decoders release the interpreter lock, so threads use every core without copying between processes.
     with ThreadPoolExecutor() as pool:
-        list(pool.map(read, {utterance.audio_filepath: None for utterance in utterances}))
+        list(pool.map(read, {utterance.source: None for utterance in utterances}))
     if errors:
         listing = "; ".join(sorted(errors)[:5])
         raise ManifestError(f"{len(errors)} recordings cannot be read: {listing}; remove their lines or repair them")
     return waveforms
+
+
+def collate_or_fail(examples: Sequence[Example] | ASRError) -> Batch | ASRError:
+    """Pad examples into a batch, and pass an error on to the process that trains."""
+    return examples if isinstance(examples, ASRError) else collate(examples)
 
 
 def collate(examples: Sequence[Example]) -> Batch:

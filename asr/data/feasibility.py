@@ -1,5 +1,6 @@
-"""Texts that training cannot use, found before it starts: unknown characters, and too few frames for CTC."""
+"""What training cannot use, found before it starts: missing files, unknown characters, too few frames for CTC."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,24 @@ from asr.tokenizer import CharTokenizer
 from asr.units import seconds_to_samples
 
 _NUM_SHOWN = 5
+
+
+def refuse_missing(utterances: Sequence[Utterance]) -> None:
+    """Refuse utterances whose recordings are not there.
+
+    Args:
+        utterances: What will be read.
+
+    Raises:
+        ManifestError: If there are any; the first few are named.
+    """
+    paths = dict.fromkeys(utterance.audio_filepath for utterance in utterances)
+    missing = [path for path in paths if not os.path.isfile(path)]  # Path.is_file fails on names that are too long
+    if missing:
+        shown = ", ".join(map(str, missing[:_NUM_SHOWN]))
+        raise ManifestError(
+            f"{len(missing)} of {len(paths)} recordings are missing: {shown}; copy them, or remove their lines"
+        )
 
 
 def check_texts(utterances: Sequence[Utterance], tokenizer: CharTokenizer) -> None:
@@ -29,7 +48,8 @@ def check_texts(utterances: Sequence[Utterance], tokenizer: CharTokenizer) -> No
     listing = ", ".join(f"{character!r} in {count}" for character, count in counts.most_common())
     raise ManifestError(
         f"the alphabet lacks characters of the texts ({listing} utterances, {example.utterance_id} for one: "
-        f"{example.text[:60]!r}); normalise the texts or widen --data.alphabet"
+        f"{example.text[:60]!r}); correct the texts or widen --data.alphabet (with capitals or punctuation in it, give "
+        "--data.normalize false)"
     )
 
 

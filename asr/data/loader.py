@@ -6,11 +6,46 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from asr.data.dataset import Batch, SpeechDataset, collate
+from asr.data.dataset import Batch, SpeechDataset, collate_or_fail
 from asr.data.sampler import DurationBatchSampler
+from asr.errors import ASRError
 
 
-class ResumableLoader(DataLoader[Any]):  # Any: torch has one type for what a dataset holds and what is served
+class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a dataset holds and what is served
+    """A loader that raises what went wrong in a worker process as it was."""
+
+    def __init__(self, dataset: SpeechDataset, sampler: DurationBatchSampler, num_workers: int) -> None:
+        """Load the batches of a sampler.
+
+        Args:
+            dataset: What to load from.
+            sampler: The batches.
+            num_workers: Processes that load; 0 loads in this one.
+        """
+        super().__init__(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=num_workers,
+            collate_fn=collate_or_fail,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves as the iterator
+        """Serve the batches.
+
+        Yields:
+            The batches, in the order of the sampler.
+
+        Raises:
+            ASRError: If a recording cannot be read.
+        """
+        for batch in super().__iter__():
+            if isinstance(batch, ASRError):
+                raise batch
+            yield batch
+
+
+class ResumableLoader(CheckedLoader):
     """A loader that a checkpoint can continue in the middle of an epoch."""
 
     def __init__(self, dataset: SpeechDataset, sampler: DurationBatchSampler, epoch: int, num_workers: int) -> None:
@@ -22,18 +57,12 @@ class ResumableLoader(DataLoader[Any]):  # Any: torch has one type for what a da
             epoch: Which epoch, from 0.
             num_workers: Processes that load; 0 loads in this one.
         """
-        super().__init__(
-            dataset,
-            batch_sampler=sampler,
-            num_workers=num_workers,
-            collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
-        )
+        super().__init__(dataset, sampler, num_workers)
         self._duration_sampler = sampler
         self._epoch = epoch
         self._num_served = 0
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves as the iterator
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # as above
         """Serve the batches from the sampler's start on, counting them."""
         self._num_served = self._duration_sampler.start
         for batch in super().__iter__():

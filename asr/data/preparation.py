@@ -6,7 +6,6 @@ Each recording is opened once for all its utterances, several recordings at a ti
 longer recording (Kaldi's `segments`), or that lose silence at their ends, are written as FLAC.
 """
 
-import json
 import logging
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from asr.audio import AudioInfo, load_audio, read_info, save_audio
 from asr.data.corpora import READERS, Entry, Record, Rejection
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError, ManifestError
-from asr.files import write_atomically
+from asr.files import dump_line, write_atomically
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
@@ -35,6 +35,7 @@ _log = logging.getLogger("asr.prepare")
 
 _UNKNOWN_CHARACTERS = "unknown characters"
 _MAX_OVERSHOOT: Seconds = 0.5  # by which a segment may end after its recording, as in Kaldi's extract-segments
+_MAX_NAME = 200  # bytes; file systems allow 255, with an extension and what writing adds
 _MIN_DURATION: Seconds = 0.1  # of a segment, as there
 
 
@@ -84,8 +85,8 @@ def prepare_corpus(
     utterances = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     rejected = output.with_name(f"{output.name}.rejected.jsonl")
-    lines = (json.dumps(asdict(rejection), ensure_ascii=False) for rejection in rejections)
-    write_atomically(rejected, "".join(f"{line}\n" for line in lines))  # empty if all is well: no older list stays
+    lines = (dump_line(asdict(rejection)) for rejection in rejections)
+    write_atomically(rejected, "".join(lines))  # empty if all is well: no older list stays
     if rejections:
         _log.warning("%d rejected, listed in %s: %s", len(rejections), rejected, _summarize(rejections))
     if not utterances:
@@ -174,7 +175,7 @@ class _Recording:
 def _examine(entry: Entry, recording: _Recording, segments: Path, config: PreparationConfig) -> Utterance | Rejection:
     """Measure the recording of an entry; write the part of it that the entry names, or that is not silence."""
     audio = entry.audio_filepath
-    if not audio.is_file():
+    if not os.path.isfile(audio):  # Path.is_file fails on names that are too long
         return Rejection(str(audio), "missing file", f"the corpus lists {entry.utterance_id}")
     try:
         duration = recording.info.duration
@@ -187,11 +188,20 @@ def _examine(entry: Entry, recording: _Recording, segments: Path, config: Prepar
             waveform = recording.read(entry.start, end)
             kept = waveform if config.trim_db is None else trim_silence(waveform, config.trim_db)
             if is_part or len(kept) < len(waveform):
-                audio = segments / f"{quote(entry.utterance_id, safe='')}.flac"
+                audio = segments / _name_segment(entry.utterance_id)
                 duration = _save(audio, kept, recording.info.sample_rate)
     except AudioError as error:
         return Rejection(str(entry.audio_filepath), "unreadable audio", str(error))
     return Utterance(audio, duration, entry.text, entry.utterance_id, entry.speaker, config.corpus)
+
+
+def _name_segment(utterance_id: str) -> str:
+    """Name the file of a segment after its utterance, by a hash where that would be too long for a name."""
+    name = quote(os.fsencode(utterance_id), safe="")
+    if len(name) > _MAX_NAME:
+        digest = blake2b(os.fsencode(utterance_id), digest_size=8).hexdigest()
+        name = f"{name[:_MAX_NAME].removesuffix('%')}-{digest}"
+    return f"{name}.flac"
 
 
 def _save(path: Path, waveform: NDArray[np.float32], sample_rate: int) -> Seconds:

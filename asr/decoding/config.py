@@ -1,10 +1,12 @@
 """How posteriors are decoded: plain settings, kept with the model."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 DecoderName = Literal["greedy", "beam"]
+
+MAX_HYPOTHESES = 10_000  # more take gigabytes and change nothing
+MAX_SCORE = 1000.0  # e^1000: beyond it sums lose what was recognised
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,15 @@ class DecodingConfig:
     Attributes:
         decoder: `greedy` takes the likeliest token of each frame; `beam` searches, with a language model if there is
             one.
-        beam_size: Prefixes kept in each frame, at least 1.
+        beam_size: Prefixes kept in each frame, from 1 to 10000.
         beam_threshold: A prefix that scores this far below the best is dropped, above 0.
         nbest: Hypotheses to return, from 1 to `beam_size`.
         lm_weight: Weight of the n-gram language model, at least 0.
         internal_lm_weight: Weight of the internal language model, which is subtracted, at least 0.
         phone_weight: Weight of the phones in the second pass, at least 0; 0 turns it off.
-        phone_nbest: Hypotheses rescored by phones, at least 1.
+        phone_nbest: Hypotheses rescored by phones, from 1 to 10000.
         recurrent_lm_weight: Weight of the recurrent language model in the second pass, at least 0; 0 turns it off.
-        recurrent_lm_nbest: Hypotheses rescored by the recurrent language model, at least 1.
+        recurrent_lm_nbest: Hypotheses rescored by the recurrent language model, from 1 to 10000.
         word_score: Added for each word; a positive score favours more and shorter words.
         unknown_score: Added for each word outside the vocabulary of the language model, at most 0; none allows no such
             word.
@@ -52,16 +54,16 @@ class DecodingConfig:
         if self.decoder not in get_args(DecoderName):
             raise ValueError(f"decoder is {self.decoder!r}, but must be one of {', '.join(get_args(DecoderName))}")
         for name in ("beam_size", "phone_nbest", "recurrent_lm_nbest"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1")
+            if not 1 <= getattr(self, name) <= MAX_HYPOTHESES:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be from 1 to {MAX_HYPOTHESES}")
         if not self.beam_threshold > 0:
             raise ValueError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
         for name in ("lm_weight", "internal_lm_weight", "phone_weight", "recurrent_lm_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be finite and at least 0")
-        if not math.isfinite(self.word_score):
-            raise ValueError(f"word_score is {self.word_score}, but must be finite")
-        if self.unknown_score is not None and not -math.inf < self.unknown_score <= 0:
-            raise ValueError(f"unknown_score is {self.unknown_score}, but must be finite and at most 0, or none")
+            if not 0 <= getattr(self, name) <= MAX_SCORE:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be from 0 to {MAX_SCORE:g}")
+        if not abs(self.word_score) <= MAX_SCORE:
+            raise ValueError(f"word_score is {self.word_score}, but must be from {-MAX_SCORE:g} to {MAX_SCORE:g}")
+        if self.unknown_score is not None and not -MAX_SCORE <= self.unknown_score <= 0:
+            raise ValueError(f"unknown_score is {self.unknown_score}, but must be from {-MAX_SCORE:g} to 0, or none")

@@ -7,21 +7,26 @@ So a whole text gains the boosts of the phrases in it, each as often as it occur
 Source: Aho and Corasick (1975), doi:10.1145/360825.360855.
 """
 
+import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.errors import ASRError
+from asr.decoding.config import MAX_SCORE
+from asr.errors import ASRError, VocabularyError
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 
 DEFAULT_BOOST = 5.0  # wins over what is up to e^5, about 150 times, likelier without it
+_STRONG_BOOST = 20.0  # e^20, half a billion times: more finds the phrase where it was not said
+
+_log = logging.getLogger("asr.decoding")
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,14 @@ class HotWord:
 
     Attributes:
         phrase: As the recogniser spells it: words separated by single spaces.
-        boost: Natural logarithm added to the score of a text for each time that it occurs; negative to avoid it.
+        boost: Natural logarithm added to the score of a text for each time that it occurs, in [-1000, 1000]; negative
+            to avoid it.
+        origin: The line of the file that it comes from, for messages; empty for none.
     """
 
     phrase: str
     boost: float = DEFAULT_BOOST
+    origin: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Check that there is something to favour."""
@@ -42,6 +50,15 @@ class HotWord:
             raise ASRError(f"hot word {self.phrase!r} is not made of words with single spaces between them")
         if not math.isfinite(self.boost):
             raise ASRError(f"hot word {self.phrase!r} has the boost {self.boost}; give a finite number, such as 5")
+        if abs(self.boost) > MAX_SCORE:
+            raise ASRError(
+                f"hot word {self.phrase!r} has the boost {self.boost}; expected a number from {-MAX_SCORE:g} to "
+                f"{MAX_SCORE:g}, such as 5"
+            )
+
+    def describe(self) -> str:
+        """Name it for messages."""
+        return f"{self.origin}: hot word {self.phrase!r}" if self.origin else f"hot word {self.phrase!r}"
 
 
 class HotWordTables(NamedTuple):
@@ -67,12 +84,13 @@ def parse_hot_words(text: str) -> tuple[HotWord, ...]:
         text: `phrase[:boost]`, separated by commas; each phrase is normalised as transcripts are.
 
     Returns:
-        The hot words, each phrase once; where it was given again, with the last boost.
+        The hot words, each phrase once; where it was given again, with the last boost. An entry without any letter or
+        digit is left out with a warning.
 
     Raises:
-        ASRError: If a boost is no number or a phrase is empty.
+        ASRError: If a boost is no number or out of range, or no entry is left.
     """
-    return _unique(_parse_entry(entry) for entry in text.split(",") if entry.strip())
+    return _collect([("", entry) for entry in text.split(",")])
 
 
 def read_hot_words(path: Path) -> tuple[HotWord, ...]:
@@ -91,55 +109,79 @@ def read_hot_words(path: Path) -> tuple[HotWord, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise ASRError(f"{path}: cannot be read as hot words ({error}); give a text file in UTF-8") from error
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
+    return _collect([(f"{path}:{number}", line) for number, line in enumerate(lines, start=1)])
+
+
+def _collect(entries: Sequence[tuple[str, str]]) -> tuple[HotWord, ...]:
+    """Read entries with their origins, and keep each phrase once, with its last boost."""
+    found: dict[str, HotWord] = {}
+    problem = ""
+    for origin, entry in entries:
+        named = f"{origin}: hot word {entry.strip()!r}" if origin else f"hot word {entry.strip()!r}"
+        if not entry.strip():
+            continue
+        text, colon, boost = entry.rpartition(":")
+        if phrase := normalize_text(text if colon else entry):
             try:
-                entries.append(_parse_entry(line))
+                found[phrase] = HotWord(phrase, float(boost) if colon else DEFAULT_BOOST, origin)
+            except ValueError as error:
+                raise ASRError(f"{named}: boost {boost!r} is no number; write {phrase}:5") from error
             except ASRError as error:
-                raise ASRError(f"{path}:{number}: {error}") from error
-    return _unique(entries)
-
-
-def _parse_entry(entry: str) -> HotWord:
-    """Read one `phrase[:boost]`."""
-    text, colon, boost = entry.rpartition(":")
-    phrase = normalize_text(text if colon else entry)
-    if not phrase:
-        raise ASRError(f"hot word {entry.strip()!r} has no letter or digit; spell it as it is spoken")
-    try:
-        return HotWord(phrase, float(boost) if colon else DEFAULT_BOOST)
-    except ValueError as error:
-        raise ASRError(f"hot word {entry.strip()!r}: boost {boost!r} is no number; write {phrase}:5") from error
-
-
-def _unique(hot_words: Iterable[HotWord]) -> tuple[HotWord, ...]:
-    """Keep each phrase once, with its last boost."""
-    return tuple({hot_word.phrase: hot_word for hot_word in hot_words}.values())
+                raise ASRError(f"{origin}: {error}" if origin else str(error)) from error
+        else:
+            problem = f"{named} has no letter or digit; spell it as it is spoken"
+            _log.warning("%s; left out", problem)
+    if problem and not found:
+        raise ASRError(problem)
+    return tuple(found.values())
 
 
 def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> HotWordTables:
     """Build the automaton.
 
     Args:
-        hot_words: The phrases. If the alphabet has no space they count wherever they occur.
+        hot_words: The phrases. If the alphabet has no space they count wherever they occur. Base letters stand for
+            those that the alphabet lacks; a phrase that cannot be spelled even so is left out with a warning.
         tokenizer: The alphabet.
 
     Returns:
         Its tables; without hot words, of one state that gains nothing.
 
     Raises:
-        VocabularyError: If the alphabet lacks a character of a phrase.
+        VocabularyError: If the alphabet lacks a character of every phrase.
     """
     space = tokenizer.space
     trie = _Trie()
-    for hot_word in hot_words:
-        trie.add(tokenizer.encode(hot_word.phrase), hot_word.boost, space)
+    for phrase, boost in _spell(hot_words, tokenizer):
+        trie.add(tokenizer.encode(phrase), boost, space)
     next_state = trie.link(tokenizer.vocabulary_size)
     earned, found = np.array(trie.earned), np.array(trie.found)
     final = -earned if space is None else found[next_state[:, space]] - earned
     start = 0 if space is None else int(next_state[0, space])
     return HotWordTables(start, next_state, found[next_state] + earned[next_state] - earned[:, None], final)
+
+
+def _spell(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> list[tuple[str, float]]:
+    """Spell phrases with an alphabet, and warn of those that cannot be and of boosts beyond measure."""
+    boosts: list[tuple[str, float]] = []
+    problem = ""
+    for hot_word in hot_words:
+        phrase = tokenizer.spell(hot_word.phrase)
+        if unknown := tokenizer.unknown_characters(phrase):
+            problem = f"{hot_word.describe()}: the alphabet lacks {unknown}; spell it as it is spoken, in its letters"
+            _log.warning("%s; left out", problem)
+            continue
+        if abs(hot_word.boost) > _STRONG_BOOST:
+            _log.warning(
+                "%s has the boost %g, which outweighs what was said; give at most %g",
+                hot_word.describe(),
+                hot_word.boost,
+                _STRONG_BOOST,
+            )
+        boosts.append((phrase, hot_word.boost))
+    if problem and not boosts:
+        raise VocabularyError(problem)
+    return boosts
 
 
 class _Trie:

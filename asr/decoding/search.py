@@ -287,17 +287,17 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
         child = prefixes[child].next_sibling
     number = int(work.counts[PREFIXES])
     work.counts[PREFIXES] += 1
-    here, born = prefixes[prefix], prefixes[number]
-    born.parent = prefix
-    born.token = token
-    born.first_child = NONE
-    born.next_sibling = here.first_child
+    here, child_entry = prefixes[prefix], prefixes[number]
+    child_entry.parent = prefix
+    child_entry.token = token
+    child_entry.first_child = NONE
+    child_entry.next_sibling = here.first_child
     here.first_child = number
-    born.spelling, born.score = _step(prefix, token, tables, work)
-    born.last_word = prefix if token == tables.settings.space else here.last_word
-    born.words_score = np.nan
-    born.hot_state = tables.hot_words.next_state[here.hot_state, token]
-    born.hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
+    child_entry.spelling, child_entry.score = _step(prefix, token, tables, work)
+    child_entry.last_word = prefix if token == tables.settings.space else here.last_word
+    child_entry.words_score = np.nan
+    child_entry.hot_state = tables.hot_words.next_state[here.hot_state, token]
+    child_entry.hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
     return number
 
 

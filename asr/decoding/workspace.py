@@ -49,7 +49,7 @@ class Workspace(NamedTuple):
 
     Attributes:
         counts: How many prefixes, hypotheses of the beam, candidates and tokens are in use, shape `(4,)`.
-        prefixes: Of type `PREFIX`, in the order of birth; the first is the empty text.
+        prefixes: Of type `PREFIX`, in the order of creation; the first is the empty text.
         contexts: For each prefix with a `words_score`, the n-grams of its last word, its last two, ...; -1 where the
             language model has none. The last row is scratch.
         beam: Of type `HYPOTHESIS`: the prefixes that are followed.

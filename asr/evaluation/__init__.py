@@ -1,6 +1,6 @@
 """Evaluations: error rates with intervals as a table, and every figure as JSON data and as one page for a browser."""
 
-from asr.evaluation.comparison import compare_reports, read_report
+from asr.evaluation.comparison import compare_reports, read_report, require_common
 from asr.evaluation.details import UtteranceDetail, detail_report, detail_utterance
 from asr.evaluation.evaluate import Evaluation, Recognition, evaluate, fit_confidence, recognize
 from asr.evaluation.page import render_html, write_report
@@ -41,6 +41,7 @@ __all__ = [
     "render_html",
     "render_text",
     "report_confidence",
+    "require_common",
     "require_references",
     "write_report",
 ]

@@ -5,15 +5,31 @@ Both are the JSON data of `detail_report`, so that a report of long ago, or of a
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
+
+from asr.data.manifest import Utterance
 from asr.errors import ASRError
 from asr.evaluation.details import FORMAT_VERSION
 from asr.metrics import ErrorCounts, compare_paired, error_rate
+from asr.text import normalize_text
 
 _Pair: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]  # an utterance as it is now and as it was
+
+
+@dataclass(frozen=True, slots=True)
+class _Utterance:
+    """What a comparison takes from an utterance of a report."""
+
+    corpus: str | None
+    utterance_id: str
+    reference: str
+    hypothesis: str
+    words: ErrorCounts
+    steps: list[Any]
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -30,14 +46,36 @@ def read_report(path: Path) -> dict[str, Any]:
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ASRError(f"{path}: cannot be read as a report ({error}); give the report.json of --report") from error
     version = fields.get("format_version") if isinstance(fields, dict) else None
     if version != FORMAT_VERSION or not isinstance(fields.get("utterances"), list):
         raise ASRError(
             f"{path}: is no report of format {FORMAT_VERSION} (found {version}); write it again with --report"
         )
+    for number, utterance in enumerate(fields["utterances"], start=1):
+        try:
+            msgspec.convert(utterance, _Utterance)
+        except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
+            raise ASRError(
+                f"{path}: utterance {number} lacks what a report holds ({error}); write it again with --report"
+            ) from error
     return dict(fields)
+
+
+def require_common(baseline: Mapping[str, Any], utterances: Sequence[Utterance]) -> None:
+    """Refuse a baseline of other recordings before any is recognised.
+
+    Args:
+        baseline: What `read_report` returned.
+        utterances: What will be evaluated.
+
+    Raises:
+        ASRError: If the two have no utterance in common.
+    """
+    earlier = {_key(utterance) for utterance in baseline["utterances"]}
+    if not any((each.corpus, each.utterance_id, normalize_text(each.text)) in earlier for each in utterances):
+        raise ASRError("the baseline has no utterance of this manifest; compare reports on the same recordings")
 
 
 def compare_reports(fields: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,8 +123,8 @@ def _add_baseline(utterance: Mapping[str, Any], earlier: Mapping[str, Any] | Non
 
 def _compare(name: str, pairs: Sequence[_Pair]) -> dict[str, Any]:
     """Compare the words of some utterances."""
-    now = [ErrorCounts(**each["words"]) for each, _ in pairs]
-    before = [ErrorCounts(**each["words"]) for _, each in pairs]
+    now = [_count(each["words"]) for each, _ in pairs]
+    before = [_count(each["words"]) for _, each in pairs]
     return {
         "name": name,
         "utterances": len(pairs),
@@ -96,3 +134,8 @@ def _compare(name: str, pairs: Sequence[_Pair]) -> dict[str, Any]:
         "worse": sum(mine.errors > other.errors for mine, other in zip(now, before, strict=True)),
         **asdict(compare_paired(now, before)),
     }
+
+
+def _count(words: Mapping[str, int]) -> ErrorCounts:
+    """Read the edits of an utterance."""
+    return ErrorCounts(**{name: words[name] for name in ErrorCounts.__dataclass_fields__ if name in words})

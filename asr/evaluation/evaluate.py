@@ -73,7 +73,7 @@ def recognize(
     """
     _log.info("recognising %d recordings", len(utterances))
     started = time.perf_counter()
-    sources = [utterance.audio_filepath for utterance in utterances]
+    sources = [utterance.source for utterance in utterances]
     results = list(recognizer.transcribe_many(sources, batch_duration=batch_duration, on_progress=on_progress))
     seconds = time.perf_counter() - started
     for result in results:

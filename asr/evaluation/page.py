@@ -19,6 +19,7 @@ from asr.files import write_atomically
 
 JSON_FILE = "report.json"
 HTML_FILE = "report.html"
+PAGE_FILES = (JSON_FILE, HTML_FILE)
 
 _SCRIPTS = ("tools.js", "figures.js", "utterances.js")  # one after the other they are one script
 
@@ -43,7 +44,14 @@ def write_report(
         OSError: If a recording to be embedded cannot be read, or the folder cannot be written.
     """
     recordings = [Path(utterance["audio_filepath"]) for utterance in fields["utterances"]]
-    addresses = _locate(recordings, folder, max_embedded_bytes)
+    addresses = [
+        f"{address}#t={utterance['offset']},{utterance['offset'] + utterance['duration']}"
+        if "offset" in utterance
+        else address
+        for address, utterance in zip(
+            _locate(recordings, folder, max_embedded_bytes), fields["utterances"], strict=True
+        )
+    ]
     write_atomically(folder / JSON_FILE, json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n")
     write_atomically(folder / HTML_FILE, render_html(fields, addresses, pictures))
 

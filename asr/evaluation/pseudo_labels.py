@@ -9,7 +9,6 @@ kept is shown for several values of the two that matter most.
 Source: Kahn, Lee and Hannun (2020), "Self-training for end-to-end speech recognition".
 """
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import ManifestError
 from asr.evaluation.evaluate import recognize
-from asr.files import write_atomically
+from asr.files import dump_line, write_atomically
 from asr.metrics import character_errors, word_error_rate
 from asr.units import Seconds
 
@@ -212,20 +211,17 @@ def _relabel(judgement: Judgement) -> Utterance:
 def _write_judgements(output: Path, judgements: Sequence[Judgement], bounds: Bounds) -> None:
     """Write what was found of each recording beside the manifest, whose format has no key for it."""
     lines = [
-        json.dumps(
-            {
-                "utterance_id": judgement.utterance.utterance_id,
-                "text": judgement.text,
-                "confidence": judgement.confidence,
-                "disagreement": judgement.disagreement,
-                "word_rate": judgement.word_rate,
-                "fault": judgement.find_fault(bounds),
-            },
-            ensure_ascii=False,
-        )
+        dump_line({
+            "utterance_id": judgement.utterance.utterance_id,
+            "text": judgement.text,
+            "confidence": judgement.confidence,
+            "disagreement": judgement.disagreement,
+            "word_rate": judgement.word_rate,
+            "fault": judgement.find_fault(bounds),
+        })
         for judgement in judgements
     ]
-    write_atomically(output.with_name(output.name + ".judged.jsonl"), "".join(f"{line}\n" for line in lines))
+    write_atomically(output.with_name(output.name + ".judged.jsonl"), "".join(lines))
 
 
 def _render_row(name: str, kept: Sequence[Judgement], judgements: Sequence[Judgement], *, known: bool) -> str:

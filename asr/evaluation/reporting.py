@@ -79,7 +79,7 @@ def _detail(evaluation: Evaluation, sample_rate: int) -> list[UtteranceDetail]:
     return [
         detail_utterance(score, transcript, words, measure_signal(waveform, sample_rate))
         for score, transcript, words in recognized
-        for waveform in [load_audio(score.utterance.audio_filepath, sample_rate)]
+        for waveform in [load_audio(score.utterance.source, sample_rate)]
     ]
 
 
@@ -94,11 +94,11 @@ def _draw_worst(
     worst = sorted(short, key=lambda index: details[index].score.words.errors, reverse=True)
     pictures = {}
     for index in worst[: options.num_pictures]:
-        path = details[index].score.utterance.audio_filepath
-        waveform = load_audio(path, recognizer.bundle.config.sample_rate)
+        utterance = details[index].score.utterance
+        waveform = load_audio(utterance.source, recognizer.bundle.config.sample_rate)
         words = evaluation.transcripts[index].words
         analysis = analyze_recording(
-            recognizer, waveform, words, title=path.name, batch_duration=options.batch_duration
+            recognizer, waveform, words, title=utterance.audio_filepath.name, batch_duration=options.batch_duration
         )
         pictures[index] = render_png(plot_recording(analysis))
     return pictures

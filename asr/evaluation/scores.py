@@ -54,6 +54,7 @@ class UtteranceScore:
         return {
             "utterance_id": self.utterance.utterance_id,
             "audio_filepath": str(self.utterance.audio_filepath),
+            **({} if self.utterance.offset is None else {"offset": self.utterance.offset}),
             "corpus": self.utterance.corpus,
             "duration": self.utterance.duration,
             "reference": self.reference,

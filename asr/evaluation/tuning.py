@@ -140,9 +140,11 @@ def write_tuning(folder: Path, tuning: Tuning, *, with_language_models: bool) ->
         tuning: What was found.
         with_language_models: Write the language models of the tuned bundle too, in place of its own.
     """
-    update_settings(folder, decoding=tuning.best.decoding)
+    best = tuning.best
     if with_language_models:
-        update_language_models(folder, tuning.best.lm, tuning.best.recurrent_lm)
+        update_language_models(folder, best.lm, best.recurrent_lm, decoding=best.decoding)
+    else:
+        update_settings(folder, decoding=best.decoding)
     _log.info("%s: the best settings are written", folder)
 
 
@@ -191,10 +193,10 @@ def score_speech(
     posteriors: list[Posteriors] = []
     for first in range(0, len(utterances), _UTTERANCES_AT_ONCE):
         some = utterances[first : first + _UTTERANCES_AT_ONCE]
-        scored = scorer.score([load_audio(each.audio_filepath, bundle.config.sample_rate) for each in some])
+        scored = scorer.score([load_audio(each.source, bundle.config.sample_rate) for each in some])
         for utterance, each in zip(some, scored, strict=True):
             if each is None:
-                raise AudioError(f"{utterance.audio_filepath}: is shorter than the model needs; leave it out")
+                raise AudioError(f"{utterance.source}: is shorter than the model needs; leave it out")
             posteriors.append(each)
         on_progress(sum(each.duration for each in some))
     return HeldOutSpeech(tuple(utterances), tuple(posteriors))

@@ -2,7 +2,7 @@
 
 ARPA holds logarithms to base ten; they become natural ones here and nowhere else. They are written with nine digits,
 so a model that is written and read again is the same to the last bit. Files of KenLM and SRILM are read: n-grams
-in any order, absent back-off weights, no `<unk>`.
+in any order, absent back-off weights, no `<unk>` or one in capitals.
 
 Source: the manual page ngram-format(5) of SRILM.
 """
@@ -27,6 +27,9 @@ from asr.lm.ngram import SPECIAL_WORDS, NGramLM
 
 _LN_10 = math.log(10)
 _ZERO = -100.0  # what KenLM takes for the logarithm, to base ten, of no probability at all
+_MAX_BACKOFF = 1e30  # single precision holds no more, and no sum of a sentence needs it
+_MAX_PREAMBLE = 1000  # lines before the head, which are skipped
+_LFS_POINTER = "version https://git-lfs"
 
 
 def open_model(path: Path) -> NGramLM:
@@ -62,9 +65,11 @@ def read_arpa(path: Path) -> NGramLM:
     """
     lines = _Lines(path)
     counts = _read_counts(lines)
-    model = _start_model(lines, counts[0])
+    model, ids = _start_model(lines, counts[0])
     for order, count in enumerate(counts[1:], start=2):
-        model = _add_order(lines, model, _read_section(lines, order, count, model.ids))
+        section = _read_section(lines, order, count, ids)
+        if count:  # empty orders at the end are none
+            model = _add_order(lines, model, section)
     lines.expect("\\end\\")
     return model
 
@@ -84,6 +89,18 @@ class _Lines:
             if stripped := line.strip():
                 return stripped
         raise self.error("the file ends here, before \\end\\; is it whole?")
+
+    def skip_to_head(self) -> None:
+        """Skip the lines before the head."""
+        for number, line in self._lines:
+            self.number = number
+            if (stripped := line.strip()) == "\\data\\":
+                return
+            if stripped.startswith(_LFS_POINTER):
+                raise self.error("a pointer of Git LFS, not the language model; fetch that with git lfs pull")
+            if number == _MAX_PREAMBLE:
+                raise self.error("still no line \\data\\; this is no language model in ARPA form")
+        raise self.error("the file ends here without a line \\data\\; this is no language model in ARPA form")
 
     def expect(self, title: str) -> None:
         """Skip a line that must read so."""
@@ -107,26 +124,32 @@ class _Section:
 
 def _read_counts(lines: _Lines) -> list[int]:
     """Read the head, up to the title of the unigrams: how many n-grams there are of each order."""
-    while lines.take() != "\\data\\":
-        pass
+    lines.skip_to_head()
     counts: list[int] = []
-    while match := re.fullmatch(rf"ngram\s+{len(counts) + 1}\s*=\s*(\d+)", line := lines.take()):
+    while match := re.fullmatch(rf"ngram\s+{len(counts) + 1}\s*=\s*(\d{{1,15}})", line := lines.take()):
         counts.append(int(match[1]))
     if not counts or line != "\\1-grams:":
         raise lines.error(f"{line[:80]!r} stands where 'ngram {len(counts) + 1}=...' or \\1-grams: is expected")
+    empty = counts.index(0) if 0 in counts else len(counts)
+    if empty == 0 or any(counts[empty:]):
+        raise lines.error(f"there are no {empty + 1}-grams, and all others build on them; write the model again")
     return counts
 
 
-def _start_model(lines: _Lines, count: int) -> NGramLM:
-    """Read the unigrams as a model."""
+def _start_model(lines: _Lines, count: int) -> tuple[NGramLM, Mapping[str, int]]:
+    """Read the unigrams as a model, and say which word of it each word of the file is."""
     ids = number_words()
     section = _read_entries(lines, 1, count, ids)
     _sort(lines, section, section.words[:, 0])
+    # Toolkits write <UNK> too.
+    respelled = [name for name in ids if name.lower() in SPECIAL_WORDS and name.lower() not in ids]
+    for name in respelled:
+        ids[name.lower()] = ids.pop(name)
     known = len(ids)
     words = [*SPECIAL_WORDS, *sorted(ids.keys() - set(SPECIAL_WORDS))]
     order = np.array([ids[word] for word in words])  # numbers the special words that are missing, too
     missing = len(ids) - known
-    return NGramLM(
+    model = NGramLM(
         tuple(words),
         counts=(len(words),),
         word_ids=np.arange(len(words), dtype=np.uint32),
@@ -134,6 +157,7 @@ def _start_model(lines: _Lines, count: int) -> NGramLM:
         backoffs=np.pad(section.backoffs, (0, missing))[order],
         children=np.array([len(words)]),
     )
+    return model, {**model.ids, **{name: model.ids[name.lower()] for name in respelled}}
 
 
 def _read_section(lines: _Lines, order: int, count: int, ids: Mapping[str, int]) -> _Section:
@@ -161,7 +185,7 @@ def _read_entries(lines: _Lines, order: int, count: int, ids: Mapping[str, int])
             raise lines.error(f"{error}; expected the logarithm of a probability") from error
         except KeyError as error:
             raise lines.error(f"the word {error} is not among the unigrams; add it there") from error
-        if not (log_probs[-1] <= 0 and math.isfinite(backoffs[-1])):
+        if not (log_probs[-1] <= 0 and abs(backoffs[-1]) < _MAX_BACKOFF):
             raise lines.error(f"{fields[0]} and {backoffs[-1]} are not logarithms of a probability and of a weight")
         numbers.append(lines.number)
     return _Section(

@@ -57,7 +57,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """Read the lines of a text file.
 
     Args:
-        path: A file in UTF-8, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked on the way.
+        path: A file in UTF-8, with or without byte-order mark, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked.
 
     Yields:
         The lines, with their ends.
@@ -67,7 +67,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     number = 0
     try:
-        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
+        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as lines:
             for line in lines:
                 yield line
                 number += 1

@@ -25,6 +25,7 @@ from asr.lm.packing import CODEBOOK_SIZE, decode_numbers, decode_values, encode_
 FORMAT_VERSION = 1
 UNKNOWN, BEGIN, END = range(3)
 SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
+_MAX_LOG = 1e6  # so that sums of them stay finite
 _HEADER_BYTES = 1024  # of safetensors: names, shapes, metadata
 
 State: TypeAlias = tuple[int, ...]
@@ -291,5 +292,5 @@ def _check(model: NGramLM) -> None:
     ascending[model.children[(model.children > 0) & (model.children < offsets[-1])] - 1] = True
     if not ascending.all() or int(model.word_ids.max()) >= num_words:
         raise ValueError("the words that continue an n-gram are not sorted or not in the vocabulary")
-    if not (np.isfinite(model.log_probs).all() and np.isfinite(model.backoffs).all()):
-        raise ValueError("a log-probability is not a finite number")
+    if not (abs(model.log_probs) <= _MAX_LOG).all() or not (abs(model.backoffs) <= _MAX_LOG).all():
+        raise ValueError(f"a log-probability is not a number from -{_MAX_LOG:g} to {_MAX_LOG:g}")

@@ -27,6 +27,7 @@ from asr.lm.packing import SCALES
 from asr.lm.recurrent_network import RecurrentNetwork
 
 FORMAT_VERSION = 1
+MAX_SIZE = 8192  # values in a vector or state; beyond it weights take gigabytes
 DIVISOR = 4  # from one class of words to the next rarer one, vectors are so much shorter
 # Words scored together: the n-best lists of about 16 utterances. More would take more memory and no less time.
 _MAX_WORDS = 4096
@@ -50,8 +51,8 @@ class RecurrentLMConfig:
     def __post_init__(self) -> None:
         """Check each range."""
         for name in ("embedding_size", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
+            if not 1 <= getattr(self, name) <= MAX_SIZE:
+                raise ValueError(f"{name} {getattr(self, name)} is not a positive number up to {MAX_SIZE}")
         if not all(size > 0 for size in self.class_sizes):
             raise ValueError(f"class_sizes {self.class_sizes} are not positive numbers")
         shortest = DIVISOR ** len(self.class_sizes)
@@ -131,9 +132,15 @@ class RecurrentLM:
 
         Returns:
             Natural log-probabilities of the words and the end of each sentence, shape `(num_words + 1,)`.
+
+        Raises:
+            LanguageModelError: If its weights are damaged, so that one is not finite.
         """
         encoded = [[*(self.ids.get(word, UNKNOWN) for word in words), END] for words in sentences]
-        return [log_probs for group in _group(encoded) for log_probs in self._score_group(group)]
+        scored = [log_probs for group in _group(encoded) for log_probs in self._score_group(group)]
+        if not all(np.isfinite(log_probs).all() for log_probs in scored):
+            raise LanguageModelError("the recurrent language model gave NaN; restore its file or train it again")
+        return scored
 
     def _score_group(self, encoded: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
         """Score sentences in one batch, a step of the LSTM for all of them at once."""

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.errors import LanguageModelError
 from asr.lm.arpa import open_model, write_arpa
 from asr.lm.corpus import TextConfig, read_corpus, read_held_out
 from asr.lm.counts import count_ngrams
@@ -20,6 +21,7 @@ from asr.lm.pruning import find_threshold, measure_costs, prune
 
 BINARY_EXTENSION = ".safetensors"
 BYTES_PER_MEGABYTE = 1_000_000
+MAX_ORDER = 16  # words; longer n-grams hardly ever occur twice
 _ARPA_EXTENSIONS = (".arpa", ".arpa.gz")
 
 _log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class NGramTraining:
     """How an n-gram language model is made.
 
     Attributes:
-        order: Words in the longest n-grams.
+        order: Words in the longest n-grams, from 1 to 16.
         cutoffs: For each order, how often an n-gram may occur and yet be left out; the last holds for all higher
             orders.
         text: How text is read, and which words are kept.
@@ -47,6 +49,11 @@ class NGramTraining:
     text: TextConfig = field(default_factory=TextConfig)
     prune: float = 0.0
     max_size: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the order."""
+        if not 1 <= self.order <= MAX_ORDER:
+            raise LanguageModelError(f"order is {self.order}, but must be from 1 to {MAX_ORDER}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,12 @@ def analyze_recording(
     config, tokenizer = recognizer.bundle.config, recognizer.bundle.tokenizer
     log_probs = recognizer.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
     separator = "" if tokenizer.space is None else " "
+
+    def spell(word: Word) -> str:
+        """Spell a word of a given text in the alphabet; empty where that is impossible."""
+        spelling = tokenizer.spell(word.text)
+        return "" if tokenizer.unknown_characters(spelling) else spelling
+
     return RecordingAnalysis(
         title=title,
         start=start,
@@ -125,6 +131,6 @@ def analyze_recording(
         posteriors=np.exp(log_probs),
         frame_shift=config.frame_shift,
         tokenizer=tokenizer,
-        token_spans=align(log_probs, tokenizer.encode(separator.join(word.text for word in words))),
+        token_spans=align(log_probs, tokenizer.encode(separator.join(filter(None, map(spell, words))))),
         words=tuple(words),
     )

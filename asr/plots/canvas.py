@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.errors import ASRError, MissingExtraError
+from asr.files import replace_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,14 +123,8 @@ def save_figure(figure: "Figure", path: Path) -> None:
     if picture_format not in PICTURE_SUFFIXES:
         expected = ", ".join(PICTURE_SUFFIXES)
         raise ASRError(f"{path}: {path.suffix!r} is the extension of no picture; expected one of {expected}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with allow_missing_glyphs():
-            figure.savefig(partial, format=picture_format[1:])
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replace_atomically(path) as partial, allow_missing_glyphs():
+        figure.savefig(partial, format=picture_format[1:])
 
 
 def render_png(figure: "Figure") -> bytes:

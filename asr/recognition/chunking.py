@@ -20,6 +20,8 @@ _FILES_AT_ONCE = 32
 # So many of each are read in parallel; the rest of a long recording follows when its turn comes.
 _CHUNKS_AT_ONCE = 2
 
+Source: TypeAlias = AudioSource | ASRError  # an error stands for a recording that could not even be named
+
 
 @dataclass(frozen=True, slots=True)
 class RecordingChunk:
@@ -32,7 +34,7 @@ class RecordingChunk:
     """
 
     index: int
-    source: AudioSource
+    source: Source
     chunk: Chunk
 
 
@@ -49,7 +51,7 @@ class RecordingEnd:
     """
 
     index: int
-    source: AudioSource
+    source: Source
     level: SignalLevel
     error: ASRError | None = None
     damage: DamagedAudioError | None = None
@@ -68,7 +70,7 @@ class ChunkReader:
 
     def read(
         self,
-        sources: Iterable[AudioSource],
+        sources: Iterable[Source],
         *,
         source_rate: int | None = None,
         channel: int | None = None,
@@ -78,7 +80,7 @@ class ChunkReader:
         """Read recordings in order, a few at once, for decoders leave the interpreter free.
 
         Args:
-            sources: Paths, binary file objects or samples; taken as they are needed.
+            sources: Paths, binary file objects or samples; taken as they are needed. An error gives an end with it.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.
             track: The audio track of containers to use, from 0; the default one if not given.
@@ -88,8 +90,10 @@ class ChunkReader:
             For each source its chunks, then its end.
         """
 
-        def begin(numbered: tuple[int, AudioSource]) -> tuple[list[RecordingPart], Iterator[RecordingPart]]:
+        def begin(numbered: tuple[int, Source]) -> tuple[list[RecordingPart], Iterator[RecordingPart]]:
             index, source = numbered
+            if isinstance(source, ASRError):
+                return [RecordingEnd(index, source, LevelMeter().level, source)], iter(())
             blocks = stream_audio(
                 source, self.segmenter.sample_rate, source_rate=source_rate, channel=channel, track=track
             )

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from asr.acoustic.runtime import open_runtime
+from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
@@ -26,17 +26,27 @@ from asr.errors import ASRError
 from asr.recognition.assembly import Assembler, RecognizedPart, join_parts, report_progress
 from asr.recognition.chunking import ChunkReader, RecordingChunk, RecordingPart
 from asr.recognition.results import Result
-from asr.recognition.settings import LanguageModelChoice, RecurrentChoice, Settings, open_bundle
+from asr.recognition.settings import (
+    LanguageModelChoice,
+    RecurrentChoice,
+    Settings,
+    open_acoustic_bundle,
+    open_language_models,
+)
 from asr.segmentation import Segmenter, SegmenterConfig
 from asr.transcript import Segment, Transcript
 from asr.units import Seconds
 
 # Chunks are sorted by length within this many batches; more would delay the first result.
 _BATCHES_AHEAD = 4
+_MAX_THREADS = 1024  # a million crash the interpreter
 
 
 class Recognizer:
     """Turns recordings into transcripts.
+
+    Threads may share one. After `fork`, as by `multiprocessing` on Linux or by a web server that loads before it forks,
+    one on ONNX Runtime (`cpu`) works in both processes, and one on PyTorch raises `DeviceError` in the new process.
 
     Attributes:
         bundle: The trained recogniser.
@@ -49,6 +59,7 @@ class Recognizer:
         bundle: Bundle,
         *,
         device: str = "auto",
+        runtime: AcousticRuntime | None = None,
         segmentation: SegmenterConfig | None = None,
         hot_words: Sequence[HotWord] = (),
         decoder: Decoder | None = None,
@@ -59,18 +70,23 @@ class Recognizer:
         Args:
             bundle: The acoustic model, its alphabet, and how both are used; `dataclasses.replace` changes a part.
             device: What `asr.acoustic.runtime.open_runtime` takes.
+            runtime: Runs the network, in place of one on `device`.
             segmentation: How long recordings are cut.
             hot_words: Words and phrases to favour.
             decoder: The first and only pass, in place of what the bundle asks for.
             threads: Batches and utterances to work on at once; all processors if not given.
 
         Raises:
+            ASRError: If the number of threads is out of range.
             DeviceError: If the device is not known or not there.
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
-        threads = threads or os.cpu_count() or 1
+        threads = (os.cpu_count() or 1) if threads is None else threads
+        if not 1 <= threads <= _MAX_THREADS:
+            raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
         self.bundle = bundle
-        self.scorer = AcousticScorer(open_runtime(bundle.network, device), bundle.config, threads=threads)
+        runtime = runtime or open_runtime(bundle.network, device)
+        self.scorer = AcousticScorer(runtime, bundle.config, threads=threads)
         self.decoder = (
             TwoPassDecoder(decoder, threads=threads)
             if decoder
@@ -112,8 +128,12 @@ class Recognizer:
         Raises:
             ASRError: If a file cannot be read, or settings do not fit each other.
         """
-        bundle = open_bundle(path, decoding=decoding, lm=lm, recurrent_lm=recurrent_lm, hot_words=bool(hot_words))
-        return cls(bundle, device=device, segmentation=segmentation, hot_words=hot_words, threads=threads)
+        implies_beam = bool(lm or recurrent_lm or hot_words)
+        bundle = open_acoustic_bundle(path, decoding=decoding, no_lm=lm is False, implies_beam=implies_beam)
+        # Before the language models are opened: they take the memory that a starting runtime frees (30 of 370 MB).
+        runtime = open_runtime(bundle.network, device)
+        bundle = open_language_models(path, bundle, lm=lm, recurrent_lm=recurrent_lm)
+        return cls(bundle, runtime=runtime, segmentation=segmentation, hot_words=hot_words, threads=threads)
 
     def transcribe(
         self,
@@ -162,7 +182,7 @@ class Recognizer:
 
     def transcribe_many(
         self,
-        sources: Iterable[AudioSource],
+        sources: Iterable[AudioSource | ASRError],
         *,
         batch_duration: Seconds = 160.0,
         source_rate: int | None = None,
@@ -175,7 +195,8 @@ class Recognizer:
         """Recognise recordings, several at once.
 
         Args:
-            sources: As `transcribe` takes them; read as they are needed.
+            sources: As `transcribe` takes them; read as they are needed. An error stands for a recording that cannot
+                be named, and is its result.
             batch_duration: Padded seconds of audio in a batch at most.
             source_rate: Samples per second of the sources, if they are samples.
             channel: The channel to use, from 0; the mean of all if not given.

@@ -12,11 +12,11 @@ class Result:
     """What became of one source.
 
     Attributes:
-        source: The recording, as it was given.
+        source: The recording, or the error that stands for it, as it was given.
         transcript: Its words; `None` if the source failed.
         error: Why it failed; beside a transcript, why that ends before the recording does. `None` if neither.
     """
 
-    source: AudioSource
+    source: AudioSource | ASRError
     transcript: Transcript | None = None
     error: ASRError | None = None

@@ -21,6 +21,7 @@ from asr.bundle import Bundle, save_bundle
 from asr.errors import TrainingError
 from asr.lm.internal import InternalLM
 from asr.training.card import render_card
+from asr.training.checkpoints import WriteAtomically
 from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
 
@@ -39,7 +40,7 @@ def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float
     Returns:
         The callbacks, in the order that they need.
     """
-    callbacks: list[Callback] = [LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
+    callbacks: list[Callback] = [WriteAtomically(), LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
     if ema_decay > 0:
         callbacks.append(EMAWeights(ema_decay))
     if patience > 0:
@@ -49,8 +50,23 @@ def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float
     return [
         *callbacks,
         ModelCheckpoint(checkpoints, "best", "val_wer", enable_version_counter=False),
-        ModelCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False),
+        LastCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False),
     ]
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """The checkpoint to go on from: written every so often, and at the end, from where more epochs may follow."""
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write it once more.
+
+        Args:
+            trainer: Runs the training.
+            pl_module: Holds the weights.
+        """
+        super().on_train_end(trainer, pl_module)
+        if self.dirpath and trainer.state.fn == TrainerFn.FITTING:
+            trainer.save_checkpoint(Path(self.dirpath) / f"{self.filename}{self.FILE_EXTENSION}")
 
 
 class EMAWeights(WeightAveraging):

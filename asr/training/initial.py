@@ -2,12 +2,40 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 from asr.acoustic.model import AcousticModel, build_model
-from asr.bundle import Bundle
+from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
+from asr.data.datamodule import SpeechDataModule
+from asr.errors import TrainingError
 from asr.tokenizer import CharTokenizer
 
 _log = logging.getLogger(__name__)
+
+
+def open_initial(name: str, data: SpeechDataModule) -> Bundle:
+    """Open the bundle to start from, and give the data its alphabet if that serves.
+
+    Args:
+        name: Its folder; `english` for that of the package.
+        data: The data, set up.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        TrainingError: If the data is read at another rate.
+    """
+    folder = ENGLISH_MODEL if name == "english" else Path(name)
+    bundle = load_bundle(folder)
+    if bundle.config.sample_rate != data.sample_rate:
+        raise TrainingError(
+            f"{folder} takes {bundle.config.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
+            f"--model.network.features.sample_rate {bundle.config.sample_rate}"
+        )
+    if data.tokenizer is not None and data.alphabet is None:
+        data.tokenizer = choose_alphabet(bundle, data.tokenizer)
+    return bundle
 
 
 def choose_alphabet(bundle: Bundle, tokenizer: CharTokenizer) -> CharTokenizer:

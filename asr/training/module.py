@@ -9,9 +9,9 @@ Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
 """
 
 import logging
+import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -24,7 +24,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.posteriors import Posteriors
-from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.datamodule import SpeechDataModule
 from asr.data.dataset import Batch
 from asr.data.spec_augment import SpecAugment, SpecAugmentConfig
@@ -33,13 +32,15 @@ from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.training.crf import Denominator, estimate_trigrams
-from asr.training.initial import choose_alphabet, start_from
+from asr.training.initial import open_initial, start_from
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
+from asr.training.resuming import require_same_model
 from asr.training.schedules import Schedule, rate_factor
 from asr.units import samples_to_seconds
 
 _log = logging.getLogger(__name__)
 _NUM_TEXTS_SHOWN = 5
+_ALPHABET = "alphabet"  # key of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,12 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Check each range."""
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate {self.learning_rate} is not positive")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay {self.weight_decay} is negative")
+        if self.max_skipped_steps < 1:
+            raise ValueError(f"max_skipped_steps {self.max_skipped_steps} is not a positive number")
         if self.warmup_steps < 1:
             raise ValueError(f"warmup_steps {self.warmup_steps} is not a positive number")
         if not 0 <= self.final_rate <= 1:
@@ -94,21 +99,18 @@ class CTCTrainingModule(LightningModule):
             spec_augment: Masks over the log-mels while training.
             optimizer: How the weights are learnt.
             phones: A second loss over the phones of the texts.
-            initial: Bundle to start from, `english` for that of the package; its network is taken instead of
-                `network`, all but its dropout, and its alphabet too if it holds every character of the training
-                texts and no other alphabet is asked for.
+            initial: Bundle to start from, `english` for that of the package; its network but for the dropout replaces
+                `network`, and its alphabet is kept if it holds every character of the texts and none is asked for.
             extra_layers: Recurrent layers with fresh weights to put on top of those of `initial`.
             crf_weight: How much all other texts count against the right one (CTC-CRF), in [0, 1].
             seed: Decides the first weights and every random choice of an update.
             deepen: The deprecated spelling of `extra_layers`.
 
         Raises:
-            ValueError: If `extra_layers` or `crf_weight` is out of range, or there is nothing to put layers on top of.
+            ValueError: If a setting is out of range, or there is nothing to put layers on top of.
         """
         super().__init__()
-        if deepen is not None:
-            _log.warning("model.deepen is deprecated and goes with the next release; write model.extra_layers")
-            extra_layers = deepen
+        extra_layers = _take_extra_layers(extra_layers, deepen)
         _check_ranges(initial, extra_layers, crf_weight)
         self.network = network
         self.optimizer_config = optimizer
@@ -123,13 +125,11 @@ class CTCTrainingModule(LightningModule):
         self.phones: PhoneCTC | None = None
         self.denominator: Denominator | None = None
         self._decoder = GreedyDecoder()
-        self._word_counts: list[ErrorCounts] = []
-        self._character_counts: list[ErrorCounts] = []
+        self._word_counts, self._character_counts = list[ErrorCounts](), list[ErrorCounts]()
         self._texts: list[tuple[str, str]] = []
         self._num_skipped = 0
         self._suspects: tuple[str, ...] = ()
-        self._epoch_start = 0.0
-        self._epoch_audio = 0.0
+        self._epoch_start = self._epoch_audio = 0.0
 
     def configure_model(self) -> None:
         """Build the model for the alphabet of the data, and check that the data fits it."""
@@ -139,7 +139,7 @@ class CTCTrainingModule(LightningModule):
         if data.tokenizer is None:
             raise TrainingError("the data module has no alphabet yet; its setup must run first")
         torch.manual_seed(self.seed)
-        initial = self._open_initial(data)
+        initial = open_initial(self.initial, data) if self.initial else None
         self.tokenizer = data.tokenizer
         if initial is None:
             self.model = AcousticModel(self.network, self.tokenizer.vocabulary_size)
@@ -151,21 +151,6 @@ class CTCTrainingModule(LightningModule):
             self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
         self.phones = build_phones(self.phone_config, self.model, texts, initial)
         data.require_frames(self.model.config.num_frames)
-
-    def _open_initial(self, data: SpeechDataModule) -> Bundle | None:
-        """Open the bundle to start from, and take its alphabet if it serves."""
-        if self.initial is None:
-            return None
-        folder = ENGLISH_MODEL if self.initial == "english" else Path(self.initial)
-        bundle = load_bundle(folder)
-        if bundle.config.sample_rate != data.sample_rate:
-            raise TrainingError(
-                f"{folder} takes {bundle.config.sample_rate} Hz and the data is read at {data.sample_rate} Hz; set "
-                f"--model.network.features.sample_rate {bundle.config.sample_rate}"
-            )
-        if data.tokenizer is not None and data.alphabet is None:
-            data.tokenizer = choose_alphabet(bundle, data.tokenizer)
-        return bundle
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
@@ -187,6 +172,19 @@ class CTCTrainingModule(LightningModule):
             )
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the alphabet beside the weights.
+
+        Args:
+            checkpoint: Gains it.
+        """
+        checkpoint[_ALPHABET] = list(self.tokenizer.characters) if self.tokenizer else []
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another model, before its weights are taken."""
+        alphabet = self.tokenizer.characters if self.tokenizer else ()
+        require_same_model(checkpoint["state_dict"], self.state_dict(), checkpoint.get(_ALPHABET), alphabet)
 
     def on_train_epoch_start(self) -> None:
         """Start the clock of the epoch."""
@@ -212,7 +210,8 @@ class CTCTrainingModule(LightningModule):
         if not bool(finite.all()):
             wrong = [name for name, good in zip(batch.utterance_ids, finite.tolist(), strict=True) if not good]
             self._suspects = tuple(wrong)
-        loss = losses.sum() / batch.target_lengths.sum()
+        # An empty text teaches silence; where all are empty, they count as a character each.
+        loss = losses.sum() / batch.target_lengths.sum().clamp(min=len(batch.texts))
         self._log_step(loss, batch)
         if self.phones is None:
             return loss
@@ -299,8 +298,8 @@ class CTCTrainingModule(LightningModule):
     def _evaluate(self, batch: Batch, part: Literal["val", "test"]) -> None:
         """Decode a batch and count its errors."""
         log_probs, lengths = self._require_model()(batch.waveforms, batch.waveform_lengths)
-        loss = self._losses(log_probs, lengths, batch).sum() / batch.target_lengths.sum()
-        weight = int(batch.target_lengths.sum())
+        loss = self._losses(log_probs, lengths, batch).sum() / batch.target_lengths.sum().clamp(min=1)
+        weight = max(1, int(batch.target_lengths.sum()))
         self.log(f"{part}_loss", loss, on_epoch=True, prog_bar=True, batch_size=weight, sync_dist=True)
         if self.tokenizer is None:
             raise TrainingError("the module has no alphabet yet; configure_model must run first")
@@ -332,6 +331,14 @@ class CTCTrainingModule(LightningModule):
         if self.model is None:
             raise TrainingError("the model is not built yet; configure_model must run first")
         return self.model
+
+
+def _take_extra_layers(extra_layers: int, deepen: int | None) -> int:
+    """Return what `extra_layers` was given in its new or its deprecated spelling."""
+    if deepen is None:
+        return extra_layers
+    _log.warning("model.deepen is deprecated and goes with the next release; write model.extra_layers")
+    return deepen
 
 
 def _check_ranges(initial: str | None, extra_layers: int, crf_weight: float) -> None:

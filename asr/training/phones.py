@@ -139,4 +139,4 @@ class PhoneCTC(nn.Module):
         )
         if self.denominator is not None:
             losses = losses + self.crf_weight * self.denominator(log_probs, lengths)
-        return losses.sum() / target_lengths.sum()
+        return losses.sum() / target_lengths.sum().clamp(min=1)

@@ -79,8 +79,11 @@ def test_setting_of_the_model_out_of_range_is_refused_by_name(settings: dict[str
     ("settings", "message"),
     [
         ({"hop_length": 0}, "hop_length 0 is not a positive integer"),
+        ({"hop_length": 15}, r"hop_length 15 is not in \[16, n_fft 512\]"),
+        ({"n_fft": 2_000_000_000}, "n_fft 2000000000 is above 32768"),
+        ({"sample_rate": 16_000_000_000}, r"sample_rate 16000000000 is not in \[1000, 96000\]"),
         ({"n_mels": 40.5}, "n_mels 40.5 is not a positive integer"),
-        ({"hop_length": 513}, r"hop_length 513 is not in \[1, n_fft 512\]"),
+        ({"hop_length": 513}, r"hop_length 513 is not in \[16, n_fft 512\]"),
         ({"win_length": 513}, r"win_length 513 is not in \[1, n_fft 512\]"),
         ({"n_mfcc": 41}, r"n_mfcc 41 is not in \[1, n_mels 40\]"),
         ({"f_max": 8_001.0}, r"f_min 20.0 and f_max 8001.0 are not in order within \[0, 8000.0\] Hz"),

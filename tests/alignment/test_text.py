@@ -128,8 +128,44 @@ def test_text_without_words_is_refused(text: str) -> None:
 
 
 def test_characters_outside_the_alphabet_are_named() -> None:
-    with pytest.raises(VocabularyError, match=r"the alphabet lacks \['7', 'x'\]"):
-        align("a 7 x", "abc")
+    with pytest.raises(
+        VocabularyError, match=r"the alphabet lacks \['7', 'x'\]: line 2, '7!': the alphabet lacks \['7'\]"
+    ):
+        align("\n7!\nx", "abc")
+
+
+def test_a_word_that_cannot_be_spelled_is_named_and_the_others_are_timed() -> None:
+    alignment = align("Ab, 15.09.\nc de x", "ab c de")
+    assert [(word.line, word.text, word.unknown) for word in alignment.skipped] == [
+        (1, "15.09.", ("0", "1", "5", "9")),
+        (2, "x", ("x",)),
+    ]
+    assert times(alignment.transcript.words) == [
+        ("ab", 3, 7),
+        ("15", 7, 9.5),
+        ("09", 9.5, 12),
+        ("c", 12, 13),
+        ("de", 18, 22),
+        ("x", 22, 24),
+    ]
+    assert [word.confidence for word in alignment.transcript.words][1::4] == [0.0, 0.0]
+    assert [len(characters) for characters in alignment.characters] == [2, 0, 0, 1, 2, 0]
+    assert [segment.text for segment in alignment.transcript.segments] == ["ab 15 09", "c de x"]
+    assert Transcript.from_dict(alignment.to_dict()) == alignment.transcript
+    assert alignment.to_dict()["skipped"][1] == {"line": 2, "text": "x", "unknown": ("x",)}
+
+
+def test_base_letters_stand_for_accents_that_the_alphabet_lacks() -> None:
+    alignment = align("\u00e0b \u00e7 \u00c6", "ab c ae")
+    assert alignment.skipped == ()
+    assert times(alignment.transcript.words) == [("\u00e0b", 3, 7), ("\u00e7", 12, 13), ("\u00e6", 18, 22)]
+    assert [character.text for character in alignment.characters[2]] == ["a", "e"]
+
+
+def test_a_line_of_an_alphabet_without_a_space_goes_on_without_what_it_lacks() -> None:
+    alignment = align("ab 7 cd\n8", "abcd", CharTokenizer(tuple("abcdef")))
+    assert times(alignment.transcript.words) == [("abcd", 3, 13)]
+    assert [word.text for word in alignment.skipped] == ["7", "8"]
 
 
 def test_text_too_long_for_its_recording_is_refused() -> None:

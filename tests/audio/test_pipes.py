@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.audio import UnreadablePipe, load_audio, spool
+from asr.audio import load_audio, spool
 from asr.errors import AudioError
 from tests.audio.sounds import encode, noise
 
@@ -52,11 +52,6 @@ def test_long_pipe_is_kept_on_disk_and_read_whole(tmp_path: Path) -> None:
         assert file.name == "long"
         assert file.read() == content
     writer.join()
-
-
-def test_pipe_that_could_not_be_read_says_why() -> None:
-    with pytest.raises(AudioError, match=r"^ff: cannot be opened"):
-        load_audio(UnreadablePipe(AudioError("ff: cannot be opened: Permission denied")), RATE)
 
 
 def test_path_that_no_file_can_have_is_refused() -> None:

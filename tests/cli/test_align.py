@@ -92,7 +92,7 @@ def test_manifest_becomes_a_folder_with_a_file_for_each_recording_and_format(
     formats = ["--format", "json", "--format", "ctm"]
     assert align("--manifest", tmp_path / "talks" / "m.jsonl", "--output-dir", folder, *formats) == 0
     written = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
-    assert written == {"a.json", "a.ctm", "deep/b.json", "deep/b.ctm"}
+    assert written == {"a.json", "a.ctm", "deep/b.json", "deep/b.ctm", "summary.jsonl"}
     for path, name in zip(paths, ("a", "deep/b"), strict=True):
         fields = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         assert fields == recognizer.align(path, spell(path)).to_dict()
@@ -155,7 +155,9 @@ def test_recording_that_fails_does_not_stop_the_others(
     named, summary = capsys.readouterr().err.splitlines()
     assert named.startswith(f"error: {tmp_path / 'none.wav'}: cannot be opened")
     assert summary == "error: 1 of 2 recordings failed"
-    assert [file.name for file in (tmp_path / "times").iterdir()] == ["a.json"]
+    assert {file.name for file in (tmp_path / "times").iterdir()} == {"a.json", "summary.jsonl"}
+    outcomes = [json.loads(line) for line in (tmp_path / "times" / "summary.jsonl").read_text().splitlines()]
+    assert [outcome["status"] for outcome in outcomes] == ["failed", "ok"]
 
 
 @pytest.mark.parametrize(

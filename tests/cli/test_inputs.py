@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from asr.audio import load_audio
+from asr.audio import AudioExcerpt, load_audio
 from asr.cli.inputs import Input, find_inputs, total_duration
 from asr.errors import AudioError, ManifestError
 
@@ -119,7 +119,7 @@ def test_pipe_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     with os.fdopen(reading, "rb") as pipe:
         monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe))
         content = find_inputs(["-"])[0].open()
-    assert not isinstance(content, str | Path)
+    assert not isinstance(content, Path | AudioExcerpt)
     assert content.read() == b"sound"
 
 
@@ -131,7 +131,7 @@ def test_named_pipe_is_read_once(tmp_path: Path) -> None:
     writer.start()
     content = item.open()
     writer.join()
-    assert not isinstance(content, str | Path)
+    assert not isinstance(content, Path | AudioExcerpt)
     assert content.read() == b"sound"
 
 
@@ -181,6 +181,33 @@ def test_no_recording_takes_the_name_of_the_summary() -> None:
         "summary.wav": "summary.wav",
         "deep/summary.wav": "deep/summary",
     }
+
+
+def test_sounds_that_macos_keeps_beside_files_are_passed_over(here: Path) -> None:
+    touch("talks/x.wav", "talks/._x.wav", "talks/._folder/y.wav")
+    Path("talks/._x.wav").write_bytes(b"\x00\x05\x16\x07")
+    assert stems("talks") == {"talks/x.wav": "x", "talks/._folder/y.wav": "._folder/y"}
+
+
+@pytest.mark.usefixtures("here")
+def test_path_that_leads_nowhere_stops_no_other() -> None:
+    touch("a.wav")
+    Path("loop.wav").symlink_to("loop.wav")
+    names = ["", "loop.wav", "x" * 300, "bad\udcff.wav", "in\0side.wav", "new\nline.wav", "a.wav"]
+    assert [item.name for item in find_inputs(names)] == names
+
+
+def test_empty_path_is_no_folder_but_an_error_of_its_own(here: Path) -> None:
+    touch("a.wav")
+    [item] = find_inputs([""])
+    with pytest.raises(AudioError, match=r"^'': an empty path; give the path of a recording$"):
+        item.open()
+
+
+@pytest.mark.usefixtures("here")
+def test_pipe_is_not_opened_to_measure_it() -> None:
+    os.mkfifo("pipe")
+    assert total_duration(find_inputs(["pipe"])) is None
 
 
 def test_duration_is_the_sum_of_what_can_be_read(write_tone: Callable[[str, float, float], Path]) -> None:

@@ -120,7 +120,7 @@ def test_nothing_usable_is_an_error_that_leaves_an_older_manifest_alone(
     mixed: Path, manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_text(manifest, "older")
-    assert main(["folder", str(mixed), "--output", str(manifest), "--alphabet", "x"]) == 2
+    assert main(["folder", str(mixed), "--output", str(manifest), "--alphabet", "x", "--overwrite"]) == 2
     assert manifest.read_text(encoding="utf-8") == "older"
     assert len(rejected(manifest)) == 5
     assert "error: " in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.cli.terminal import configure_logging, exit_status, run_command, show_progress, stop_at_sigterm
+from asr.cli.terminal import configure_logging, exit_status, run_command, show_progress
 from asr.errors import AudioError
 
 COMMAND = """
@@ -72,10 +72,9 @@ def test_interruption_is_status_130() -> None:
     assert exit_status(body) == 130
 
 
-def test_sigterm_stops_the_work_where_it_is_asked_to() -> None:
+def test_sigterm_stops_the_work_which_clears_up() -> None:
     unfinished = ["file"]
 
-    @stop_at_sigterm()
     def body() -> int:
         try:
             signal.raise_signal(signal.SIGTERM)

@@ -2,16 +2,26 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asr.data.manifest import Utterance, read_manifest, write_manifest
+from asr.audio import AudioExcerpt, save_audio
+from asr.data.manifest import (
+    ManifestRecording,
+    Utterance,
+    read_manifest,
+    read_numbered,
+    read_recordings,
+    write_manifest,
+)
 from asr.errors import ManifestError
 
 LINE = {"audio_filepath": "a.wav", "duration": 1.5, "text": "one two"}
@@ -104,16 +114,98 @@ def test_a_line_that_is_no_utterance_is_an_error_of_one_line_that_names_it(
     assert "\n" not in str(caught.value)
 
 
-@given(
-    st.one_of(
-        st.none(), st.booleans(), st.text(max_size=5), st.floats(max_value=0), st.just(math.inf), st.just(math.nan)
-    )
-)
+@given(st.one_of(st.booleans(), st.text(max_size=5), st.floats(max_value=0), st.just(math.inf), st.just(math.nan)))
 def test_a_duration_that_is_no_positive_number_is_refused(duration: object) -> None:
     with TemporaryDirectory() as folder:
         path = write_lines(Path(folder), json.dumps({**LINE, "duration": duration}))
         with pytest.raises(ManifestError, match="not a positive number of seconds"):
             read_manifest(path)
+
+
+@pytest.mark.parametrize("lacking", [{"duration": None}, {}])
+def test_a_duration_that_is_not_given_is_measured(tmp_path: Path, lacking: dict[str, object]) -> None:
+    save_audio(tmp_path / "a.wav", np.zeros(24_000, np.float32), 16_000)
+    line = {"audio_filepath": "a.wav", "text": "a", **lacking}
+    assert read_manifest(write_lines(tmp_path, json.dumps(line)))[0].duration == pytest.approx(1.5)
+    rest = read_manifest(write_lines(tmp_path, json.dumps({**line, "offset": 1.0})))[0]
+    assert rest.duration == pytest.approx(0.5)
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl:1: offset 9\.0 is not before the end"):
+        read_manifest(write_lines(tmp_path, json.dumps({**line, "offset": 9})))
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl:1: no duration is given, and none can be measured"):
+        read_manifest(write_lines(tmp_path, json.dumps(line)))
+
+
+def test_an_utterance_with_an_offset_is_a_part_of_its_recording(tmp_path: Path) -> None:
+    first, second = read_manifest(
+        write_lines(tmp_path, json.dumps({**LINE, "offset": 0}), json.dumps({**LINE, "offset": 3.69}))
+    )
+    assert first.source == AudioExcerpt(tmp_path / "a.wav", 0.0, 1.5)
+    assert second.source == AudioExcerpt(tmp_path / "a.wav", 3.69, 1.5)
+    assert (first.utterance_id, second.utterance_id) == ("a-0000000-0001500", "a-0003690-0005190")
+    assert read_manifest(write_lines(tmp_path, json.dumps({**LINE, "offset": None})))[0].source == tmp_path / "a.wav"
+    write_manifest(tmp_path / "copy.jsonl", [first, second])
+    assert read_manifest(tmp_path / "copy.jsonl") == [first, second]
+
+
+@pytest.mark.parametrize("key", ["channel", "start", "end", "start_time", "Offset", "AUDIO_FILEPATH"])
+def test_a_key_that_would_change_what_is_meant_is_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ManifestError, match=rf"manifest\.jsonl:1: the key '{key}' is not known"):
+        read_manifest(write_lines(tmp_path, json.dumps({**LINE, key: 1})))
+
+
+def test_a_json_list_is_a_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps([LINE, {**LINE, "text": "three"}], indent=2), encoding="utf-8")
+    assert [(number, utterance.text) for number, utterance in read_numbered(path)] == [(1, "one two"), (2, "three")]
+    path.write_text(json.dumps([LINE, 7]), encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"manifest\.json: entry 2: a JSON int"):
+        read_manifest(path)
+
+
+HOSTILE = [
+    '{"audio_filepath": "a.wav", "duration": 1, "text": "\\ud800"}',
+    '{"audio_filepath": "\\ud800.wav", "duration": 1, "text": "a"}',
+    '{"audio_filepath": "a\\u0000.wav", "duration": 1, "text": "a"}',
+    '{"audio_filepath": ["a.wav", "b.wav"], "duration": 1, "text": "a"}',
+    f'{{"audio_filepath": "a.wav", "duration": 1{"0" * 400}, "text": "a"}}',
+    f'{{"audio_filepath": "a.wav", "duration": 1{"0" * 5000}, "text": "a"}}',
+    '{"audio_filepath": "a.wav", "duration": 1e400, "text": "a"}',
+    '{"audio_filepath": "a.wav", "duration": 1, "offset": -1, "text": "a"}',
+    f'{{"audio_filepath": "a.wav", "duration": 1, "offset": 1{"0" * 400}, "text": "a"}}',
+    f'{{"audio_filepath": "a.wav", "duration": 1, "text": {"[" * 900}{"]" * 900}}}',
+    "[" * 100_000,
+    '{"a":' * 100_000,
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_a_hostile_line_is_an_error_of_one_line(tmp_path: Path, line: str) -> None:
+    path = write_lines(tmp_path, json.dumps(LINE), line)
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 250
+
+
+def test_recordings_need_a_path_alone_and_a_bad_line_leaves_the_others(tmp_path: Path) -> None:
+    lines = ['{"audio_filepath": "a.wav"}', *HOSTILE, '{"audio_filepath": "b.wav", "offset": 1, "text": "b"}']
+    recordings = read_recordings(write_lines(tmp_path, *lines))
+    good = [recording for recording in recordings if isinstance(recording, ManifestRecording)]
+    assert (good[0].source, good[0].text) == (tmp_path / "a.wav", None)
+    assert (good[-1].source, good[-1].text) == (AudioExcerpt(tmp_path / "b.wav", 1.0), "b")
+    assert len(recordings) == len(lines)
+
+
+def test_a_name_that_is_not_utf8_survives_a_manifest(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(b"caf\xe9.wav"))
+    write_manifest(tmp_path / "m.jsonl", [Utterance(tmp_path / path, 1.0, "\u00e9", "a")])
+    (utterance,) = read_manifest(tmp_path / "m.jsonl")
+    assert utterance.audio_filepath == tmp_path / path
+    assert read_manifest(write_lines(tmp_path, json.dumps({**LINE, "audio_filepath": str(path)})))[0].utterance_id == (
+        "caf?"
+    )
 
 
 def test_a_manifest_that_is_missing_empty_or_binary_is_an_error(tmp_path: Path) -> None:

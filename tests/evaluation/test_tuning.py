@@ -272,7 +272,7 @@ def test_missing_matplotlib_is_told_before_any_work(
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--lm-weights", "-1"], "lm_weight is -1.0, but must be finite and at least 0"),
+        (["--lm-weights", "-1"], "lm_weight is -1.0, but must be from 0 to 1000"),
         (["--internal-lm-weight", "-1"], "internal_lm_weight is -1.0"),
     ],
 )

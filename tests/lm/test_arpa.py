@@ -123,7 +123,9 @@ def test_kenlm_scores_the_written_file_as_this_package_does(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("\\data\\\n", "", 22, "ends here"),
+        ("\\data\\\n", "", 22, "ends here without a line .data."),
+        ("-0.125", "1e300", 11, "not logarithms"),
+        ("ngram 1=4", f"ngram 1={'9' * 5000}", 4, "stands where 'ngram 1=...'"),
         ("ngram 2=4", "ngram 3=4", 5, "'ngram 2=...'"),
         ("ngram 1=4", "ngram 1=5", 14, "2-grams:.* stands where the 1-gram 5 of 5"),
         ("ngram 1=4", "ngram 1=3", 12, "where .2-grams: is expected"),
@@ -153,6 +155,53 @@ def test_special_words_that_are_missing_get_next_to_no_probability(tmp_path: Pat
     text = "\\data\\\nngram 1=1\n\n\\1-grams:\n-inf\tw\n\n\\end\\\n"
     model = read_arpa(write(tmp_path / "lm.arpa", text))
     np.testing.assert_allclose(model.log_probs[[UNKNOWN, BEGIN, END, 3]] / math.log(10), -100, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["<UNK>", "<Unk>"])
+def test_the_unknown_word_in_capitals_is_the_unknown_word(tmp_path: Path, name: str) -> None:
+    text = ARPA.replace("ngram 1=4", "ngram 1=5").replace("ngram 2=4", "ngram 2=5")
+    text = text.replace("\\1-grams:\n", "\\1-grams:\n-2\t<unk>\t-0.5\n")
+    text = text.replace("\\2-grams:\n", "\\2-grams:\n-0.75 <unk> a\n")
+    expected = read_arpa(write(tmp_path / "lm.arpa", text))
+    model = read_arpa(write(tmp_path / "LM.arpa", text.replace("<unk>", name)))
+    assert model.words == expected.words
+    for sentence in ("zebra a", "a zebra", "b zebra zebra"):
+        assert log10(model, sentence) == log10(expected, sentence)
+    assert log10(model, "zebra") > -10
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa").write_bytes(b"\xef\xbb\xbf" + ARPA.encode())
+    assert read_arpa(tmp_path / "lm.arpa").counts == (5, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 141490017\n", "pointer of Git LFS"),
+        ("", "no language model in ARPA form"),
+        ("once upon a time\n" * 5000, "no language model in ARPA form"),
+    ],
+)
+def test_a_file_that_is_no_arpa_is_called_that(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(LanguageModelError, match=message):
+        open_model(write(tmp_path / "lm.arpa", content))
+
+
+def test_empty_orders_at_the_end_are_none(tmp_path: Path) -> None:
+    text = (
+        "\\data\\\nngram 1=2\nngram 2=0\nngram 3=0\n\\1-grams:\n-0.5 </s>\n-0.25 w\n\\2-grams:\n\\3-grams:\n\\end\\\n"
+    )
+    model = read_arpa(write(tmp_path / "lm.arpa", text))
+    assert model.counts == (4,)
+    assert log10(model, "w w") == pytest.approx(-1)
+
+
+def test_trigrams_without_any_bigram_are_refused(tmp_path: Path) -> None:
+    counts = "\\data\\\nngram 1=2\nngram 2=0\nngram 3=1\n"
+    text = counts + "\\1-grams:\n-0.5 </s>\n-0.25 w\n\\2-grams:\n\\3-grams:\n-1 w w w\n\\end\\\n"
+    with pytest.raises(LanguageModelError, match=r"lm\.arpa:5: there are no 2-grams"):
+        read_arpa(write(tmp_path / "lm.arpa", text))
 
 
 def test_missing_model_is_named(tmp_path: Path) -> None:

@@ -149,8 +149,14 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "large children": (lambda tensors, head: tensors["num_children"].fill(255), "damaged"),
     "fewer codes": (lambda tensors, head: tensors.update(log_probs=tensors["log_probs"][1:]), "damaged"),
     "no codebooks": (lambda tensors, head: tensors.pop("log_probs_codebooks"), "damaged"),
-    "not a number": (lambda tensors, head: tensors["log_probs_codebooks"].fill(np.nan), "not a finite number"),
-    "infinite weight": (lambda tensors, head: tensors["backoffs_codebooks"].fill(np.inf), "not a finite number"),
+    "not a number": (
+        lambda tensors, head: tensors["log_probs_codebooks"].fill(np.nan),
+        "a log-probability is not a number from -1e.06 to 1e.06",
+    ),
+    "infinite weight": (
+        lambda tensors, head: tensors["backoffs_codebooks"].fill(np.inf),
+        "a log-probability is not a number from -1e.06 to 1e.06",
+    ),
 }
 
 

@@ -1,0 +1,120 @@
+"""SIGINT and SIGTERM end a command within a second, whatever it is doing.
+
+Both raise an exception in the main thread, so that what is unfinished is cleared away. Python raises it only when the
+main thread is back from compiled code, and a pool of threads is left only when its work is done; a watching thread,
+woken by the signal itself, therefore ends the process after a moment of grace.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType
+from typing import NoReturn
+
+from asr.files import discard_unfinished
+from asr.units import Seconds
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+_STATUSES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+_MESSAGES = {INTERRUPTED: "interrupted\n", TERMINATED: "terminated\n"}
+_GRACE: Seconds = 0.6
+_PAUSE: Seconds = 0.02
+_CALLBACKS = "vio_"  # functions of soundfile that libsndfile calls to read a file
+
+
+class Terminated(BaseException):
+    """The process was told to end."""
+
+
+@contextmanager
+def stop_at_signals() -> Generator[list[int]]:
+    """End the work at SIGINT with `KeyboardInterrupt`, at SIGTERM with `Terminated`, and after 0.6 s the process.
+
+    In a thread other than the main one, nothing is changed. A signal that the process was started to ignore, as a
+    shell does for SIGINT in the background, stays ignored, and one that the caller handles stays with the caller.
+
+    Yields:
+        The statuses of the signals that came, filled as they come.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    finished = threading.Event()
+    previous = {number: signal.getsignal(number) for number in _STATUSES}
+    previous_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    for number, handler in previous.items():
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, partial(_stop, received))
+    watcher = threading.Thread(target=_watch, args=(receiver, finished), name="asr-signals", daemon=True)
+    watcher.start()
+    try:
+        yield received
+    finally:
+        finished.set()
+        signal.set_wakeup_fd(previous_fd)
+        for number, handler in previous.items():
+            if handler is not None:  # one that was not set from Python
+                signal.signal(number, handler)
+        sender.close()  # which ends the watcher
+
+
+def report(status: int) -> int:
+    """Say on stderr what ended the command, and see that its threads do not keep the process alive.
+
+    Args:
+        status: `INTERRUPTED` or `TERMINATED`.
+
+    Returns:
+        The status; the process ends here if a thread is still at work after a moment of grace.
+    """
+    with suppress(OSError, ValueError):
+        sys.stderr.write(_MESSAGES[status])
+    deadline = time.monotonic() + _GRACE
+    while any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
+        if time.monotonic() > deadline:
+            _exit(status)
+        time.sleep(_PAUSE)
+    return status
+
+
+def _stop(received: list[int], number: int, frame: FrameType | None) -> None:
+    """Raise in the main thread; where C code called back, which would print the exception and go on, try again soon."""
+    while frame is not None:
+        if frame.f_code.co_name.startswith(_CALLBACKS):
+            threading.Timer(_PAUSE, os.kill, (os.getpid(), number)).start()
+            return
+        frame = frame.f_back
+    received.append(_STATUSES[signal.Signals(number)])
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _watch(receiver: socket.socket, finished: threading.Event) -> None:
+    """End the process if its work goes on after a signal."""
+    with receiver:
+        while number := receiver.recv(1):
+            status = _STATUSES.get(signal.Signals(number[0]))
+            if status is None or finished.wait(_GRACE):
+                continue
+            with suppress(OSError, ValueError):
+                sys.stderr.write(_MESSAGES[status])
+            _exit(status)
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process at once, without half a file behind it."""
+    discard_unfinished()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, RuntimeError):
+            stream.flush()
+    os._exit(status)

@@ -1,0 +1,99 @@
+"""Which checkpoint a run starts from: found, and looked into, before anything is built.
+
+A `.ckpt` is a pickle: only for runs of one's own.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr.errors import TrainingError
+
+_KEYS = {"state_dict", "pytorch-lightning_version"}
+_KEYS_TO_GO_ON = {"optimizer_states", "lr_schedulers", "loops"}
+
+
+def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
+    """Find the checkpoint that was asked for.
+
+    Args:
+        verb: What will be done with it: `fit`, `validate` or `test`.
+        settings: Those of the run: `ckpt_path`, a path, `last` or `best` for those of the run, or `None`; `overwrite`,
+            whether a run without a last checkpoint may begin anew over what it left; `trainer` with `default_root_dir`.
+
+    Returns:
+        The checkpoint; `None` to begin anew.
+
+    Raises:
+        TrainingError: If it is missing or no checkpoint, or a run that cannot go on has left a model.
+    """
+    asked, folder = settings["ckpt_path"], Path(settings["trainer"]["default_root_dir"])
+    if asked is None:
+        return None
+    path = folder / "checkpoints" / f"{asked}.ckpt" if asked in ("last", "best") else Path(asked)
+    if path.is_file():
+        _require_checkpoint(path, verb)
+        return path
+    if asked != "last" or verb != "fit":
+        raise TrainingError(f"{path}: no such checkpoint; give the path of a .ckpt file, last or best")
+    remains = [name for name in ("bundle", "checkpoints") if _holds_files(folder / name)]
+    if remains and not settings["overwrite"]:
+        raise TrainingError(
+            f"{path}: no last checkpoint to go on from, and a new run would overwrite {folder / remains[0]}; name "
+            "another --trainer.default_root_dir, or give --overwrite true"
+        )
+    return None
+
+
+def require_same_model(
+    saved: Mapping[str, Tensor], built: Mapping[str, Tensor], alphabet: Sequence[str] | None, expected: Sequence[str]
+) -> None:
+    """Refuse the weights of a model with another alphabet or other sizes.
+
+    Args:
+        saved: The weights of a checkpoint.
+        built: Those of the model that is to take them.
+        alphabet: The alphabet of the checkpoint; `None` if it does not say.
+        expected: That of the data.
+
+    Raises:
+        TrainingError: If they differ.
+    """
+    if alphabet is not None and list(alphabet) != list(expected):
+        raise TrainingError(
+            f"the checkpoint is of the alphabet {''.join(alphabet)!r}, and the texts or --data.alphabet have "
+            f"{''.join(expected)!r}; go on with the same texts, or start a new run from the bundle with --model.initial"
+        )
+    for name in sorted({*saved, *built}):
+        old, new = (tuple(weights[name].shape) if name in weights else None for weights in (saved, built))
+        if old != new:
+            raise TrainingError(
+                f"the checkpoint is of another model: {name} has the shape {old} there and {new} here; give the "
+                "settings of --model that it was trained with"
+            )
+
+
+def _holds_files(folder: Path) -> bool:
+    """Tell whether there is anything in a folder."""
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _require_checkpoint(path: Path, verb: str) -> None:
+    """Refuse a file that is no checkpoint, is cut off, or is of something else."""
+    damaged = TrainingError(
+        f"{path}: is no whole checkpoint; give one that asr train wrote, such as checkpoints/last.ckpt"
+    )
+    if not zipfile.is_zipfile(path):
+        raise damaged
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # unpickling raises whatever it likes
+        raise damaged from error
+    needed = _KEYS | (_KEYS_TO_GO_ON if verb == "fit" else set())
+    lacking = sorted(needed - set(checkpoint)) if isinstance(checkpoint, dict) else sorted(needed)
+    if lacking:
+        raise TrainingError(f"{path}: holds no {lacking[0]}, so it is no checkpoint of asr train to {verb} from")
