@@ -214,9 +214,7 @@ class _Decoder:
 
 
 def _resample(resampler: Any, frame: Any) -> Iterator[Waveform]:
-    """Convert a frame, or what is left, to blocks of `(num_samples, num_channels)`.
-
-    Samples come interleaved, for PyAV reads beyond the eighth channel of a frame where each is by itself.
-    """
+    """Convert a frame, or what is left, to blocks of `(num_samples, num_channels)`."""
+    # Samples come interleaved, for PyAV crashes on more than eight channels where each has its own plane.
     for block in resampler.resample(frame):
         yield block.to_ndarray().reshape(-1, block.layout.nb_channels)
