@@ -5,10 +5,12 @@ from typing import Any, final
 from asr.units import Seconds
 
 _FROM_ZERO = ("mov", "matroska")  # the time of these starts at 0, of the others anywhere
-_TIMED = (*_FROM_ZERO, "mpeg", "asf", "avi", "flv")
+_TIMED = (*_FROM_ZERO, "mpeg", "asf", "flv")
 _JITTER: Seconds = 0.1  # what rounding of times and the drift of a sound card make
 _MAX_OVERLAP: Seconds = 0.5
-_MAX_SILENCE: Seconds = 12 * 3600.0  # of a recording; a longer one is a fault of the clock
+_MAX_SILENCE: Seconds = (
+    2 * 3600.0
+)  # of a recording; a longer one is a fault of the clock, and costs seconds to go through
 
 
 @final

@@ -151,9 +151,12 @@ class _Decoder:
     def decode(self, num_samples: int) -> Iterator[Waveform]:
         """Yield blocks of `(num_samples, num_channels)`, then raise if some could not be decoded."""
         num_found = 0
-        for block in self._blocks(num_samples):
-            num_found += len(block)
-            yield block
+        try:
+            for block in self._blocks(num_samples):
+                num_found += len(block)
+                yield block
+        except self._av.FFmpegError:
+            self._is_broken = True
         is_short = self._end < self._promised_end - _SLACK
         if self._is_broken or self._lost > _MAX_LOST or is_short:
             raise truncation_error(self._name, samples_to_seconds(num_found, self._rate))
@@ -175,7 +178,7 @@ class _Decoder:
                 yield np.zeros((min(num_samples, gap - start), frame.layout.nb_channels), np.float32)
             if regrouper is None:
                 setup = own
-                regrouper = self._av.AudioResampler("fltp", frame.layout, self._rate, frame_size=num_samples)
+                regrouper = self._av.AudioResampler("flt", frame.layout, self._rate, frame_size=num_samples)
             yield from _resample(regrouper, frame)
         if regrouper is not None:
             yield from _resample(regrouper, None)
@@ -184,20 +187,19 @@ class _Decoder:
 
     def _frames(self) -> Iterator[Any]:
         """Decode packet by packet, past those that are damaged."""
-        packets = self._container.demux(*(() if self._promised_end else (self._stream,)))
-        while True:
-            try:
-                packet = next(packets, None)
-            except self._av.FFmpegError:
-                self._is_broken = True
-                return
-            if packet is None:
-                return
+        for packet in self._packets():
             duration = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
             if packet.pts is not None and packet.time_base:
                 self._end = max(self._end, float(packet.pts * packet.time_base) + duration)
-            if packet.stream_index == self._stream.index:
+            if packet.stream.type == "audio" and packet.stream.index == self._stream.index:
                 yield from self._decode(packet, duration)
+
+    def _packets(self) -> Iterator[Any]:
+        """Read packet by packet, up to the end or an error."""
+        try:
+            yield from self._container.demux(*(() if self._promised_end else (self._stream,)))
+        except self._av.FFmpegError:
+            self._is_broken = True
 
     def _decode(self, packet: Any, duration: Seconds) -> Iterator[Any]:
         """Decode a packet; note one that is damaged."""
@@ -213,4 +215,6 @@ class _Decoder:
 
 def _resample(resampler: Any, frame: Any) -> Iterator[Waveform]:
     """Convert a frame, or what is left, to blocks of `(num_samples, num_channels)`."""
-    yield from (block.to_ndarray().T for block in resampler.resample(frame))
+    # Samples come interleaved, for PyAV crashes on more than eight channels where each has its own plane.
+    for block in resampler.resample(frame):
+        yield block.to_ndarray().reshape(-1, block.layout.nb_channels)

@@ -82,16 +82,15 @@ def find_links(reader: ByteReader) -> list[Link]:
         reader: The file.
 
     Returns:
-        None if it does not start with frames of layer III, behind tags and zeros. The fraction is NaN where the file
-        ends within a frame, or more than 0.25 s of bytes are no frames.
+        None if it does not start with frames of layer III, behind tags, zeros and perhaps a damaged frame. The fraction
+        is NaN where the file ends within a frame, or more than 0.25 s of bytes are no frames.
     """
     start = _skip_tags(reader, 0)
     while start < reader.size and not any(block := reader.at(start, _SEARCH_SIZE)):
         start += len(block)
     start += len(block := reader.at(start, _SEARCH_SIZE)) - len(block.lstrip(b"\0"))
-    if _confirmed_frame(reader, start) is None:
-        return []
     runs: list[_Run] = []
+    start = _find_first(reader, start)
     while start < reader.size:
         run = _read_run(reader, start)
         runs.append(run)
@@ -99,6 +98,21 @@ def find_links(reader: ByteReader) -> list[Link]:
         if run.is_cut:
             break
     return [_make_link(reader, run) for run in runs if run.num_frames]
+
+
+def _find_first(reader: ByteReader, start: int) -> int:
+    """Return where the first frame starts; the size of the file where nothing looks like MP3."""
+    if _confirmed_frame(reader, start):
+        return start
+    block = reader.at(start, _SEARCH_SIZE)
+    if reader.at(0, 3) == b"ID3" or (len(block) > 1 and block[0] == 0xFF and block[1] & 0xE0 == 0xE0):
+        index = block.find(b"\xff", 1)
+        while index >= 0:
+            frame = _confirmed_frame(reader, start + index)
+            if frame and _confirmed_frame(reader, start + index + frame.length):
+                return start + index
+            index = block.find(b"\xff", index + 1)
+    return reader.size
 
 
 def _read_run(reader: ByteReader, start: int) -> _Run:

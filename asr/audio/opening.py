@@ -22,6 +22,7 @@ from asr.errors import AudioError
 from asr.units import samples_to_seconds
 
 _HEAD_SIZE = 2**16  # bytes
+_MP3 = "MP3"
 _SPARSE_READER = 2**12  # bytes at once where a walk jumps far
 
 
@@ -51,33 +52,42 @@ def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int |
         cut = is_cut(reader)
         part = FilePart(file, Link(0, reader.size))
         recording = open_media(stack, part, name, track=track)
+        check_rates(name, recording.info.sample_rate)
         return replace(recording, promised=math.inf) if cut else recording
     links, codec = _find_links(ByteReader(file), head)
     return _join(links, partial(_open_link, file, name=name, codec=codec, track=track), stack)
 
 
-def _find_links(reader: ByteReader, head: bytes) -> tuple[list[Link], str]:
-    """Walk over a file, and name its codec where its header does."""
+def _find_links(reader: ByteReader, head: bytes) -> tuple[list[Link], str | None]:
+    """Walk over a file, and name its codec where its header does; `None` where that is not to be trusted."""
     if head.startswith(b"OggS"):
         return ogg.find_links(reader), ogg.name_codec(head)
     if riff.is_wav(head):
-        return riff.find_links(reader), riff.name_codec(head)
+        links = riff.find_links(reader)
+        return links, riff.name_codec(head) if links[0].prefix else None
     if head.startswith(b"fLaC"):
         return flac.find_links(reader), "FLAC"
-    return mpeg.find_links(reader) or headers.find_links(reader), ""
+    if links := mpeg.find_links(reader):
+        return links, _MP3
+    return headers.find_links(reader), ""
 
 
 def _open_link(
-    file: SeekableFile, stack: ExitStack, link: Link, *, name: str, codec: str, track: int | None
+    file: SeekableFile, stack: ExitStack, link: Link, *, name: str, codec: str | None, track: int | None
 ) -> OpenRecording:
     """Open a link with libsndfile, or else with PyAV."""
     part = FilePart(file, link)
     recording = open_sound(stack, part, name)
+    if recording and recording.info.format == _MP3 != codec:  # layers I and II, whose length libsndfile guesses
+        recording = None
+    if recording is None and codec is None:
+        raise AudioError(f"{name}: truncated or damaged in its header; copy or record it again")
     if recording is None:
         part.seek(0)
-        recording = open_media(stack, part, name, track=track, codec=codec)
+        recording = open_media(stack, part, name, track=track, codec=codec or "")
     elif track:
         raise AudioError(f"{name}: there is no track {track}, for it has one; tracks count from 0")
+    check_rates(name, recording.info.sample_rate)
     if link.fraction == 1:
         return recording
     promised = recording.info.duration / link.fraction  # one or the other may not be known
@@ -96,7 +106,6 @@ def _join(links: list[Link], open_link: Callable[[ExitStack, Link], OpenRecordin
             with ExitStack() as own:
                 try:
                     recording = open_link(own, link) if index else first
-                    check_rates(recording.name, recording.info.sample_rate)
                     blocks = recording.read(num_samples)
                     for block in resample_blocks(blocks, recording.info.sample_rate, first.info.sample_rate):
                         num_found += len(block)

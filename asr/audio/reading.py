@@ -123,7 +123,7 @@ def stream_audio(
     whole, excerpt = (source.path, source) if isinstance(source, AudioExcerpt) else (source, None)
     with _open_source(whole, source_rate, track) as recording:
         rate = recording.info.sample_rate
-        check_rates(recording.name, rate, sample_rate)
+        check_rates(recording.name, rate, sample_rate)  # also that of an array
         size = _limit_block(max(1, seconds_to_samples(block_duration, rate)), 1)
         yield from resample_blocks(regroup(_decode_mono(recording, channel, excerpt), size), rate, sample_rate)
 

@@ -14,7 +14,9 @@ _BIG_ENDIAN = b"RIFX"
 _LONG = b"RF64"
 _MAGICS = (b"RIFF", _BIG_ENDIAN, _LONG)
 _PLACEHOLDER_SIZE = 0x7FFF0000  # bytes; writers to a pipe put a size near 2 or 4 GiB
-_MAX_HEADER = 2**20  # bytes before the sound; the rest of a larger header is not searched
+_KEPT = (b"ds64", b"fmt ", b"fact")  # pictures and texts are left out, for decoders believe their sizes
+_MAX_KEPT = 2**16  # bytes
+_MAX_CHUNKS = 10_000  # before the sound
 _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 _MIN_TAIL = 1024  # bytes; what is shorter is padding
 _BLOCK = 2**16  # bytes
@@ -50,13 +52,15 @@ class _Header:
         riff_size: Bytes behind the first eight.
         data_start: Offset of the sound.
         data_size: Bytes of sound.
-        long_sizes: Offset of the 64-bit sizes of RF64; 0 where there are none.
+        kept: The chunks that a decoder needs, and the name and size of the sound.
+        long_sizes: Index in these of the 64-bit sizes of RF64; 0 where there are none.
     """
 
     order: str
     riff_size: int
     data_start: int
     data_size: int
+    kept: bytes
     long_sizes: int
 
 
@@ -81,7 +85,7 @@ def find_links(reader: ByteReader) -> list[Link]:
         if header is None:
             break
         end = _find_end(reader, start, header)
-        links.append(_make_link(reader, start, end, header))
+        links.append(_make_link(reader, end, header))
         start = _walk_chunks(reader, end) or reader.size
     return links or [Link(0, reader.size)]
 
@@ -97,18 +101,23 @@ def name_codec(head: bytes) -> str:
 
 
 def _read_header(reader: ByteReader, start: int) -> _Header | None:
-    """Walk the chunks up to the sound."""
-    magic = reader.at(start, 4)
-    order = ">" if magic == _BIG_ENDIAN else "<"
-    (riff_size,) = struct.unpack(f"{order}I", reader.at(start + 4, 4))
+    """Walk the chunks up to the sound, and keep what a decoder needs."""
+    kept = bytearray(reader.at(start, 12))
+    order = ">" if kept.startswith(_BIG_ENDIAN) else "<"
+    (riff_size,) = struct.unpack_from(f"{order}I", kept, 4)
     offset, long_sizes, long_data = start + 12, 0, 0
-    while offset + 8 <= min(reader.size, start + _MAX_HEADER):
+    for _ in range(_MAX_CHUNKS):
+        if offset + 8 > reader.size:
+            return None
         name, size = struct.unpack(f"{order}4sI", reader.at(offset, 8))
-        if name == b"ds64" and magic == _LONG and offset + 24 <= reader.size:
-            long_sizes = offset + 8
-            riff_size, long_data = struct.unpack("<QQ", reader.at(long_sizes, 16))
         if name == b"data":
-            return _Header(order, riff_size, offset + 8, long_data if long_sizes else size, long_sizes)
+            kept += reader.at(offset, 8)
+            return _Header(order, riff_size, offset + 8, long_data if long_sizes else size, bytes(kept), long_sizes)
+        if name in _KEPT and size <= _MAX_KEPT and offset + 8 + size <= reader.size:
+            if name == b"ds64" and kept.startswith(_LONG) and size >= 16:
+                long_sizes = len(kept) + 8
+                riff_size, long_data = struct.unpack("<QQ", reader.at(offset + 8, 16))
+            kept += reader.at(offset, 8 + size) + bytes(size % 2)
         offset += 8 + size + size % 2
     return None
 
@@ -152,14 +161,14 @@ def _is_empty(reader: ByteReader, offset: int) -> bool:
     return not any(any(reader.at(start, _BLOCK)) for start in range(offset, reader.size, _BLOCK))
 
 
-def _make_link(reader: ByteReader, start: int, end: int, header: _Header) -> Link:
+def _make_link(reader: ByteReader, end: int, header: _Header) -> Link:
     """Correct the sizes in a header."""
     found = max(0, min(end, reader.size) - header.data_start)
     promised = end - header.data_start
-    prefix = bytearray(reader.at(start, header.data_start - start))
+    prefix = bytearray(header.kept)
     riff_size = len(prefix) - 8 + found
     if header.long_sizes:
-        struct.pack_into("<QQ", prefix, header.long_sizes - start, riff_size, found)
+        struct.pack_into("<QQ", prefix, header.long_sizes, riff_size, found)
     else:
         largest = 0xFFFFFFFF
         struct.pack_into(f"{header.order}I", prefix, 4, min(riff_size, largest))

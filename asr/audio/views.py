@@ -59,6 +59,8 @@ class ByteReader:
 
     def at(self, offset: int, size: int) -> bytes:
         """Return so many bytes from an offset, fewer at the end of the file."""
+        if offset >= self.size:
+            return b""
         index = offset - self._start
         if not 0 <= index <= len(self._buffer) - size:
             self._file.seek(offset)
@@ -91,11 +93,9 @@ class FilePart:
         return found
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move, and return the new offset."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}.get(whence)
-        if origin is None or origin + offset < 0:
-            raise OSError(f"cannot seek to {offset} from {whence}")
-        self._position = origin + offset
+        """Move, not before the start, which a damaged header may ask for, and return the new offset."""
+        origin = {io.SEEK_CUR: self._position, io.SEEK_END: self._size}.get(whence, 0)
+        self._position = max(0, origin + offset)
         return self._position
 
     def tell(self) -> int:

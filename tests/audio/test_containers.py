@@ -219,6 +219,20 @@ def test_codec_that_nobody_knows_is_named() -> None:
         load_audio(io.BytesIO(b"RIFF" + struct.pack("<I", len(content)) + content), RATE)
 
 
+def test_many_channels_are_read_by_pyav_too(tmp_path: Path) -> None:
+    samples = np.stack([tone(RATE)] * 16)
+    path = tmp_path / "many.mka"
+    with av.open(str(path), "w", format="matroska") as file:
+        stream = file.add_stream("pcm_f32le", rate=RATE)
+        stream.layout = "hexadecagonal"
+        frame = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1), format="flt", layout="hexadecagonal")
+        frame.sample_rate, frame.pts = RATE, 0
+        for each in (frame, None):
+            file.mux(stream.encode(each))
+    np.testing.assert_allclose(load_audio(path, RATE), samples[0], atol=1e-6)
+    np.testing.assert_allclose(load_audio(path, RATE, channel=15), samples[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\n{path}\n", "ffconcat version 1.0\nfile '{path}'\n"])
 def test_list_of_other_files_opens_none_of_them(text: str, tmp_path: Path) -> None:
     path = encode_media(tmp_path / "secret.mp3", tone(RATE), RATE, "mp3", "mp3")

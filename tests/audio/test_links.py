@@ -114,6 +114,13 @@ def test_wav_that_was_never_closed_is_read_whole(riff: int, data: int, silence: 
     assert read_info(io.BytesIO(content)).duration == pytest.approx(1.0)
 
 
+def test_chunk_that_is_larger_than_its_file_is_not_looked_for() -> None:
+    content = encode(noise(RATE), RATE)
+    hostile = content[:36] + b"LIST" + struct.pack("<I", 0xF0000000) + b"INFOISFT" + content[36:]
+    with pytest.raises(AudioError, match="truncated or damaged in its header"):
+        load_audio(io.BytesIO(hostile), RATE)
+
+
 def test_au_that_was_never_closed_is_read_whole() -> None:
     content = encode(noise(RATE), RATE, "AU")
     assert len(load_audio(io.BytesIO(content[:8] + bytes(4) + content[12:]), RATE)) == RATE
