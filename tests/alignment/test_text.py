@@ -128,7 +128,9 @@ def test_text_without_words_is_refused(text: str) -> None:
 
 
 def test_characters_outside_the_alphabet_are_named() -> None:
-    with pytest.raises(VocabularyError, match=r"the alphabet lacks \['7', 'x'\]: line 2, '7!': the alphabet lacks \['7'\]"):
+    with pytest.raises(
+        VocabularyError, match=r"the alphabet lacks \['7', 'x'\]: line 2, '7!': the alphabet lacks \['7'\]"
+    ):
         align("\n7!\nx", "abc")
 
 

@@ -126,9 +126,9 @@ def test_a_duration_that_is_no_positive_number_is_refused(duration: object) -> N
 def test_a_duration_that_is_not_given_is_measured(tmp_path: Path, lacking: dict[str, object]) -> None:
     save_audio(tmp_path / "a.wav", np.zeros(24_000, np.float32), 16_000)
     line = {"audio_filepath": "a.wav", "text": "a", **lacking}
-    assert read_manifest(write_lines(tmp_path, json.dumps(line)))[0].duration == 1.5
+    assert read_manifest(write_lines(tmp_path, json.dumps(line)))[0].duration == pytest.approx(1.5)
     rest = read_manifest(write_lines(tmp_path, json.dumps({**line, "offset": 1.0})))[0]
-    assert rest.duration == 0.5
+    assert rest.duration == pytest.approx(0.5)
     with pytest.raises(ManifestError, match=r"manifest\.jsonl:1: offset 9\.0 is not before the end"):
         read_manifest(write_lines(tmp_path, json.dumps({**line, "offset": 9})))
     (tmp_path / "a.wav").unlink()

@@ -189,14 +189,17 @@ def test_a_file_that_is_no_arpa_is_called_that(tmp_path: Path, content: str, mes
 
 
 def test_empty_orders_at_the_end_are_none(tmp_path: Path) -> None:
-    text = "\\data\\\nngram 1=2\nngram 2=0\nngram 3=0\n\\1-grams:\n-0.5 </s>\n-0.25 w\n\\2-grams:\n\\3-grams:\n\\end\\\n"
+    text = (
+        "\\data\\\nngram 1=2\nngram 2=0\nngram 3=0\n\\1-grams:\n-0.5 </s>\n-0.25 w\n\\2-grams:\n\\3-grams:\n\\end\\\n"
+    )
     model = read_arpa(write(tmp_path / "lm.arpa", text))
     assert model.counts == (4,)
     assert log10(model, "w w") == pytest.approx(-1)
 
 
 def test_trigrams_without_any_bigram_are_refused(tmp_path: Path) -> None:
-    text = "\\data\\\nngram 1=2\nngram 2=0\nngram 3=1\n\\1-grams:\n-0.5 </s>\n-0.25 w\n\\2-grams:\n\\3-grams:\n-1 w w w\n\\end\\\n"
+    head = "\\data\\\nngram 1=2\nngram 2=0\nngram 3=1\n"
+    text = head + "\\1-grams:\n-0.5 </s>\n-0.25 w\n\\2-grams:\n\\3-grams:\n-1 w w w\n\\end\\\n"
     with pytest.raises(LanguageModelError, match=r"lm\.arpa:5: there are no 2-grams"):
         read_arpa(write(tmp_path / "lm.arpa", text))
 
