@@ -197,7 +197,7 @@ def _convert(lm: NGramLM) -> NGrams:
     """Take the arrays of a model in the types of the compiled search, copied only where they differ."""
     return NGrams(
         lm.order,
-        np.require(lm.word_ids, np.int32, ["C", "W"]),
+        np.require(lm.word_ids.view(np.int32), np.int32, ["C", "W"]),  # ids stay far below 2**31
         np.require(lm.log_probs, np.float32, ["C", "W"]),
         np.require(lm.backoffs, np.float32, ["C", "W"]),
         np.require(lm.children, np.int64, ["C", "W"]),

@@ -58,7 +58,9 @@ def decode_values(name: str, tensors: dict[str, NDArray[Any]], counts: Sequence[
     if values.dtype != np.uint8:
         return values.astype(np.float32)
     codebooks = tensors[f"{name}_codebooks"].astype(np.float32).reshape(len(counts), CODEBOOK_SIZE)
-    decoded: NDArray[np.float32] = codebooks[np.repeat(np.arange(len(counts)), counts), values]
+    decoded = np.empty(len(values), np.float32)
+    for codebook, end, count in zip(codebooks, np.cumsum(counts), counts, strict=True):
+        np.take(codebook, values[end - count : end], out=decoded[end - count : end])
     return decoded
 
 

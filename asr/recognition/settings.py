@@ -44,13 +44,50 @@ def open_bundle(
     Raises:
         ASRError: If a file cannot be read, or settings do not fit each other.
     """
-    folder = ENGLISH_MODEL if path is None else Path(path)
-    bundle = load_bundle(folder, language_models=False)
-    config = _choose_config(bundle.decoding, decoding, lm, implies_beam=bool(lm or recurrent_lm or hot_words))
-    bundle = replace(bundle, decoding=config)
-    if config.decoder == "greedy":
+    implies_beam = bool(lm or recurrent_lm or hot_words)
+    bundle = open_acoustic_bundle(path, decoding=decoding, no_lm=lm is False, implies_beam=implies_beam)
+    return open_language_models(path, bundle, lm=lm, recurrent_lm=recurrent_lm)
+
+
+def open_acoustic_bundle(path: Path | str | None, *, decoding: Settings, no_lm: bool, implies_beam: bool) -> Bundle:
+    """Open a bundle without its language models: the first half of `open_bundle`, which says what is implied.
+
+    Args:
+        path: The folder; the English model of the package if not given.
+        decoding: All settings, or some by name that replace those of the bundle.
+        no_lm: Whether no language model is wanted.
+        implies_beam: Whether something was asked for that only the beam search can do.
+
+    Returns:
+        The bundle with its decoding.
+
+    Raises:
+        ASRError: If a file cannot be read, or settings do not fit each other.
+    """
+    bundle = load_bundle(_find_folder(path), language_models=False)
+    return replace(bundle, decoding=_choose_config(bundle.decoding, decoding, no_lm, implies_beam=implies_beam))
+
+
+def open_language_models(
+    path: Path | str | None, bundle: Bundle, *, lm: LanguageModelChoice, recurrent_lm: RecurrentChoice
+) -> Bundle:
+    """Open the language models that a bundle decodes with: the second half of `open_bundle`.
+
+    Args:
+        path: The folder; the English model of the package if not given.
+        bundle: What `open_acoustic_bundle` returned.
+        lm: As `open_bundle` takes it.
+        recurrent_lm: As `open_bundle` takes it.
+
+    Returns:
+        The bundle with them; for greedy decoding as it was.
+
+    Raises:
+        ASRError: If a file cannot be read.
+    """
+    if bundle.decoding.decoder == "greedy":
         return bundle
-    bundle = add_language_models(folder, bundle, words=lm is None)
+    bundle = add_language_models(_find_folder(path), bundle, words=lm is None)
     if lm is not None:
         bundle = replace(bundle, lm=_open_lm(lm))
     if recurrent_lm is not None:
@@ -58,16 +95,19 @@ def open_bundle(
     return bundle
 
 
-def _choose_config(
-    own: DecodingConfig, asked: Settings, lm: LanguageModelChoice, *, implies_beam: bool
-) -> DecodingConfig:
+def _find_folder(path: Path | str | None) -> Path:
+    """Return the folder of a bundle, by default that of the package."""
+    return ENGLISH_MODEL if path is None else Path(path)
+
+
+def _choose_config(own: DecodingConfig, asked: Settings, no_lm: bool, *, implies_beam: bool) -> DecodingConfig:
     """Replace the settings of a bundle by those asked for."""
     if isinstance(asked, DecodingConfig):
         return asked
     settings = dict(asked or {})
     if settings or implies_beam:
         settings.setdefault("decoder", "beam")
-    if lm is False:
+    if no_lm:
         settings.setdefault("word_score", 0.0)
     try:
         return replace(own, **settings)

@@ -99,21 +99,18 @@ class CTCTrainingModule(LightningModule):
             spec_augment: Masks over the log-mels while training.
             optimizer: How the weights are learnt.
             phones: A second loss over the phones of the texts.
-            initial: Bundle to start from, `english` for that of the package; its network is taken instead of
-                `network`, all but its dropout, and its alphabet too if it holds every character of the training
-                texts and no other alphabet is asked for.
+            initial: Bundle to start from, `english` for that of the package; its network but for the dropout replaces
+                `network`, and its alphabet is kept if it holds every character of the texts and none is asked for.
             extra_layers: Recurrent layers with fresh weights to put on top of those of `initial`.
             crf_weight: How much all other texts count against the right one (CTC-CRF), in [0, 1].
             seed: Decides the first weights and every random choice of an update.
             deepen: The deprecated spelling of `extra_layers`.
 
         Raises:
-            ValueError: If `extra_layers` or `crf_weight` is out of range, or there is nothing to put layers on top of.
+            ValueError: If a setting is out of range, or there is nothing to put layers on top of.
         """
         super().__init__()
-        if deepen is not None:
-            _log.warning("model.deepen is deprecated and goes with the next release; write model.extra_layers")
-            extra_layers = deepen
+        extra_layers = _take_extra_layers(extra_layers, deepen)
         _check_ranges(initial, extra_layers, crf_weight)
         self.network = network
         self.optimizer_config = optimizer
@@ -128,13 +125,11 @@ class CTCTrainingModule(LightningModule):
         self.phones: PhoneCTC | None = None
         self.denominator: Denominator | None = None
         self._decoder = GreedyDecoder()
-        self._word_counts: list[ErrorCounts] = []
-        self._character_counts: list[ErrorCounts] = []
+        self._word_counts, self._character_counts = list[ErrorCounts](), list[ErrorCounts]()
         self._texts: list[tuple[str, str]] = []
         self._num_skipped = 0
         self._suspects: tuple[str, ...] = ()
-        self._epoch_start = 0.0
-        self._epoch_audio = 0.0
+        self._epoch_start = self._epoch_audio = 0.0
 
     def configure_model(self) -> None:
         """Build the model for the alphabet of the data, and check that the data fits it."""
@@ -336,6 +331,14 @@ class CTCTrainingModule(LightningModule):
         if self.model is None:
             raise TrainingError("the model is not built yet; configure_model must run first")
         return self.model
+
+
+def _take_extra_layers(extra_layers: int, deepen: int | None) -> int:
+    """Return what `extra_layers` was given in its new or its deprecated spelling."""
+    if deepen is None:
+        return extra_layers
+    _log.warning("model.deepen is deprecated and goes with the next release; write model.extra_layers")
+    return deepen
 
 
 def _check_ranges(initial: str | None, extra_layers: int, crf_weight: float) -> None:
