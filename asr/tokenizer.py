@@ -86,9 +86,7 @@ class CharTokenizer:
             The text, in which only characters without such a spelling are still unknown.
         """
         known = set(self.characters)
-        return "".join(
-            character if character in known else _find_base(character, known) or character for character in text
-        )
+        return "".join(character if character in known else _find_base(character, known) for character in text)
 
     def encode(self, text: str) -> list[int]:
         """Turn a text into tokens.
@@ -152,7 +150,7 @@ class CharTokenizer:
 
 
 def _find_base(character: str, known: set[str]) -> str:
-    """Return the letters that a character is built on, if all are known; an accent by itself is left out."""
+    """Return the letters that a character is built on, none for an accent; itself where one of them is not known."""
     parts = unicodedata.normalize("NFD", _BASE_LETTERS.get(character, character))
     letters = "".join(part for part in parts if not unicodedata.combining(part))
-    return letters if known.issuperset(letters) else ""
+    return letters if known.issuperset(letters) else character

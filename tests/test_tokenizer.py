@@ -67,3 +67,10 @@ def test_a_token_that_is_no_character_is_not_spelled_as_another(token: int) -> N
 def test_space_is_the_token_between_words_or_none() -> None:
     assert CharTokenizer(("a", " ")).space == 2
     assert CharTokenizer(("a", "b")).space is None
+
+
+def test_base_letters_spell_what_the_alphabet_lacks() -> None:
+    tokenizer = CharTokenizer(tuple(" acefosé"))
+    assert tokenizer.spell("café façade") == "café facade"
+    assert tokenizer.spell("cafe\u0301") == "cafe"
+    assert tokenizer.spell("ßæø1ł") == "ssaeo1ł"

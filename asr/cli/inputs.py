@@ -174,10 +174,12 @@ def _read_text(path: Path) -> str:
 def _read_pairs(manifest: Path) -> list[PairedInput]:
     """Read the recordings of a manifest and their texts; a recording may come with several texts."""
     recordings = read_recordings(manifest)
-    inputs = _name_results(list(_take_recordings(recordings, manifest)))
+    inputs = list(_take_recordings(recordings, manifest))
+    different = {_identify(item): item for item in inputs}
+    named = dict(zip(different, _name_results(list(different.values())), strict=True))
     counts: Counter[Path] = Counter()
     pairs = []
-    for item, recording in zip(inputs, recordings, strict=True):
+    for item, recording in zip((named[_identify(each)] for each in inputs), recordings, strict=True):
         counts[item.stem] += 1
         if counts[item.stem] > 1:
             item = replace(item, stem=item.stem.with_name(f"{item.stem.name}-{counts[item.stem]}"))

@@ -60,6 +60,10 @@ class DecodingConfig:
             raise ValueError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
         if not 1 <= self.nbest <= self.beam_size:
             raise ValueError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
+        self._check_scores()
+
+    def _check_scores(self) -> None:
+        """Check what is added up."""
         for name in ("lm_weight", "internal_lm_weight", "phone_weight", "recurrent_lm_weight"):
             if not 0 <= getattr(self, name) <= MAX_SCORE:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be from 0 to {MAX_SCORE:g}")

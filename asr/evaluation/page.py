@@ -102,7 +102,8 @@ def _locate(recordings: Sequence[Path], folder: Path, max_embedded_bytes: int) -
             media_type = mimetypes.guess_type(path.name)[0] or "audio/wav"
             addresses.append(_embed(media_type, path.read_bytes()))
         else:
-            addresses.append(quote(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()))
+            relative = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+            addresses.append(quote(os.fsencode(relative)))
     return addresses
 
 

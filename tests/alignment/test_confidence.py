@@ -1,5 +1,7 @@
 """Calibration of confidences: by the laws of logistic regression, and on confidences with a known error."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,11 @@ def test_each_half_is_calibrated_by_the_other() -> None:
     assert calibrated == [recalibrate(even, by_odd), recalibrate(odd, by_even), recalibrate(even, by_odd)]
     assert by_even != by_odd
     assert [word.is_correct for word in calibrated[0]] == [word.is_correct for word in even]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, 1e7])
+def test_a_calibration_that_gives_no_probability_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match="slope"):
+        ConfidenceCalibration(slope=number)
+    with pytest.raises(ValueError, match="intercept"):
+        ConfidenceCalibration(intercept=-number)

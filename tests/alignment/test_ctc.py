@@ -191,3 +191,9 @@ def test_characters_divide_their_word_midway_between_their_frames() -> None:
     assert [character.text for character in characters] == ["a", "b", "c"]
     assert [character.start for character in characters] == pytest.approx([0.1, 0.45, 0.7])
     assert [character.end for character in characters] == pytest.approx([0.45, 0.7, 1.1])
+
+
+@pytest.mark.parametrize("offset", [math.nan, math.inf, -11.0])
+def test_timing_that_would_put_words_nowhere_is_refused(offset: float) -> None:
+    with pytest.raises(ValueError, match="end_offset"):
+        WordTiming(end_offset=offset)

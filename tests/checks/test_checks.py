@@ -348,3 +348,28 @@ def test_forecast_grows_with_the_batch_and_counts_what_autograd_keeps_of_a_linea
 
 def test_batches_are_forecast_as_training_makes_them(measure: Measure) -> None:
     assert measure.batch_duration == BatchConfig().max_batch_duration
+
+
+def test_texts_that_training_will_change_are_named_with_what_changes(
+    write_entry: Callable[..., Entry], measure: Measure
+) -> None:
+    entries = [write_entry(noise(1), text="abc"), write_entry(noise(2), text="Abc,def.", line=2)]
+    (finding,) = examine(entries, replace(measure, tokenizer=ALPHABET)).findings  # capitals are no unknown characters
+    assert (finding.kind.name, finding.entry, finding.kind.is_problem) == ("not_normalized", entries[1], False)
+    assert finding.detail == "capitals, punctuation: 'Abc,def.'"
+    cased = replace(measure, tokenizer=CharTokenizer(tuple("ABCabcdef,.")))
+    assert examine(entries, cased).findings == ()
+
+
+def test_parts_of_a_recording_are_measured_apart(tmp_path: Path, measure: Measure) -> None:
+    save_audio(tmp_path / "a.wav", noise(1, 3.0), RATE)
+    lines = [
+        {"audio_filepath": "a.wav", "offset": offset, "duration": duration, "text": "abc"}
+        for offset, duration in ((0, 1), (1, 1.5), (2.5, 2))
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    examination = examine(read_entries([path]), measure)
+    (finding,) = examination.findings
+    assert (finding.kind.name, finding.entry.line) == ("unreadable", 3)
+    assert [round(entry.utterance.duration, 3) for entry in examination.entries] == [1.0, 1.5, 2.0]

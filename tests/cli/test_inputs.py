@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from asr.audio import AudioExcerpt, load_audio
-from asr.cli.inputs import Input, find_inputs, total_duration
+from asr.cli.inputs import Input, find_inputs, find_texts, total_duration
 from asr.errors import AudioError, ManifestError
 
 
@@ -217,3 +217,62 @@ def test_duration_is_the_sum_of_what_can_be_read(write_tone: Callable[[str, floa
 
 def test_duration_of_standard_input_is_not_known() -> None:
     assert total_duration(find_inputs(["-"])) is None
+
+
+def test_a_manifest_needs_a_path_alone_and_names_parts_by_their_times(tmp_path: Path) -> None:
+    lines = [
+        {"audio_filepath": "talk.wav"},
+        {"audio_filepath": "talk.wav", "offset": 0, "duration": 1.5},
+        {"audio_filepath": "talk.wav", "offset": 1.5, "duration": 2},
+        {"audio_filepath": "talk.wav", "offset": 1.5, "duration": 2},
+    ]
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(lines), encoding="utf-8")
+    inputs = find_inputs([str(path)])
+    assert [(item.name, str(item.stem)) for item in inputs] == [
+        (f"{tmp_path}/talk.wav", "talk"),
+        (f"{tmp_path}/talk.wav#t=0,1.5", "talk-0000000-0001500"),
+        (f"{tmp_path}/talk.wav#t=1.5,3.5", "talk-0001500-0003500"),
+    ]
+    assert [item.open() for item in inputs[1:]] == [
+        AudioExcerpt(tmp_path / "talk.wav", 0.0, 1.5),
+        AudioExcerpt(tmp_path / "talk.wav", 1.5, 2.0),
+    ]
+    assert total_duration(inputs[1:]) == pytest.approx(3.5)
+
+
+def test_a_bad_line_of_a_manifest_is_an_error_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"audio_filepath": "a\\u0000.wav"}\n{"audio_filepath": "b.wav"}\n[[', encoding="utf-8")
+    first, second, third = find_inputs([str(path)])
+    assert isinstance(first.open_or_error(), ManifestError)
+    assert second.open_or_error() == tmp_path / "b.wav"
+    with pytest.raises(ManifestError, match=r"m\.jsonl:3: not JSON"):
+        third.open()
+
+
+def test_texts_of_a_manifest_stay_with_their_parts(tmp_path: Path) -> None:
+    lines = [
+        {"audio_filepath": "a.wav", "text": "one", "offset": 0, "duration": 1},
+        {"audio_filepath": "a.wav", "text": "two", "offset": 1, "duration": 1},
+        {"audio_filepath": "a.wav", "text": "two again", "offset": 1, "duration": 1},
+        {"audio_filepath": "a.wav"},
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    pairs = find_texts(None, None, None, path)
+    assert [text for _, text in pairs] == ["one", "two", "two again", ""]
+    assert [str(item.stem) for item, _ in pairs] == [
+        "a-0000000-0001000",
+        "a-0001000-0002000",
+        "a-0001000-0002000-2",
+        "a",
+    ]
+    assert "m.jsonl:4: no text" in str(pairs[3][0].open_or_error())
+
+
+def test_subtitles_are_read_as_their_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:01,000\nIt rained\n", encoding="utf-8")
+    ((_, text),) = find_texts("a.wav", None, path, None)
+    assert text.split() == ["It", "rained"]

@@ -220,3 +220,19 @@ def test_a_row_without_a_path_still_yields_something_to_report(tmp_path: Path) -
     assert first == Entry(tmp_path, "one", "")
     assert isinstance(second, Rejection)
     assert second.reason == "malformed line"
+
+
+def test_names_that_no_file_can_have_are_rejected_one_by_one(tmp_path: Path) -> None:
+    long = "x" * 3000
+    lay_out(tmp_path / "kaldi", {"wav.scp": f"a {long}.wav\nb b.wav\n", "text": "a ONE\nb TWO\n", "b.wav": ""})
+    assert [entry.utterance_id for entry in entries(READERS["kaldi"](tmp_path / "kaldi"))] == ["a", "b"]
+    lay_out(
+        tmp_path / "an4",
+        {
+            "etc/an4_train.transcription": f"<s> ONE </s> ({long})\n<s> TWO </s> (b)\n<s> THREE </s> (.)\n",
+            "etc/an4_train.fileids": f"d/{long}\n.\nd/b\n",
+            "wav/d/b.wav": "",
+        },
+    )
+    found = entries(READERS["an4"](tmp_path / "an4"))
+    assert found[-1] == Entry(tmp_path / "an4/wav/d/b.wav", "  TWO   ", "b", speaker="d")

@@ -1,11 +1,14 @@
 """Trimming of silence while a corpus is prepared; the rest is tested through the verb."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from asr.data.manifest import read_manifest
 from asr.data.preparation import PreparationConfig, prepare_corpus, trim_silence
 
 RATE = 8_000
@@ -46,3 +49,17 @@ def test_what_is_louder_than_the_bound_is_kept() -> None:
     waveform = np.concatenate([np.full(4_096, 0.05), np.full(4_096, 0.5)]).astype(np.float32)  # 20 dB apart
     assert len(trim_silence(waveform, 30.0)) == len(waveform)
     assert len(trim_silence(waveform, 10.0)) < len(waveform)
+
+
+def test_a_name_too_long_for_a_file_and_one_that_is_not_utf8_lose_nothing(source: Path, tmp_path: Path) -> None:
+    long = source / ("\u00e9" * 120 + ".wav")  # each letter is six characters in the name of a segment
+    foreign = source / os.fsdecode(b"caf\xe9.wav")
+    for path in (long, foreign):
+        shutil.copy(source / "padded.wav", path)
+        path.with_suffix(".txt").write_text("two", encoding="utf-8")
+    (source / os.fsdecode(b"lost\xe9.wav")).write_bytes(b"no text")
+    output = tmp_path / "manifest.jsonl"
+    utterances, rejections = prepare_corpus("folder", source, output, PreparationConfig(trim_db=40))
+    assert len(utterances) == 4
+    assert len(rejections) == 1
+    assert [Path(each.audio_filepath).is_file() for each in read_manifest(output)] == 4 * [True]

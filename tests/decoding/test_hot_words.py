@@ -131,6 +131,30 @@ def test_mistakes_in_hot_words_are_explained(text: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_one_bad_hot_word_leaves_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "hot.txt"
+    path.write_text("!!!\n\u00e0b:6\nr2\n", encoding="utf-8")
+    hot_words = read_hot_words(path)
+    assert [hot_word.phrase for hot_word in hot_words] == ["\u00e0b", "r2"]
+    tables = build_hot_words(hot_words, TOKENIZER)
+    assert sum(gains(tables, "c ab")) == pytest.approx(6)  # base letters stand for accents that the alphabet lacks
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith(f"{path}:1: hot word '!!!' has no letter or digit")
+    assert second.startswith(f"{path}:3: hot word 'r2': the alphabet lacks ['2', 'r']")
+
+
+@pytest.mark.parametrize("boost", ["1e308", "9999999", "-1e4"])
+def test_boosts_beyond_any_use_are_refused_with_the_range(boost: str) -> None:
+    with pytest.raises(ASRError, match="expected a number from -1000 to 1000"):
+        parse_hot_words(f"a:{boost}")
+
+
+def test_boosts_that_outweigh_what_was_said_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    build_hot_words([HotWord("a", 20.0), HotWord("b", 30.0)], TOKENIZER)
+    (record,) = caplog.records
+    assert "hot word 'b' has the boost 30, which outweighs what was said; give at most 20" in record.getMessage()
+
+
 def test_files_hold_one_phrase_a_line(tmp_path: Path) -> None:
     path = tmp_path / "hot.txt"
     path.write_text("\ufeffNew York:3\n\n  Zoë\nnew york:4\n", encoding="utf-8")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from asr.data.manifest import Utterance
 from asr.errors import ASRError
-from asr.evaluation import compare_reports, read_report
+from asr.evaluation import compare_reports, read_report, require_common
 from asr.metrics import ErrorCounts, compare_paired
 
 
@@ -91,3 +92,27 @@ def test_file_that_is_no_report_is_refused_by_its_name(tmp_path: Path, content: 
 def test_missing_report_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(ASRError, match=r"none\.json: cannot be read as a report"):
         read_report(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"utterance_id": "a"},
+        {**utterance("a", None, 0), "words": {"hits": "many"}},
+        {**utterance("a", None, 0), "words": None},
+        {**utterance("a", None, 0), "utterance_id": []},
+        7,
+    ],
+)
+def test_a_baseline_that_is_no_report_is_refused_by_its_utterance(tmp_path: Path, broken: Any) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report(utterance("b", None, 1), broken)), encoding="utf-8")
+    with pytest.raises(ASRError, match=r"report\.json: utterance 2 lacks what a report holds"):
+        read_report(path)
+
+
+def test_a_baseline_of_other_recordings_is_refused_before_work() -> None:
+    known = Utterance(Path("a.wav"), 1.0, "One, two three four!", "a", corpus="read")
+    require_common(NOW, [known])
+    with pytest.raises(ASRError, match="no utterance of this manifest"):
+        require_common(NOW, [Utterance(Path("a.wav"), 1.0, "another text", "a", corpus="read")])

@@ -1,0 +1,199 @@
+"""Mistakes in a training run are one line each, before anything is written."""
+
+import json
+import re
+import shutil
+import warnings
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.bundle import load_bundle
+from asr.cli.terminal import run_command
+from asr.errors import TrainingError
+from asr.training.messages import explain_mistakes, hide_idle_warnings
+from scripts.make_tones import make_tones
+
+main = partial(run_command, "asr.cli.train")
+
+CONFIG = Path(__file__).resolve().parents[2] / "configs" / "smoke.yaml"
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tones")
+    make_tones(folder, {"train": 12, "validation": 3})
+    return folder
+
+
+def arguments(tones: Path, run: Path, *more: str) -> list[str]:
+    """Lay out a short run on the tones."""
+    return [
+        *("fit", f"--config={CONFIG}", f"--data.train={tones / 'train.jsonl'}"),
+        *(f"--data.validation={tones / 'validation.jsonl'}", f"--trainer.default_root_dir={run}"),
+        *("--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
+        *("--trainer.max_epochs=1", "--trainer.log_every_n_steps=1", *more),
+    ]
+
+
+def lines(tones: Path, **changes: object) -> list[dict[str, object]]:
+    """Read the training lines with absolute paths, all of them changed."""
+    texts = (tones / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    fields = [json.loads(text) for text in texts]
+    return [{**each, "audio_filepath": str(tones / each["audio_filepath"]), **changes} for each in fields]
+
+
+def write(path: Path, fields: list[dict[str, object]]) -> Path:
+    """Write lines as a manifest."""
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in fields), encoding="utf-8")
+    return path
+
+
+def mistake(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    """Run what ends with status 2, and return its one line of error."""
+    try:
+        status = main(argv)
+    except SystemExit as stop:  # from the parser
+        status = int(stop.code or 0)
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert status == 2
+    assert len(errors) == 1
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("--ema_decay=2", r"--ema_decay is 2\.0; expected in \[0, 1\)"),
+        ("--ema_decay=nan", "ema_decay"),
+        ("--patience=-3", "--patience is -3; expected 0 or more"),
+        ("--checkpoint_minutes=-1", "--checkpoint_minutes is -1"),
+        ("--trainer.gradient_clip_val=-1", r"--trainer\.gradient_clip_val is -1"),
+        ("--trainer.max_epochs=0", r"--trainer\.max_epochs is 0"),
+        ("--trainer.max_epochs=-1", "the run has no end"),
+        ("--trainer.check_val_every_n_epoch=0", r"--trainer\.check_val_every_n_epoch is 0"),
+        ("--trainer.accelerator=foo", "invalid accelerator name"),
+        ("--trainer.accelerator=tpu", "torch_xla"),
+        ("--trainer.devices=0", "not a valid input"),
+        ("--trainer.devices=foo", "should be an int > 0"),
+        ("--trainer.strategy=foo", "invalid strategy name"),
+        ("--trainer.precision=16-true", "no features can be computed"),
+        ("--trainer.val_check_interval=5000", "must be less than or equal to the number of the training batches"),
+        ("--trainer.limit_val_batches=-1", "invalid value -1"),
+        ("--model.optimizer.learning_rate=-1", r"learning_rate -1\.0 is not positive"),
+        ("--model.optimizer.weight_decay=-1", r"weight_decay -1\.0 is negative"),
+        ("--model.network.hidden_size=100000000", r"hidden_size 100000000 is not in \[1, 4096\]"),
+        ("--model.network.hiden_size=8", "hiden_size"),
+        ("--model.initial=/nowhere", "/nowhere: no such folder"),
+        ("--data.num_workers=-1", "num_workers -1 is not in"),
+        ("--data.batches.max_batch_duration=0.1", "more than a batch may hold"),
+        ("--data.sampling_weights=[-1]", "sampling_weights is"),
+        ("--data.validation=/nowhere.jsonl", "/nowhere.jsonl: cannot be read as a manifest"),
+        ("--seed_everything=-1", "seed|bounds"),
+        ("--ckpt_path=/nowhere.ckpt", "no such checkpoint"),
+        ("--ckpt_path=best", r"best\.ckpt: no such checkpoint"),
+        (f"--ckpt_path={CONFIG}", "is no whole checkpoint"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_line(
+    tones: Path, tmp_path: Path, setting: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert re.search(complaint, mistake(capsys, arguments(tones, tmp_path / "run", setting)))
+    assert not (tmp_path / "run" / "bundle").exists()
+
+
+def test_a_missing_recording_is_named_before_training(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write(tmp_path / "m.jsonl", [*lines(tones), {**lines(tones)[0], "audio_filepath": "gone.flac"}])
+    settings = (f"--data.train={manifest}", "--data.cache=false", "--data.num_workers=1")
+    error = mistake(capsys, arguments(tones, tmp_path / "run", *settings))
+    assert error == (
+        f"error: 1 of 13 recordings are missing: {tmp_path / 'gone.flac'}; copy them, or remove their lines"
+    )
+
+
+def test_a_recording_that_a_worker_cannot_read_is_named_in_one_line(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.flac").write_bytes(b"nonsense")
+    manifest = write(tmp_path / "m.jsonl", [*lines(tones), {**lines(tones)[0], "audio_filepath": "broken.flac"}])
+    settings = (f"--data.train={manifest}", "--data.cache=false", "--data.num_workers=1")
+    error = mistake(capsys, arguments(tones, tmp_path / "run", *settings))
+    assert error.startswith(f"error: {tmp_path / 'broken.flac'}: not audio in a known format")
+
+
+def test_texts_are_normalised_at_the_door_and_counted(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *rest = lines(tones)
+    manifest = write(tmp_path / "m.jsonl", [{**first, "text": "Cafe\u0301,AB."}, *rest])
+    assert main(arguments(tones, tmp_path / "run", f"--data.train={manifest}")) == 0
+    assert f"{manifest}: normalised 1 of 12 texts (capitals 1, composition 1, punctuation 1)" in capsys.readouterr().err
+    assert load_bundle(tmp_path / "run" / "bundle").tokenizer.characters == tuple(" abcdf\u00e9")
+    kept = ("--data.normalize=false", "--ema_decay=0")
+    assert main(arguments(tones, tmp_path / "raw", f"--data.train={manifest}", *kept)) == 0
+    assert set("CAB.,\u0301") <= set(load_bundle(tmp_path / "raw" / "bundle").tokenizer.characters)
+
+
+def test_empty_texts_are_counted_and_teach_silence(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = [{**each, "text": ""} for each in lines(tones)]
+    manifest = write(tmp_path / "m.jsonl", [*silent[:9], *lines(tones)[9:]])
+    settings = (f"--data.train={manifest}", "--data.batches.max_batch_duration=3")  # some batches are all empty
+    assert main(arguments(tones, tmp_path / "run", *settings)) == 0
+    messages = capsys.readouterr().err
+    assert "9 of 12 training texts are empty" in messages
+    assert "not finite" not in messages
+    write(manifest, silent)
+    assert "the texts of all 12 training utterances are empty" in mistake(
+        capsys, arguments(tones, tmp_path / "none", f"--data.train={manifest}")
+    )
+
+
+def test_a_finished_run_goes_on_from_its_end_and_is_never_begun_anew_in_silence(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    last = run / "checkpoints" / "last.ckpt"
+    assert main(arguments(tones, run, "--ckpt_path=last")) == 0  # nothing is there yet to go on from
+    assert torch.load(last, weights_only=True)["epoch"] == 1
+    assert main(arguments(tones, run, "--ckpt_path=last", "--trainer.max_epochs=3")) == 0
+    whole = last.read_bytes()
+    assert torch.load(last, weights_only=True)["epoch"] == 3
+    capsys.readouterr()
+    again = arguments(tones, run, "--ckpt_path=last", "--trainer.max_epochs=4")
+    assert "the checkpoint is of the alphabet ' abcd'" in mistake(capsys, [*again, "--data.alphabet= abcdx"])
+    assert "of another model: model.layers.0" in mistake(capsys, [*again, "--model.network.hidden_size=24"])
+    for content in (b"", whole[: len(whole) // 2]):
+        last.write_bytes(content)
+        assert f"{last}: is no whole checkpoint" in mistake(capsys, again)
+    torch.save({"a": 1}, last)
+    assert f"{last}: holds no" in mistake(capsys, again)
+    last.unlink()
+    bundle = (run / "bundle" / "config.json").read_bytes()
+    assert f"a new run would overwrite {run / 'bundle'}" in mistake(capsys, again)
+    assert (run / "bundle" / "config.json").read_bytes() == bundle
+    shutil.rmtree(run / "bundle")
+    assert main([*arguments(tones, run, "--ckpt_path=last"), "--overwrite=true"]) == 0
+    assert (run / "bundle").is_dir()
+
+
+def test_a_bug_keeps_its_traceback_and_a_mistake_does_not() -> None:
+    with pytest.raises(RuntimeError, match="a bug"), explain_mistakes():
+        raise RuntimeError("a bug")
+    with pytest.raises(TrainingError, match="memory is full"), explain_mistakes():
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    with pytest.raises(ValueError, match="invalid literal"), explain_mistakes():
+        int("x")
+
+
+def test_idle_warnings_are_hidden_while_a_run_lasts() -> None:
+    with warnings.catch_warnings(record=True) as caught, hide_idle_warnings():
+        warnings.filterwarnings("always", "worth reading")
+        warnings.warn("The 'train_dataloader' does not have many workers", stacklevel=1)
+        warnings.warn("worth reading", stacklevel=1)
+    assert [str(each.message) for each in caught] == ["worth reading"]
