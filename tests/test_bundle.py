@@ -391,10 +391,10 @@ except BundleError as error:
 @pytest.mark.parametrize(
     ("section", "name", "value", "message"),
     [
-        (("network",), "hidden_size", 20_000, "network: hidden_size 20000 is above 4096"),
+        (("network",), "hidden_size", 20_000, "network: hidden_size 20000 is not in [1, 4096]"),
         (("network",), "hidden_size", 4_000, "layers.0.backward_cell.bias_hh_l0 has shape"),
-        (("network",), "num_layers", 10**9, "network: num_layers 1000000000 is above 64"),
-        (("network", "features"), "n_fft", 2 * 10**9, "network.features: n_fft 2000000000 is above 32768"),
+        (("network",), "num_layers", 10**9, "network: num_layers 1000000000 is not in [1, 64]"),
+        (("network", "features"), "n_fft", 2 * 10**9, "network.features: n_fft 2000000000 is not in [1, 32768]"),
         (("network", "features"), "sample_rate", 16 * 10**9, "network.features: sample_rate 16000000000 is not in"),
         (("network", "features"), "hop_length", 1, "network.features: hop_length 1 is not in [16, n_fft 512]"),
         (("network", "features"), "f_min", math.nan, "network.features: f_min nan and f_max 7600.0 are not in order"),

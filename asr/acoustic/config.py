@@ -186,7 +186,7 @@ def _require_size(name: str, value: object) -> None:
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} {value!r} is not a positive integer")
     limit = _MAX_SIZES.get(name, value)
-    _require(value <= limit, f"{name} {value} is above {limit}")
+    _require(value <= limit, f"{name} {value} is not in [1, {limit}]")
 
 
 def _require(condition: bool, message: str) -> None:

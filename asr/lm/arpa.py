@@ -11,7 +11,8 @@ import gzip
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -63,24 +64,25 @@ def read_arpa(path: Path) -> NGramLM:
     Raises:
         LanguageModelError: If the file cannot be read or is not in ARPA form; the line is named.
     """
-    lines = _Lines(path)
-    counts = _read_counts(lines)
-    model, ids = _start_model(lines, counts[0])
-    for order, count in enumerate(counts[1:], start=2):
-        section = _read_section(lines, order, count, ids)
-        if count:  # empty orders at the end are none
-            model = _add_order(lines, model, section)
-    lines.expect("\\end\\")
+    with closing(read_lines(path)) as opened:  # or a mistake would leave the file open until it is collected
+        lines = _Lines(path, opened)
+        counts = _read_counts(lines)
+        model, ids = _start_model(lines, counts[0])
+        for order, count in enumerate(counts[1:], start=2):
+            section = _read_section(lines, order, count, ids)
+            if count:  # empty orders at the end are none
+                model = _add_order(lines, model, section)
+        lines.expect("\\end\\")
     return model
 
 
 class _Lines:
     """The lines of a file that are not blank."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lines: Iterable[str]) -> None:
         self.path = path
         self.number = 0
-        self._lines = enumerate(read_lines(path), start=1)
+        self._lines = enumerate(lines, start=1)
 
     def take(self) -> str:
         """Return the next line, without the blanks around it, and keep its number."""

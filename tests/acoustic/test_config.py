@@ -80,7 +80,7 @@ def test_setting_of_the_model_out_of_range_is_refused_by_name(settings: dict[str
     [
         ({"hop_length": 0}, "hop_length 0 is not a positive integer"),
         ({"hop_length": 15}, r"hop_length 15 is not in \[16, n_fft 512\]"),
-        ({"n_fft": 2_000_000_000}, "n_fft 2000000000 is above 32768"),
+        ({"n_fft": 2_000_000_000}, r"n_fft 2000000000 is not in \[1, 32768\]"),
         ({"sample_rate": 16_000_000_000}, r"sample_rate 16000000000 is not in \[1000, 96000\]"),
         ({"n_mels": 40.5}, "n_mels 40.5 is not a positive integer"),
         ({"hop_length": 513}, r"hop_length 513 is not in \[16, n_fft 512\]"),
