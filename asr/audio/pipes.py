@@ -34,6 +34,9 @@ def open_file(stack: ExitStack, source: str | Path | IO[bytes], name: str) -> IO
         AudioError: If it cannot be opened or read.
     """
     if not isinstance(source, str | Path):
+        if not hasattr(source, "seekable"):  # what a program passes by mistake must not stop other recordings
+            kind = type(source).__name__
+            raise AudioError(f"a {kind} is no recording; give a path, a binary file object or an array of samples")
         return source if source.seekable() else stack.enter_context(spool(source, name))
     try:
         file = stack.enter_context(_open_path(Path(source), name))

@@ -148,8 +148,11 @@ def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> H
         Its tables; without hot words, of one state that gains nothing.
 
     Raises:
+        ASRError: If one is no `HotWord`.
         VocabularyError: If the alphabet lacks a character of every phrase.
     """
+    if wrong := [each for each in hot_words if not isinstance(each, HotWord)]:
+        raise ASRError(f"{wrong[0]!r} is no HotWord; make one of it with parse_hot_words")
     space = tokenizer.space
     trie = _Trie()
     for phrase, boost in _spell(hot_words, tokenizer):

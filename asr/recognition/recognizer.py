@@ -82,7 +82,7 @@ class Recognizer:
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
         threads = (os.cpu_count() or 1) if threads is None else threads
-        if not 1 <= threads <= _MAX_THREADS:
+        if not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS:
             raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
         self.bundle = bundle
         runtime = runtime or open_runtime(bundle.network, device)

@@ -23,7 +23,7 @@ from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.decoding import DecodingConfig, DecodingModels, GreedyDecoder, Hypothesis, build_decoder
 from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer
-from asr.errors import AlignmentError, AudioError, DeviceError, VocabularyError
+from asr.errors import AlignmentError, ASRError, AudioError, DeviceError, VocabularyError
 from asr.recognition.recognizer import Recognizer
 from asr.segmentation import Segmenter, SegmenterConfig
 from asr.transcript import Segment, Transcript
@@ -406,3 +406,19 @@ def test_recogniser_that_was_opened_before_a_fork_works_or_raises(
     command = [sys.executable, "-W", "ignore", "-c", code, str(bundle_folder), device, str(recording)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[2])
     assert run.stdout.split() == [expected, "0"]
+
+
+def test_what_is_no_recording_is_an_error_of_that_source_alone(recognizer: Recognizer, tones: list[Path]) -> None:
+    sources: list[Any] = [b"abc", tones[0], None]  # what a program may pass by mistake
+    results = list(recognizer.transcribe_many(sources))
+    assert [str(result.error) for result in results if result.error] == [
+        "a bytes is no recording; give a path, a binary file object or an array of samples",
+        "a NoneType is no recording; give a path, a binary file object or an array of samples",
+    ]
+    assert results[1].transcript is not None
+
+
+def test_plain_text_for_hot_words_is_refused_with_the_remedy(tiny_bundle: Bundle) -> None:
+    decoding = replace(tiny_bundle, decoding=DecodingConfig("beam"))
+    with pytest.raises(ASRError, match="'abc' is no HotWord; make one of it with parse_hot_words"):
+        Recognizer(decoding, device="cpu", hot_words=["abc"])  # type: ignore[list-item]  # that is the mistake
