@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from asr.audio import AUDIO_EXTENSIONS, find_recordings, load_audio, resample
+from asr.data.draws import draw_index, draw_number
 from asr.data.voice import PitchShift, TimeStretch
 from asr.errors import AudioError
 from asr.units import Seconds, seconds_to_samples
@@ -166,7 +167,7 @@ class Compose:
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Apply a random choice of the changes; see `WaveformAugment`."""
         for probability, augment in self.stages:
-            if _uniform(0.0, 1.0, generator) < probability:
+            if draw_number(0.0, 1.0, generator) < probability:
                 waveform = augment(waveform, sample_rate, generator)
         return waveform
 
@@ -184,7 +185,7 @@ class SpeedPerturb:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Change the speed; the duration is divided by the factor. See `WaveformAugment`."""
-        orig_rate = round(sample_rate * _uniform(*self.factors, generator))
+        orig_rate = round(sample_rate * draw_number(*self.factors, generator))
         return torch.from_numpy(resample(waveform.numpy(), orig_rate, sample_rate))
 
 
@@ -201,9 +202,9 @@ class Reverberate:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Add the echo, keeping length, energy and onset; see `WaveformAugment`."""
-        decay = seconds_to_samples(_uniform(*self.decays, generator), sample_rate)
+        decay = seconds_to_samples(draw_number(*self.decays, generator), sample_rate)
         tail = torch.randn(decay, generator=generator) * 10 ** (-3 * torch.arange(decay) / decay)
-        impulse_response = tail / tail.norm() * 10 ** (-_uniform(*_DIRECT_TO_ECHO_DB, generator) / 20)
+        impulse_response = tail / tail.norm() * 10 ** (-draw_number(*_DIRECT_TO_ECHO_DB, generator) / 20)
         impulse_response[0] = 1.0
         reverberant = _convolve(waveform, impulse_response)
         energy = reverberant.norm()
@@ -225,11 +226,11 @@ class AddNoise:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Add noise, or nothing where speech or noise is digital silence; see `WaveformAugment`."""
-        clip = torch.from_numpy(_load_noise(self.files[_index(len(self.files), generator)], sample_rate))
-        offset = _index(len(clip), generator)
+        clip = torch.from_numpy(_load_noise(self.files[draw_index(len(self.files), generator)], sample_rate))
+        offset = draw_index(len(clip), generator)
         repeated = clip.expand(-(-(offset + len(waveform)) // len(clip)), -1).reshape(-1)
         noise = repeated[offset : offset + len(waveform)]
-        amplitude = 10 ** (-_uniform(*self.snrs_db, generator) / 20)
+        amplitude = 10 ** (-draw_number(*self.snrs_db, generator) / 20)
         energy = noise.norm()
         return waveform + noise * (amplitude * waveform.norm() / energy) if energy > 0 else waveform
 
@@ -245,7 +246,7 @@ class BandLimit:
         delay = sample_rate // 20  # the filter rings for less than 0.05 s to either side
         frequencies = torch.fft.rfftfreq(2 * delay, 1 / sample_rate)
         response = ((4000 - frequencies) / 600).clamp(0, 1)
-        if _uniform(0.0, 1.0, generator) < 0.5:
+        if draw_number(0.0, 1.0, generator) < 0.5:
             response = response * ((frequencies - 200) / 100).clamp(0, 1)
         kernel = torch.fft.irfft(response).roll(delay)
         return _convolve(pad(waveform, (0, delay)), kernel)[delay:]
@@ -264,7 +265,7 @@ class Gain:
 
     def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
         """Multiply by one factor, small enough that no sample leaves [-1, 1]; see `WaveformAugment`."""
-        factor = 10 ** (_uniform(*self.gains_db, generator) / 20)
+        factor = 10 ** (draw_number(*self.gains_db, generator) / 20)
         peak = float(waveform.abs().max())
         return waveform * (factor if factor * peak <= 1 else 1 / peak)
 
@@ -291,13 +292,3 @@ def _convolve(waveform: Tensor, kernel: Tensor) -> Tensor:
     spectra = torch.fft.rfft(padded.unfold(0, block, step)) * torch.fft.rfft(kernel, block)
     convolved: Tensor = torch.fft.irfft(spectra, block)[:, overlap:]  # (num_blocks, step)
     return convolved.reshape(-1)[: len(waveform)]
-
-
-def _uniform(low: float, high: float, generator: torch.Generator) -> float:
-    """Draw a number from [low, high)."""
-    return low + (high - low) * float(torch.rand((), generator=generator))
-
-
-def _index(count: int, generator: torch.Generator) -> int:
-    """Draw an index in [0, count)."""
-    return int(torch.randint(count, (), generator=generator))

@@ -10,6 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from asr.data.draws import draw_number
 from asr.units import Seconds
 
 # Long enough to separate the harmonics of a low voice, short enough not to smear a plosive.
@@ -31,7 +32,7 @@ class PitchShift:
         """Shift the pitch and keep the duration; what is shorter than 64 ms stays as it is."""
         from librosa.effects import pitch_shift  # takes 1.8 s, so only where it is used
 
-        shift, n_fft = _draw(self.semitones, generator), _n_fft(sample_rate)
+        shift, n_fft = draw_number(*self.semitones, generator), _n_fft(sample_rate)
         if len(waveform) < n_fft:
             return waveform
         return torch.from_numpy(pitch_shift(waveform.numpy(), sr=sample_rate, n_steps=shift, n_fft=n_fft))
@@ -52,7 +53,7 @@ class TimeStretch:
         """Divide the duration by the rate; what is shorter than 64 ms stays as it is."""
         from librosa.effects import time_stretch  # takes 1.8 s, so only where it is used
 
-        rate, n_fft = _draw(self.rates, generator), _n_fft(sample_rate)
+        rate, n_fft = draw_number(*self.rates, generator), _n_fft(sample_rate)
         if len(waveform) < n_fft:
             return waveform
         return torch.from_numpy(time_stretch(waveform.numpy(), rate=rate, n_fft=n_fft))
@@ -61,8 +62,3 @@ class TimeStretch:
 def _n_fft(sample_rate: int) -> int:
     """Return the power of two nearest to the window of the phase vocoder, in samples."""
     return 1 << round(math.log2(_WINDOW * sample_rate))
-
-
-def _draw(bounds: tuple[float, float], generator: torch.Generator) -> float:
-    """Draw a number between two bounds."""
-    return float(torch.empty(()).uniform_(*bounds, generator=generator))
