@@ -8,7 +8,7 @@ make the utterance something else, such as `channel` or `end`, are refused; othe
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,8 +114,7 @@ def read_numbered(path: Path, *, require_text: bool = True) -> list[tuple[int, U
         parsed.append((location, _parse_utterance(fields, path.parent, location, require_text=require_text)))
     if not parsed:
         raise ManifestError(f"{path}: no utterance found; expected one JSON object a line")
-    with ThreadPoolExecutor() as pool:
-        return list(zip(numbers, pool.map(_measure_if_needed, parsed), strict=True))
+    return list(zip(numbers, _measure_missing(parsed), strict=True))
 
 
 def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
@@ -207,11 +206,18 @@ def _name_part(audio: Path, offset: Seconds | None, duration: Seconds | None) ->
     return "-".join([_printable(audio.stem), *(f"{round(1000 * time):07d}" for time in times)])
 
 
-def _measure_if_needed(parsed: tuple[str, Utterance]) -> Utterance:
-    """Measure an utterance whose duration the manifest does not give."""
-    location, utterance = parsed
-    if not math.isnan(utterance.duration):
-        return utterance
+def _measure_missing(parsed: Sequence[tuple[str, Utterance]]) -> list[Utterance]:
+    """Measure those utterances whose duration the manifest does not give."""
+    unmeasured = [(location, utterance) for location, utterance in parsed if math.isnan(utterance.duration)]
+    if not unmeasured:
+        return [utterance for _, utterance in parsed]
+    with ThreadPoolExecutor() as pool:
+        measured = pool.map(_measure, *zip(*unmeasured, strict=True))
+        return [next(measured) if math.isnan(utterance.duration) else utterance for _, utterance in parsed]
+
+
+def _measure(location: str, utterance: Utterance) -> Utterance:
+    """Measure an utterance."""
     try:
         duration = read_info(utterance.audio_filepath).duration - (utterance.offset or 0.0)
     except AudioError as error:
