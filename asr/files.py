@@ -11,7 +11,7 @@ import ctypes
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp, mkstemp
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from asr.errors import TensorFileError
+from asr.errors import ASRError, TensorFileError
 
 _MODE = 0o644  # temporary files are readable by their owner alone; what they become is for everybody to read
 # Other types (BF16, F8) have no counterpart in numpy.
@@ -30,6 +30,7 @@ _NUMPY_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of <fcntl.h> and <stdio.h> on Linux
 
 _unfinished: set[Path] = set()  # partial files and folders of this process
+_undisturbed: list[None] = []  # an entry for each `undisturbed` that is entered
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -141,6 +142,25 @@ def _exchange(first: Path, second: Path) -> bool:
     return status == 0
 
 
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let a signal wait while things are written that belong together, which must take no longer than a moment.
+
+    Yields:
+        Nothing.
+    """
+    _undisturbed.append(None)
+    try:
+        yield
+    finally:
+        _undisturbed.pop()
+
+
+def is_undisturbed() -> bool:
+    """Tell whether a signal has to wait."""
+    return bool(_undisturbed)
+
+
 def discard_unfinished() -> None:
     """Remove the partial files and folders of this process, which is about to end without clearing up."""
     for partial in list(_unfinished):
@@ -162,6 +182,49 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def read_identities(reads: Iterable[Path | str | None]) -> frozenset[tuple[int, int]]:
+    """Identify files that are read, by what they are and not by their names.
+
+    Args:
+        reads: Files, and folders that stand for the files directly in them; what is not there is passed over.
+
+    Returns:
+        Device and number of each file.
+    """
+    found = set()
+    for path in map(str, filter(None, reads)):
+        names = [path]
+        if os.path.isdir(path):
+            with os.scandir(path) as entries:
+                names = [entry.path for entry in entries]
+        found |= {identity for identity in map(_identity, names) if identity}
+    return frozenset(found)
+
+
+def refuse_input(path: Path, inputs: frozenset[tuple[int, int]]) -> None:
+    """Refuse to write over a file that is read.
+
+    Args:
+        path: An output.
+        inputs: What `read_identities` returned.
+
+    Raises:
+        ASRError: If the output is one of them.
+    """
+    identity = _identity(str(path))
+    if identity is not None and identity in inputs:
+        raise ASRError(f"{path}: would be written over while it is read; name another output")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return the device and number of a regular file."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if os.path.isfile(path) else None
 
 
 def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> None:

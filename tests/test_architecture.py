@@ -30,7 +30,7 @@ RANKS = {
     "bundle": 6,
     "recognition": 7,
     "data": 8,
-    **dict.fromkeys(["plots", "checks"], 9),
+    **dict.fromkeys(["plots", "checks", "batch"], 9),
     "evaluation": 10,
     "training": 11,
     "cli": 12,

@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.inputs import Input, PairedInput, find_texts
+from asr.batch.inputs import Input, PairedInput, find_texts
+from asr.batch.results import ResultFolder, render
+from asr.batch.summary import Outcome
 from asr.cli.options import add_channel_argument, add_model_arguments, add_writer_arguments, writer_options
-from asr.cli.outputs import ResultFolder, render
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.summary import Outcome
 from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import write_atomically
 
@@ -110,7 +110,7 @@ def _write(alignment: "TextAlignment", item: Input, folder: ResultFolder | None,
     """Write an alignment in every format asked for."""
     lossless = json.dumps(alignment.to_dict(), ensure_ascii=False) + "\n"
     if folder:
-        folder.write_contents(item, alignment.transcript, {"json": lossless})
+        folder.write(item, alignment.transcript, contents={"json": lossless})
         return
     [name] = dict.fromkeys(arguments.format or ["json"])
     written = lossless if name == "json" else render(name, item, alignment.transcript, writer_options(arguments))

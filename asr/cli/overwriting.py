@@ -3,7 +3,7 @@
 A file counts as written by this package while it is as it was then: path, size and time of change are noted in
 `written.jsonl` in the user's state folder (on Linux `~/.local/state/asr`). So the same command may run again, and a
 file that somebody changed, or that another program wrote, is left alone without `--overwrite`. Files in an output
-folder are noted in its `summary.jsonl` instead (`asr.cli.summary`).
+folder are noted in its `summary.jsonl` instead (`asr.batch.summary`).
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from platformdirs import user_state_dir
 
 from asr.errors import ASRError
-from asr.files import write_atomically
+from asr.files import read_identities, refuse_input, write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -109,49 +109,6 @@ def note_written(outputs: Iterable[Path | None]) -> None:
         write_atomically(_notes_file(), "".join(f"{line}\n" for line in lines))
     except OSError as error:
         _log.debug("%s cannot be written (%s); the next run will ask for --overwrite", _notes_file(), error)
-
-
-def read_identities(reads: Iterable[Path | str | None]) -> frozenset[tuple[int, int]]:
-    """Identify files that are read, by what they are and not by their names.
-
-    Args:
-        reads: Files, and folders that stand for the files directly in them; what is not there is passed over.
-
-    Returns:
-        Device and number of each file.
-    """
-    found = set()
-    for path in map(str, filter(None, reads)):
-        names = [path]
-        if os.path.isdir(path):
-            with os.scandir(path) as entries:
-                names = [entry.path for entry in entries]
-        found |= {identity for identity in map(_identity, names) if identity}
-    return frozenset(found)
-
-
-def refuse_input(path: Path, inputs: frozenset[tuple[int, int]]) -> None:
-    """Refuse to write over a file that is read.
-
-    Args:
-        path: An output.
-        inputs: What `read_identities` returned.
-
-    Raises:
-        ASRError: If the output is one of them.
-    """
-    identity = _identity(str(path))
-    if identity is not None and identity in inputs:
-        raise ASRError(f"{path}: would be written over while it is read; name another output")
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """Return the device and number of a regular file."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (status.st_dev, status.st_ino) if os.path.isfile(path) else None
 
 
 def _state(path: Path) -> list[int]:

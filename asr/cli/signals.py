@@ -17,7 +17,7 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from asr.files import discard_unfinished
+from asr.files import discard_unfinished, is_undisturbed
 from asr.units import Seconds
 
 INTERRUPTED = 130
@@ -28,8 +28,6 @@ _MESSAGES = {INTERRUPTED: "interrupted\n", TERMINATED: "terminated\n"}
 _GRACE: Seconds = 0.6
 _PAUSE: Seconds = 0.02
 _CALLBACKS = "vio_"  # functions of soundfile that libsndfile calls to read a file
-
-_busy: list[None] = []  # an entry for each `undisturbed` that is entered
 
 
 class Terminated(BaseException):
@@ -71,20 +69,6 @@ def stop_at_signals() -> Generator[list[int]]:
         sender.close()  # which ends the watcher
 
 
-@contextmanager
-def undisturbed() -> Generator[None]:
-    """Let a signal wait while things are written that belong together, which must take no longer than a moment.
-
-    Yields:
-        Nothing.
-    """
-    _busy.append(None)
-    try:
-        yield
-    finally:
-        _busy.pop()
-
-
 def report(status: int) -> int:
     """Say on stderr what ended the command, and see that its threads do not keep the process alive.
 
@@ -106,7 +90,7 @@ def report(status: int) -> int:
 
 def _stop(received: list[int], number: int, frame: FrameType | None) -> None:
     """Raise in the main thread; try again soon where it is busy, or C code called back and would swallow it."""
-    is_waiting = bool(_busy)
+    is_waiting = is_undisturbed()
     while frame is not None and not is_waiting:
         is_waiting = frame.f_code.co_name.startswith(_CALLBACKS)
         frame = frame.f_back

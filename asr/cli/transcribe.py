@@ -13,7 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
-from asr.cli.inputs import find_inputs, total_duration
+from asr.batch.inputs import find_inputs, total_duration
+from asr.batch.results import ResultFolder, settle
+from asr.batch.summary import Status
 from asr.cli.options import (
     add_decoding_arguments,
     add_model_arguments,
@@ -23,9 +25,8 @@ from asr.cli.options import (
     reading_settings,
     writer_options,
 )
-from asr.cli.outputs import LiveText, ResultFolder, find_finished, open_results, settle
+from asr.cli.outputs import LiveText, find_finished, open_results
 from asr.cli.overwriting import add_overwrite_argument
-from asr.cli.summary import Status
 from asr.cli.terminal import show_progress
 
 _log = logging.getLogger("asr.transcribe")

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from asr.audio import AudioExcerpt, load_audio
-from asr.cli.inputs import Input, find_inputs, find_texts, total_duration
+from asr.batch.inputs import Input, find_inputs, find_texts, total_duration
 from asr.errors import AudioError, ManifestError
 
 
