@@ -2,7 +2,8 @@
 
     ASRError
     ├── AudioError         a recording that cannot be read, or holds no usable signal
-    │   └── DamagedAudioError  one that breaks off, after what could be read of it
+    │   ├── DamagedAudioError  one that breaks off, after what could be read of it
+    │   └── RemoteError        one behind a URL that cannot be reached
     ├── ManifestError      a manifest line, or the utterance it names, that cannot be used
     ├── VocabularyError    text with characters outside the alphabet
     ├── AlignmentError     a text that cannot have been spoken in its recording
@@ -49,6 +50,10 @@ class AudioError(ASRError):
 
 class DamagedAudioError(AudioError):
     """A recording breaks off or lacks a part; what could be read of it came before."""
+
+
+class RemoteError(AudioError):
+    """A recording behind a URL cannot be reached, now or at all."""
 
 
 class ManifestError(ASRError):

@@ -21,12 +21,12 @@ class AudioExcerpt:
     """A part of a recording.
 
     Attributes:
-        path: The recording.
+        path: The recording, or its URL.
         start: Seconds into the recording where the part begins, at least 0.
         duration: Seconds that it lasts; `None` to the recording's end.
     """
 
-    path: Path
+    path: Path | str
     start: Seconds
     duration: Seconds | None = None
 

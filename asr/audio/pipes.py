@@ -1,4 +1,4 @@
-"""Paths and streams to files that can be read at any offset: a pipe is kept on disk once it is long.
+"""Paths, URLs and streams to files that can be read at any offset: a pipe is kept on disk once it is long.
 
 A pipe is given up early where its start is no sound, and where it does not end.
 """
@@ -13,6 +13,7 @@ from typing import IO, final
 from asr.audio.opening import open_recording
 from asr.audio.recording import UnknownFormatError
 from asr.errors import ASRError, AudioError
+from asr.remote import is_url, open_url
 
 _HEAD_SIZE = 2**20  # bytes
 _MEMORY_SIZE = 2**25  # bytes
@@ -24,11 +25,11 @@ def open_file(stack: ExitStack, source: str | Path | IO[bytes], name: str) -> IO
 
     Args:
         stack: Closes what is opened.
-        source: A path, or a binary file object.
+        source: A path, a URL, or a binary file object.
         name: What error messages call it.
 
     Returns:
-        The file itself, or what a pipe held.
+        The file itself, or what a pipe or URL held.
 
     Raises:
         AudioError: If it cannot be opened or read.
@@ -38,6 +39,9 @@ def open_file(stack: ExitStack, source: str | Path | IO[bytes], name: str) -> IO
             kind = type(source).__name__
             raise AudioError(f"a {kind} is no recording; give a path, a binary file object or an array of samples")
         return source if source.seekable() else stack.enter_context(spool(source, name))
+    if isinstance(source, str) and is_url(source):
+        with open_url(source) as stream:
+            return stack.enter_context(spool(stream, name))
     try:
         file = stack.enter_context(_open_path(Path(source), name))
     except (OSError, ValueError) as error:  # the latter for characters that no path has

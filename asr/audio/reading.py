@@ -68,9 +68,10 @@ def load_audio(
     """Read a recording as one mono waveform.
 
     Args:
-        source: A path, an `AudioExcerpt`, a binary file object (read from its start, and left open), or an array of
-            shape `(num_samples,)` or `(num_channels, num_samples)`, whose integers are scaled to [-1, 1) by the range
-            of their type. What numpy takes for an array will do, such as a PyTorch tensor on the CPU.
+        source: A path, a URL such as `s3://bucket/talk.wav`, an `AudioExcerpt`, a binary file object (read from its
+            start, and left open), or an array of shape `(num_samples,)` or `(num_channels, num_samples)`, whose
+            integers are scaled to [-1, 1) by the range of their type. What numpy takes for an array will do, such as
+            a PyTorch tensor on the CPU.
         sample_rate: Samples per second wanted, in [1000, 768000].
         source_rate: Samples per second of an array; a file tells its own.
         channel: The channel to take, from 0; the mean of all channels if not given, or one where they cancel each

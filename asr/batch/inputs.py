@@ -1,4 +1,4 @@
-"""What a command line was asked to work on: files, folders, patterns, manifests and `-` become a list of recordings.
+"""What a command line was asked to work on: files, folders, patterns, URLs, manifests and `-` become recordings.
 
 Each recording has a stem, the path of its results without their extension. It is the path below the folder that was
 named, or that a pattern or manifest starts from, or the working folder, without the extension: `calls/a.wav` below
@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO
 
-from asr.audio import AudioExcerpt, find_recordings, is_recording, read_info, spool
+from asr.audio import AUDIO_EXTENSIONS, AudioExcerpt, find_recordings, is_recording, read_info, spool
 from asr.data.manifest import ManifestRecording, read_recordings
-from asr.errors import AlignmentError, ASRError, AudioError, ManifestError
-from asr.text import strip_cues
+from asr.errors import ASRError, AudioError, ManifestError
+from asr.remote import has_magic, is_url, list_files, url_path
 from asr.units import Seconds
 
 _STDIN = "-"
@@ -36,17 +36,19 @@ class Input:
         name: Its name in messages and results; `-` is standard input.
         stem: Path of its results below an output folder, without the extension of a format.
         part: The part of a recording that a line of a manifest names; `None` for a whole recording.
+        duration: Seconds according to a manifest; `None` where nothing tells.
         error: What is wrong with the line of a manifest that names it; `None` if nothing is.
     """
 
     name: str
     stem: Path
     part: AudioExcerpt | None = None
+    duration: Seconds | None = None
     error: ManifestError | None = None
 
     @property
     def path(self) -> str:
-        """The file that it is or that holds it, or `-`."""
+        """The file that it is or that holds it, its URL, or `-`."""
         return str(self.part.path) if self.part else self.name
 
     @property
@@ -54,8 +56,8 @@ class Input:
         """Whether it can be read once only: standard input, a named pipe, or `<(...)`."""
         return self.name == _STDIN or _is_pipe(self.path)
 
-    def open(self) -> Path | AudioExcerpt | IO[bytes]:
-        """Return what can be read: the path, the part of a recording, or what a pipe or standard input holds.
+    def open(self) -> Path | str | AudioExcerpt | IO[bytes]:
+        """Return what can be read: the path or URL, the part of a recording, or what a pipe or standard input holds.
 
         A pipe is read here and not where recordings are decoded, for a signal stops only the main thread's waiting.
 
@@ -69,6 +71,8 @@ class Input:
             return self.part
         if not self.name:
             raise AudioError("'': an empty path; give the path of a recording")
+        if is_url(self.name):
+            return self.name
         if not self.is_pipe:
             return Path(self.name)
         if self.name == _STDIN:
@@ -82,7 +86,7 @@ class Input:
                 f"{self.name}: cannot be opened: {error.strerror}; give the path of a recording"
             ) from error
 
-    def open_or_error(self) -> Path | AudioExcerpt | IO[bytes] | ASRError:
+    def open_or_error(self) -> Path | str | AudioExcerpt | IO[bytes] | ASRError:
         """Return what `open` returns, or the error that it raises."""
         try:
             return self.open()
@@ -90,15 +94,13 @@ class Input:
             return error
 
 
-PairedInput: TypeAlias = tuple[Input, str]  # a recording and what is said in it
-
-
 def find_inputs(paths: Sequence[str]) -> list[Input]:
     """List the recordings that some paths stand for.
 
     Args:
         paths: Recordings; folders, searched for files with the extension of a recording; patterns such as
-            `calls/**/*.wav` (`**` stands for folders of any depth); manifests (`.jsonl`, `.json`); or `-`.
+            `calls/**/*.wav` (`**` stands for folders of any depth); URLs of any of these, such as `s3://bucket/calls`;
+            manifests (`.jsonl`, `.json`); or `-`.
 
     Returns:
         The recordings in the order of the paths, those of a folder or pattern sorted; each once, and at least one.
@@ -110,36 +112,8 @@ def find_inputs(paths: Sequence[str]) -> list[Input]:
     found: dict[object, Input] = {}
     for path in paths:
         for item in _expand(path):
-            found.setdefault(_identify(item), item)
-    return _name_results(list(found.values()))
-
-
-def find_texts(audio: str | None, text: str | None, text_file: Path | None, manifest: Path | None) -> list[PairedInput]:
-    """List recordings with the texts spoken in them.
-
-    Args:
-        audio: A recording, or `-`; `None` with a manifest.
-        text: What is said in it.
-        text_file: UTF-8 file with what is said in it, instead of `text`.
-        manifest: Recordings and their texts, instead of one.
-
-    Returns:
-        Each recording and its text.
-
-    Raises:
-        ASRError: If not exactly one source of recordings and of texts is given, or it cannot be read.
-        AudioError: If `audio` holds several recordings.
-    """
-    if (manifest is None) != (audio is not None):
-        raise ASRError("give either AUDIO or --manifest")
-    if (audio is not None) != ((text_file is None) != (text is None)):
-        raise ASRError("give either TEXT or --text with AUDIO, and neither with --manifest")
-    if manifest is not None:
-        return _read_pairs(manifest)
-    inputs = find_inputs([audio or _STDIN])
-    if len(inputs) > 1:
-        raise AudioError(f"{audio}: holds {len(inputs)} recordings, expected one; give several with --manifest")
-    return [(inputs[0], _read_text(text_file) if text_file else text or "")]
+            found.setdefault(identify(item), item)
+    return name_results(list(found.values()))
 
 
 def total_duration(inputs: Sequence[Input]) -> Seconds | None:
@@ -149,48 +123,21 @@ def total_duration(inputs: Sequence[Input]) -> Seconds | None:
         inputs: The recordings; those that cannot be read count nothing.
 
     Returns:
-        Seconds; `None` if standard input or a pipe is among them, which can be read once only.
+        Seconds; `None` if what is read once only is among them: standard input, a pipe, or a URL of unknown length.
     """
     total = 0.0
     for item in inputs:
-        if item.is_pipe:
+        if item.duration is not None:
+            total += item.duration
+        elif item.is_pipe or is_url(item.path):
             return None
-        with suppress(ASRError):
-            if item.part and item.part.duration is not None:
-                total += item.part.duration
-            else:
-                total += read_info(Path(item.path)).duration
+        else:
+            with suppress(ASRError):
+                total += read_info(item.path).duration
     return total
 
 
-def _read_text(path: Path) -> str:
-    """Read a text file."""
-    try:
-        return strip_cues(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise AlignmentError(f"{path}: not a text in UTF-8 ({error.reason}); save it in that encoding") from error
-
-
-def _read_pairs(manifest: Path) -> list[PairedInput]:
-    """Read the recordings of a manifest and their texts; a recording may come with several texts."""
-    recordings = read_recordings(manifest)
-    inputs = list(_take_recordings(recordings, manifest))
-    different = {_identify(item): item for item in inputs}
-    named = dict(zip(different, _name_results(list(different.values())), strict=True))
-    counts: Counter[Path] = Counter()
-    pairs = []
-    for item, recording in zip((named[_identify(each)] for each in inputs), recordings, strict=True):
-        counts[item.stem] += 1
-        if counts[item.stem] > 1:
-            item = replace(item, stem=item.stem.with_name(f"{item.stem.name}-{counts[item.stem]}"))
-        text = None if isinstance(recording, ManifestError) else recording.text
-        if text is None and isinstance(recording, ManifestRecording):
-            item = replace(item, error=ManifestError(f"{recording.location}: no text; write down what is said"))
-        pairs.append((item, text or ""))
-    return pairs
-
-
-def _take_recordings(recordings: Sequence[ManifestRecording | ManifestError], manifest: Path) -> Iterator[Input]:
+def take_recordings(recordings: Sequence[ManifestRecording | ManifestError], manifest: Path) -> Iterator[Input]:
     """Name the recordings of a manifest; a line that names none is left to be refused when its turn comes."""
     if all(isinstance(recording, ManifestError) for recording in recordings):
         raise next(recording for recording in recordings if isinstance(recording, ManifestError))
@@ -198,31 +145,31 @@ def _take_recordings(recordings: Sequence[ManifestRecording | ManifestError], ma
         if isinstance(recording, ManifestError):
             yield Input(f"{manifest}: entry {number}", Path(f"entry-{number}"), error=recording)
         elif isinstance(recording.source, AudioExcerpt):
-            yield _name_part(_name_below(manifest.parent, recording.source.path), recording.source)
+            yield _name_part(_name_source(manifest.parent, recording.source.path), recording.source)
         else:
-            yield _name_below(manifest.parent, recording.source)
+            yield replace(_name_source(manifest.parent, recording.source), duration=recording.duration)
 
 
 def _name_part(whole: Input, part: AudioExcerpt) -> Input:
     """Name a part of a recording: by its times in seconds, and its results by those in milliseconds."""
     times = [part.start] if part.duration is None else [part.start, part.start + part.duration]
     stem = "-".join([whole.stem.name, *(f"{round(1000 * time):07d}" for time in times)])
-    return Input(str(part), whole.stem.with_name(stem), part)
+    return Input(str(part), whole.stem.with_name(stem), part, part.duration)
 
 
-def _identify(item: Input) -> object:
+def identify(item: Input) -> object:
     """Return what two names of one recording, or of one part of it, have in common."""
     if item.name == _STDIN or item.error:
         return item.name
     if item.part:
-        return replace(item.part, path=Path(_identity(str(item.part.path))))
+        return replace(item.part, path=_identity(str(item.part.path)))
     return _identity(item.name)
 
 
-def _name_results(inputs: list[Input]) -> list[Input]:
+def name_results(inputs: list[Input]) -> list[Input]:
     """Give the results of different recordings different names, as short as may be."""
-    inputs = _tell_apart(inputs, lambda item: item.stem.with_name(Path(item.name).name))
-    return _tell_apart(inputs, lambda item: _whole_stem(Path(item.name)))
+    inputs = _tell_apart(inputs, lambda item: item.stem.with_name(_file_name(item.name)))
+    return _tell_apart(inputs, lambda item: _whole_stem(item.name))
 
 
 def _tell_apart(inputs: Sequence[Input], lengthen: Callable[[Input], Path]) -> list[Input]:
@@ -232,7 +179,9 @@ def _tell_apart(inputs: Sequence[Input], lengthen: Callable[[Input], Path]) -> l
 
 
 def _identity(name: str) -> str:
-    """Return one name for all paths that lead to a file; a path that cannot be followed is its own."""
+    """Return one name for all paths that lead to a file; a URL, or a path that cannot be followed, is its own."""
+    if is_url(name):
+        return name
     try:
         return os.path.realpath(name)
     except (OSError, ValueError):
@@ -247,9 +196,16 @@ def _is_pipe(name: str) -> bool:
         return False
 
 
-def _whole_stem(path: Path) -> Path:
-    """Return the whole path, from the working folder if it is below that."""
-    whole = Path(_identity(str(path)))
+def _file_name(name: str) -> str:
+    """Return the last part of a path or URL."""
+    return Path(url_path(name) if is_url(name) else name).name
+
+
+def _whole_stem(name: str) -> Path:
+    """Return the whole path, from the working folder if it is below that, or of a URL from its bucket or host."""
+    if is_url(name):
+        return Path(url_path(name))
+    whole = Path(_identity(name))
     return whole.relative_to(Path.cwd() if whole.is_relative_to(Path.cwd()) else whole.anchor)
 
 
@@ -260,14 +216,52 @@ def _expand(path: str) -> Iterator[Input]:
         yield Input(_STDIN, Path("stdin"))
     elif not path:
         yield Input("", Path("nameless"))
+    elif is_url(path):
+        yield from _expand_url(path)
     elif os.path.isdir(path):
         yield from _below(Path(path), find_recordings(Path(path)), path)
     elif path.lower().endswith(_MANIFEST_SUFFIXES):
-        yield from _take_recordings(read_recordings(Path(path)), Path(path))
+        yield from take_recordings(read_recordings(Path(path)), Path(path))
     elif glob.has_magic(path) and not os.path.lexists(path):
         yield from _below(_fixed_folder(path), _match(path), path)
     else:
         yield from _below(Path(), [Path(path)], path)
+
+
+def _expand_url(url: str) -> Iterator[Input]:
+    """Yield the recordings of a URL; a name with the extension of a recording is one, without asking its server."""
+    if url.lower().endswith(_MANIFEST_SUFFIXES):
+        raise ManifestError(f"{url}: a manifest is read from this machine; copy it here, its recordings may be URLs")
+    if not has_magic(url) and _is_sound(url):
+        yield _name_url("", url)
+        return
+    found = list_files(url)
+    recordings = found if found == [url] else list(filter(_is_sound, found))
+    if not recordings:
+        raise AudioError(f"{url}: no recordings found here; expected files such as .wav, .flac or .mp3")
+    folder = url
+    while has_magic(folder):
+        folder = folder.rpartition("/")[0]
+    yield from (_name_url(folder, each) for each in recordings)
+
+
+def _is_sound(url: str) -> bool:
+    """Tell whether a URL ends with the extension of a recording."""
+    name = Path(_file_name(url))
+    return name.suffix.lower() in AUDIO_EXTENSIONS and not name.name.startswith("._")
+
+
+def _name_url(folder: str, url: str) -> Input:
+    """Name a recording by its path below the URL of a folder, or by its file name."""
+    inside = Path(url_path(url))
+    start = Path(url_path(folder)) if folder else inside.parent
+    stem = inside.relative_to(start) if inside.is_relative_to(start) else Path(inside.name)
+    return Input(url, stem.with_suffix("") if stem.name else Path("nameless"))
+
+
+def _name_source(folder: Path, source: Path | str) -> Input:
+    """Name what a manifest names: a URL, or a path."""
+    return _name_url("", source) if isinstance(source, str) else _name_below(folder, source)
 
 
 def _match(pattern: str) -> list[Path]:

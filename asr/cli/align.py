@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.batch.inputs import Input, PairedInput, find_texts
+from asr.batch.inputs import Input
 from asr.batch.results import ResultFolder, render
 from asr.batch.summary import Outcome
 from asr.cli.options import add_channel_argument, add_model_arguments, add_writer_arguments, writer_options
 from asr.cli.overwriting import add_overwrite_argument, replacing
+from asr.cli.texts import PairedInput, find_texts
 from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import write_atomically
 
@@ -67,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         folder = None
         if arguments.output_dir:
-            names, options = list(dict.fromkeys(arguments.format or ["json"])), writer_options(arguments)
-            folder = ResultFolder(arguments.output_dir, names, options, overwrite=arguments.overwrite)
+            formats, options = arguments.format or ["json"], writer_options(arguments)
+            folder = ResultFolder(arguments.output_dir, formats, options, overwrite=arguments.overwrite)
             folder.require_writable(items, reads)
             stack.enter_context(folder.summary)
         reads = (*reads, *(item.path for item in items))
@@ -81,9 +82,8 @@ def _align(pairs: Sequence[PairedInput], folder: ResultFolder | None, arguments:
     from asr.alignment.matching import describe_mismatch, require_match
     from asr.recognition.recognizer import Recognizer
 
-    greedy = {"decoder": "greedy"}  # alignment needs no language model, so none is opened
-    where = {"device": arguments.device, "threads": arguments.threads}
-    recognizer = Recognizer.from_bundle(arguments.model, decoding=greedy, **where)
+    settings = {"decoding": {"decoder": "greedy"}, "device": arguments.device, "threads": arguments.threads}
+    recognizer = Recognizer.from_bundle(arguments.model, **settings)  # alignment needs no language model
     reading = {name: getattr(arguments, name) for name in ("channel", "track", "batch_duration")}
     failed = 0
     for item, text in pairs:

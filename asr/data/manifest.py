@@ -18,6 +18,7 @@ from asr.audio import AudioExcerpt, read_info
 from asr.data.json_lines import read_objects
 from asr.errors import AudioError, ManifestError
 from asr.files import dump_line, write_atomically
+from asr.remote import is_url
 from asr.units import Seconds
 
 _KEYS = ("audio_filepath", "duration", "text", "offset", "speaker", "corpus", "utterance_id")
@@ -55,7 +56,9 @@ class Utterance:
     @property
     def source(self) -> Path | AudioExcerpt:
         """What to read: the recording, or the part of it that is the utterance."""
-        return _choose_source(self.audio_filepath, self.offset, self.duration)
+        if self.offset is None:
+            return self.audio_filepath
+        return AudioExcerpt(self.audio_filepath, self.offset, self.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,17 @@ class ManifestRecording:
 
     Attributes:
         location: The line, for messages.
-        source: The recording, or a part of it.
+        source: The recording, its URL, or a part of it.
         text: What is said in it; `None` where the line has no text.
         utterance_id: Its name; `None` where the line has none.
+        duration: Seconds, as the line has it; `None` where it has none.
     """
 
     location: str
-    source: Path | AudioExcerpt
+    source: Path | str | AudioExcerpt
     text: str | None
     utterance_id: str | None
+    duration: Seconds | None = None
 
 
 def read_manifest(path: Path, *, require_text: bool = True) -> list[Utterance]:
@@ -141,9 +146,14 @@ def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
         except ManifestError as error:
             return error
         text = fields.get("text")
-        source = _choose_source(audio, offset, duration)
+        name = fields["audio_filepath"]
+        recording = name if is_url(name) else audio
         return ManifestRecording(
-            location, source, text if isinstance(text, str) else None, _optional_text(fields, "utterance_id")
+            location,
+            recording if offset is None else AudioExcerpt(recording, offset, duration),
+            text if isinstance(text, str) else None,
+            _optional_text(fields, "utterance_id"),
+            float(fields["duration"]) if _is_seconds(fields.get("duration")) else None,
         )
 
     recordings = [parse(fields, location) for _, location, fields in read_objects(path)]
@@ -266,11 +276,6 @@ def _is_seconds(value: object, *, minimum: Seconds = 0) -> bool:
     """Tell whether JSON held a number in the range of times."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and minimum <= value <= _MAX_SECONDS  # type: ignore[operator]  # a number
-
-
-def _choose_source(audio: Path, offset: Seconds | None, duration: Seconds | None) -> Path | AudioExcerpt:
-    """Return a whole recording, or a part of it where an offset is given."""
-    return audio if offset is None else AudioExcerpt(audio, offset, duration)
 
 
 def _require_text(fields: Mapping[str, Any], key: str, location: str) -> str:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from asr.audio import AudioExcerpt, load_audio
-from asr.batch.inputs import Input, find_inputs, find_texts, total_duration
+from asr.batch.inputs import Input, find_inputs, total_duration
 from asr.errors import AudioError, ManifestError
 
 
@@ -119,7 +119,7 @@ def test_pipe_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     with os.fdopen(reading, "rb") as pipe:
         monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe))
         content = find_inputs(["-"])[0].open()
-    assert not isinstance(content, Path | AudioExcerpt)
+    assert not isinstance(content, Path | str | AudioExcerpt)
     assert content.read() == b"sound"
 
 
@@ -131,7 +131,7 @@ def test_named_pipe_is_read_once(tmp_path: Path) -> None:
     writer.start()
     content = item.open()
     writer.join()
-    assert not isinstance(content, Path | AudioExcerpt)
+    assert not isinstance(content, Path | str | AudioExcerpt)
     assert content.read() == b"sound"
 
 
@@ -249,30 +249,3 @@ def test_a_bad_line_of_a_manifest_is_an_error_of_its_own(tmp_path: Path) -> None
     assert second.open_or_error() == tmp_path / "b.wav"
     with pytest.raises(ManifestError, match=r"m\.jsonl:3: not JSON"):
         third.open()
-
-
-def test_texts_of_a_manifest_stay_with_their_parts(tmp_path: Path) -> None:
-    lines = [
-        {"audio_filepath": "a.wav", "text": "one", "offset": 0, "duration": 1},
-        {"audio_filepath": "a.wav", "text": "two", "offset": 1, "duration": 1},
-        {"audio_filepath": "a.wav", "text": "two again", "offset": 1, "duration": 1},
-        {"audio_filepath": "a.wav"},
-    ]
-    path = tmp_path / "m.jsonl"
-    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    pairs = find_texts(None, None, None, path)
-    assert [text for _, text in pairs] == ["one", "two", "two again", ""]
-    assert [str(item.stem) for item, _ in pairs] == [
-        "a-0000000-0001000",
-        "a-0001000-0002000",
-        "a-0001000-0002000-2",
-        "a",
-    ]
-    assert "m.jsonl:4: no text" in str(pairs[3][0].open_or_error())
-
-
-def test_subtitles_are_read_as_their_text(tmp_path: Path) -> None:
-    path = tmp_path / "a.srt"
-    path.write_text("1\n00:00:00,000 --> 00:00:01,000\nIt rained\n", encoding="utf-8")
-    ((_, text),) = find_texts("a.wav", None, path, None)
-    assert text.split() == ["It", "rained"]
