@@ -12,6 +12,7 @@ from asr.cli.terminal import run_command
 
 COMMANDS = {
     "transcribe": "Write down what is said in recordings.",
+    "transcribe-cluster": "The same on many machines, with Ray.",
     "align": "Find when each word of a known text is spoken.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",
     "plot": "Draw what a model makes of a recording, or how a training run went.",

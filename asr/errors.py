@@ -11,6 +11,8 @@
     ├── BundleError        a model folder whose files are missing or disagree
     ├── TensorFileError    a safetensors file that cannot be read
     ├── DeviceError        a device to compute on that this machine lacks
+    ├── ClusterError       a cluster that cannot be reached, or cannot do what is asked for
+    │   └── StorageError       a machine of it that does not share the storage
     ├── TrainingError      a training run that cannot start or go on
     └── MissingExtraError  an optional package that is not installed
 
@@ -82,6 +84,14 @@ class TensorFileError(ASRError):
 
 class DeviceError(ASRError):
     """A device to compute on is asked for that this machine lacks."""
+
+
+class ClusterError(ASRError):
+    """A cluster cannot be reached, or cannot do what is asked for."""
+
+
+class StorageError(ClusterError):
+    """A machine does not share the storage that a job works on."""
 
 
 class TrainingError(ASRError):

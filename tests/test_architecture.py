@@ -32,7 +32,7 @@ RANKS = {
     "data": 8,
     **dict.fromkeys(["plots", "checks", "batch"], 9),
     "evaluation": 10,
-    "training": 11,
+    **dict.fromkeys(["training", "distributed"], 11),
     "cli": 12,
     **dict.fromkeys(["transcribe", "train", "__main__"], 13),
     "__init__": 14,  # the public names: from anywhere, and used by nobody inside
@@ -42,6 +42,8 @@ RANKS = {
 DOORS = {
     "av": {"audio"},
     "fsspec": {"remote"},
+    "pyarrow": {"distributed.cluster"},
+    "ray": {"distributed.cluster"},
     "msgspec": {"bundle_config", "acoustic.pronunciation", "evaluation.comparison"},
     "soundfile": {"audio"},
     "soxr": {"audio"},

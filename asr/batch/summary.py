@@ -113,7 +113,7 @@ class Summary:
         """
         self._path = folder / SUMMARY_FILE
         content = self._path.read_bytes() if self._path.exists() else b""
-        earlier = list(_parse(content))
+        earlier = list(parse_outcomes(content.decode(errors="replace")))
         self._replaces = bool(content.strip()) and not earlier
         if self._replaces and not overwrite:
             raise ASRError(f"{self._path}: exists and is no summary of asr; name another folder, or give --overwrite")
@@ -134,7 +134,7 @@ class Summary:
         with self._locked() as file:
             file.seek(0)
             last: dict[tuple[str, bool], Outcome] = {}
-            for outcome in _parse(file.read()):
+            for outcome in parse_outcomes(file.read().decode(errors="replace")):
                 if _is_written(outcome):
                     last.pop((outcome.input, False), None)
                 last.pop((outcome.input, _is_written(outcome)), None)
@@ -204,10 +204,10 @@ def _is_written(outcome: Outcome) -> bool:
     return outcome.words is not None
 
 
-def _parse(content: bytes) -> Iterator[Outcome]:
+def parse_outcomes(content: str) -> Iterator[Outcome]:
     """Read the lines of a summary; those that are none, such as one cut short, are left out."""
     known = {each.name for each in fields(Outcome)}
-    for line in content.decode(errors="replace").split("\n"):
+    for line in content.split("\n"):
         try:
             values: dict[str, Any] = json.loads(line)
             if isinstance(values["input"], str) and isinstance(values["status"], str):
