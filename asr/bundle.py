@@ -21,6 +21,7 @@ from asr.acoustic.network import Network, PhoneOutput, Weights
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
+from asr.arguments import require_path
 from asr.bundle_config import FORMAT_VERSION, BundleConfig, read_alphabet, read_config, read_json
 from asr.decoding.build import DecodingModels
 from asr.decoding.config import DecodingConfig
@@ -114,8 +115,8 @@ def load_bundle(folder: Path | str, *, language_models: bool = True) -> Bundle:
         BundleError: If a file is missing, is of another version, holds a value out of its range, or disagrees with the
             others; the file and the key are named.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    folder = require_path("the folder of a model", folder)
+    if not os.path.isdir(folder):  # which refuses names that are too long without an error
         raise BundleError(f"{folder}: no such folder; expected one with {WEIGHTS_FILE}, config.json, tokenizer.json")
     config = read_config(folder / "config.json")
     tokenizer = read_alphabet(folder / "tokenizer.json")

@@ -4,6 +4,7 @@
     ├── AudioError         a recording that cannot be read, or holds no usable signal
     │   ├── DamagedAudioError  one that breaks off, after what could be read of it
     │   └── RemoteError        one behind a URL that cannot be reached
+    ├── SettingsError      a setting out of its range or of a wrong type; a ValueError too
     ├── ManifestError      a manifest line, or the utterance it names, that cannot be used
     ├── VocabularyError    text with characters outside the alphabet
     ├── AlignmentError     a text that cannot have been spoken in its recording
@@ -56,6 +57,10 @@ class DamagedAudioError(AudioError):
 
 class RemoteError(AudioError):
     """A recording behind a URL cannot be reached, now or at all."""
+
+
+class SettingsError(ASRError, ValueError):
+    """A setting is out of its range, or of a wrong type."""
 
 
 class ManifestError(ASRError):

@@ -49,13 +49,36 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
 
 
 def dump_line(fields: Mapping[str, Any]) -> str:
-    """Lay out JSON data on one line, in ASCII where a string is not Unicode, such as a file name that is not UTF-8."""
-    line = json.dumps(fields, ensure_ascii=False)
+    """Lay out JSON data on one line, as `dump_json` does."""
+    return f"{dump_json(fields)}\n"
+
+
+def dump_json(value: object, *, indent: int | None = None) -> str:
+    """Lay out JSON data with numbers of six decimals, or six digits below 1, so that none is `0.30000000000000004`.
+
+    Args:
+        value: Dictionaries, lists, strings and finite numbers.
+        indent: Spaces for each level; all on one line if not given.
+
+    Returns:
+        The text, in ASCII where a string is not Unicode, such as a file name that is not UTF-8.
+    """
+    rounded = _round_numbers(value)
+    text = json.dumps(rounded, ensure_ascii=False, allow_nan=False, indent=indent)
     try:
-        line.encode()
+        text.encode()
     except UnicodeEncodeError:
-        line = json.dumps(fields)
-    return f"{line}\n"
+        text = json.dumps(rounded, indent=indent)
+    return text
+
+
+def _round_numbers(value: object) -> object:
+    """Round the numbers in JSON data."""
+    if isinstance(value, float):
+        return round(value, 6) if abs(value) >= 1 else float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: _round_numbers(each) for key, each in value.items()}
+    return [_round_numbers(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -1,7 +1,10 @@
-"""The result of recognition: frozen data with a JSON round trip, without torch."""
+"""The result of recognition: frozen data with a JSON round trip, without torch.
+
+As JSON, times are whole milliseconds, and confidences and scores have four decimals.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.units import Seconds
@@ -22,6 +25,15 @@ class Word:
     start: Seconds
     end: Seconds
     confidence: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the word as JSON data."""
+        return {
+            "text": self.text,
+            "start": _round_time(self.start),
+            "end": _round_time(self.end),
+            "confidence": _round_score(self.confidence),
+        }
 
 
 @dataclass(frozen=True)
@@ -83,14 +95,17 @@ class Segment:
             Its times, text, confidence and words, and its alternatives if there are any.
         """
         fields = {
-            "start": self.start,
-            "end": self.end,
+            "start": _round_time(self.start),
+            "end": _round_time(self.end),
             "text": self.text,
-            "confidence": self.confidence,
-            "words": [asdict(word) for word in self.words],
+            "confidence": _round_score(self.confidence),
+            "words": [word.to_dict() for word in self.words],
         }
         if self.alternatives:
-            fields["alternatives"] = [asdict(alternative) for alternative in self.alternatives]
+            fields["alternatives"] = [
+                {"text": alternative.text, "score": _round_score(alternative.score)}
+                for alternative in self.alternatives
+            ]
         return fields
 
     @classmethod
@@ -144,12 +159,12 @@ class Transcript:
         """Return the transcript as JSON data, its text first.
 
         Returns:
-            A dictionary that `from_dict` turns back into an equal transcript.
+            A dictionary that `from_dict` turns back into the transcript, with rounded numbers.
         """
         fields = {
             "text": self.text,
-            "duration": self.duration,
-            "confidence": self.confidence,
+            "duration": _round_time(self.duration),
+            "confidence": _round_score(self.confidence),
             "segments": [segment.to_dict() for segment in self.segments],
         }
         if self.explanation:
@@ -168,3 +183,13 @@ class Transcript:
         """
         segments = tuple(Segment.from_dict(segment) for segment in fields["segments"])
         return cls(segments=segments, duration=fields["duration"], explanation=fields.get("explanation", ""))
+
+
+def _round_time(seconds: Seconds) -> Seconds:
+    """Round to milliseconds: sums of frames end in `0.30000000000000004`."""
+    return round(seconds, 3)
+
+
+def _round_score(value: float | None) -> float | None:
+    """Round a confidence or a logarithm."""
+    return None if value is None else round(value, 4)

@@ -22,7 +22,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 # A module imports lower ranks only.
 RANKS = {
     **dict.fromkeys(["errors", "units"], 0),
-    **dict.fromkeys(["files", "remote", "text", "tokenizer", "transcript"], 1),
+    **dict.fromkeys(["arguments", "files", "remote", "text", "tokenizer", "transcript"], 1),
     **dict.fromkeys(["audio", "metrics", "writers"], 2),
     **dict.fromkeys(["segmentation", "lm", "acoustic"], 3),
     **dict.fromkeys(["decoding", "alignment"], 4),

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 from asr.errors import TensorFileError
 from asr.files import (
+    dump_json,
     load_tensors,
     replace_atomically,
     replace_folder,
@@ -169,3 +170,14 @@ def test_types_that_numpy_lacks_are_refused(tmp_path: Path, dtype: torch.dtype, 
     save_file({"w": torch.ones(2).to(dtype)}, path)
     with pytest.raises(TensorFileError, match=f"w is of type {name}, which numpy lacks; store it as F32 or F16"):
         load_tensors(path)
+
+
+def test_json_holds_no_noise_of_floating_point() -> None:
+    fields = {"a": 0.1 + 0.2, "b": [1e-9 / 3, 12345.678900000001], "c": {"d": (True, 2, None, "é")}}
+    assert dump_json(fields) == '{"a": 0.3, "b": [3.33333e-10, 12345.6789], "c": {"d": [true, 2, null, "é"]}}'
+
+
+def test_json_with_a_name_that_is_not_unicode_is_in_ascii() -> None:
+    text = dump_json({"name": "caf\udce9", "é": 1})
+    assert text.isascii()
+    assert json.loads(text) == {"name": "caf\udce9", "é": 1}

@@ -49,6 +49,20 @@ def test_json_gives_back_an_equal_transcript(transcript: Transcript) -> None:
     assert Transcript.from_dict(json.loads(json.dumps(transcript.to_dict()))) == transcript
 
 
+def test_times_in_json_are_milliseconds_and_confidences_have_four_decimals() -> None:
+    words = (Word("a", 0.1 + 0.2, 0.1 + 0.2 + 1e-9, 1 / 3),)
+    fields = Transcript((Segment(0.1 + 0.2, 1.0, words, (Alternative("a", -2 / 3),)),), 1.1 + 2.2).to_dict()
+    word = {"text": "a", "start": 0.3, "end": 0.3, "confidence": 0.3333}
+    alternatives = [{"text": "a", "score": -0.6667}]
+    segment = {"start": 0.3, "end": 1.0, "text": "a", "confidence": 0.3333, "words": [word]}
+    assert fields == {
+        "text": "a",
+        "duration": 3.3,
+        "confidence": 0.3333,
+        "segments": [{**segment, "alternatives": alternatives}],
+    }
+
+
 def test_json_opens_with_the_text_and_spells_out_each_segment() -> None:
     fields = TRANSCRIPT.to_dict()
     assert list(fields) == ["text", "duration", "confidence", "segments"]

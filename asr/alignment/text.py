@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, groupby, pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.ctc import TokenSpan, WordTiming, align, place_characters, place_words
+from asr.arguments import require_kind, require_number
 from asr.errors import AlignmentError, VocabularyError
 from asr.text import normalize_text
 from asr.tokenizer import BLANK, CharTokenizer
@@ -45,6 +46,10 @@ class Mismatch:
     start: Seconds
     end: Seconds
     text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mismatch as JSON data, in whole milliseconds."""
+        return {"start": round(self.start, 3), "end": round(self.end, 3), "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,8 @@ class TextAlignment:
         """
         return {
             **self.transcript.to_dict(),
-            "characters": [[asdict(character) for character in word] for word in self.characters],
-            "mismatches": [asdict(mismatch) for mismatch in self.mismatches],
+            "characters": [[character.to_dict() for character in word] for word in self.characters],
+            "mismatches": [mismatch.to_dict() for mismatch in self.mismatches],
             "skipped": [asdict(word) for word in self.skipped],
         }
 
@@ -142,16 +147,13 @@ class TextAligner:
             AlignmentError: If no text is left once normalised, or it needs more frames than there are.
             VocabularyError: If the alphabet lacks a character of every word of the normalised text.
         """
+        require_kind("text", text, str, "what is said, as a string")
+        require_number("batch_duration", batch_duration, 0)
         separator = "" if self.tokenizer.space is None else " "
         lines, skipped = _spell_lines(text, self.tokenizer)
         words = [word.spelling for line in lines for word in line if word.spelling]
-        if skipped and not words:
-            unknown = sorted({character for word in skipped for character in word.unknown})
-            raise VocabularyError(
-                f"the text cannot be aligned, for the alphabet lacks {unknown}: {skipped[0].describe()}"
-            )
         if not words:
-            raise AlignmentError(f"the text {text[:60]!r} holds no word to align; give what is said in the recording")
+            _refuse(text, skipped)
         log_probs = self.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
         spans = align(log_probs, self.tokenizer.encode(separator.join(words)))
         frame_shift = self.scorer.config.frame_shift
@@ -175,6 +177,14 @@ class TextAligner:
             _fraction_within(spans, stretches),
             skipped,
         )
+
+
+def _refuse(text: str, skipped: Sequence[SkippedWord]) -> NoReturn:
+    """Say why no word of a text can be aligned."""
+    if not skipped:
+        raise AlignmentError(f"the text {text[:60]!r} holds no word to align; give what is said in the recording")
+    unknown = sorted({character for word in skipped for character in word.unknown})
+    raise VocabularyError(f"the text cannot be aligned, for the alphabet lacks {unknown}: {skipped[0].describe()}")
 
 
 class _PlannedWord(NamedTuple):

@@ -43,7 +43,10 @@ def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int |
         MissingExtraError: If PyAV is needed and not installed.
     """
     file.seek(0)
-    if not (head := file.read(_HEAD_SIZE)):
+    head = file.read(_HEAD_SIZE)
+    if not isinstance(head, bytes):
+        raise AudioError(f"{name}: gives text; open it in binary mode")
+    if not head:
         raise AudioError(f"{name}: empty file (0 bytes); copy or record it again")
     if head.startswith(APPLE_DOUBLE):
         raise AudioError(f"{name}: a file of macOS that goes with a recording, without sound; leave it out")
@@ -85,7 +88,7 @@ def _open_link(
     if recording is None:
         part.seek(0)
         recording = open_media(stack, part, name, track=track, codec=codec or "")
-    elif track:
+    elif track is not None and track != 0:
         raise AudioError(f"{name}: there is no track {track}, for it has one; tracks count from 0")
     check_rates(name, recording.info.sample_rate)
     if link.fraction == 1:

@@ -159,5 +159,8 @@ def _open_source(
     name = str(source if isinstance(source, str | Path) else getattr(source, "name", None) or "the audio stream")
     if source_rate is not None:
         raise AudioError(f"{name}: source_rate {source_rate} is for arrays; leave it out, for a file tells its rate")
-    with ExitStack() as stack:
-        yield open_recording(stack, open_file(stack, source, name), name, track)
+    try:
+        with ExitStack() as stack:
+            yield open_recording(stack, open_file(stack, source, name), name, track)
+    except OSError as error:  # of a disk or a network, or of a file object that is not open for reading
+        raise AudioError(f"{name}: cannot be read: {error.strerror or error}; copy it and try again") from error

@@ -79,7 +79,13 @@ def check_rates(name: str, *sample_rates: int) -> None:
     Raises:
         AudioError: If one is out of range.
     """
-    if wrong := [rate for rate in sample_rates if not _MIN_RATE <= rate <= _MAX_RATE]:
+    if wrong := [rate for rate in sample_rates if not _is_rate(rate)]:
         raise AudioError(
-            f"{name}: the sample rate {wrong[0]} Hz is out of range; expected {_MIN_RATE} to {_MAX_RATE} Hz"
+            f"{name}: the sample rate {wrong[0]!r} Hz is out of range; expected {_MIN_RATE} to {_MAX_RATE} Hz"
         )
+
+
+def _is_rate(rate: object) -> bool:
+    """Tell whether a caller gave a number in the range of rates."""
+    is_number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
+    return is_number and bool(_MIN_RATE <= rate <= _MAX_RATE)  # type: ignore[operator]  # a number

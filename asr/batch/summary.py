@@ -94,7 +94,9 @@ class Outcome:
 
     def to_json(self) -> str:
         """Return the outcome as one line of JSON, without what is not known."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None}, ensure_ascii=False)
+        fields = {key: value for key, value in asdict(self).items() if value is not None}
+        fields |= {key: round(value, 3) for key, value in fields.items() if isinstance(value, float)}
+        return json.dumps(fields, ensure_ascii=False)
 
 
 @final

@@ -5,7 +5,6 @@ nothing is written for it.
 """
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from asr.cli.options import add_channel_argument, add_model_arguments, add_write
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.texts import PairedInput, find_texts
 from asr.errors import ASRError, AudioError, ManifestError
-from asr.files import write_atomically
+from asr.files import dump_line, write_atomically
 
 if TYPE_CHECKING:
     from asr.alignment.text import TextAlignment
@@ -108,7 +107,7 @@ def _align(pairs: Sequence[PairedInput], folder: ResultFolder | None, arguments:
 
 def _write(alignment: "TextAlignment", item: Input, folder: ResultFolder | None, arguments: argparse.Namespace) -> None:
     """Write an alignment in every format asked for."""
-    lossless = json.dumps(alignment.to_dict(), ensure_ascii=False) + "\n"
+    lossless = dump_line(alignment.to_dict())
     if folder:
         folder.write(item, alignment.transcript, contents={"json": lossless})
         return

@@ -5,7 +5,6 @@ have in common is found too.
 """
 
 import argparse
-import json
 import logging
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count, show_progress
 from asr.errors import ManifestError
+from asr.files import dump_json
 
 if TYPE_CHECKING:
     from asr.checks import Entry, Measure
@@ -87,7 +87,7 @@ def _check(arguments: argparse.Namespace, entries: "list[Entry]") -> int:
     seconds = sum(entry.utterance.duration for entry in entries) * (2 if measure.aligner else 1)
     with show_progress(seconds, visible=not arguments.quiet) as advance:
         examination = examine(entries, measure, advance)
-    sys.stdout.write(f"{json.dumps(examination.to_dict()) if arguments.json else render_examination(examination)}\n")
+    sys.stdout.write(f"{dump_json(examination.to_dict()) if arguments.json else render_examination(examination)}\n")
     if arguments.fix:
         num_kept, num_left_out = write_cleaned(arguments.fix, examination)
         _log.info("wrote %d utterances to %s and left out %d", num_kept, arguments.fix, num_left_out)

@@ -5,7 +5,6 @@ Recordings that cannot be recognised are named on stderr, left out of the figure
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, BundleError
 from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_common, require_references
 from asr.evaluation.page import PAGE_FILES
-from asr.files import dump_line, write_atomically
+from asr.files import dump_json, dump_line, write_atomically
 
 _log = logging.getLogger("asr.evaluate")
 
@@ -70,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Recognise every recording of the manifest and report."""
-    utterances = read_manifest(arguments.manifest)
+    utterances = read_manifest(arguments.manifest, threads=arguments.threads)
     require_references(utterances)
     _check_flags(arguments)
     outputs = [arguments.output, *(arguments.report / name for name in PAGE_FILES if arguments.report)]
@@ -102,7 +101,7 @@ def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) ->
         options = PageOptions(baseline, arguments.embed_audio * 1_000_000, arguments.pictures, arguments.batch_duration)
         write_page(arguments.report, evaluation, recognizer, about, options)
     report = evaluation.report
-    print(json.dumps(report.to_dict(), indent=2) if arguments.json else render_text(report))
+    print(dump_json(report.to_dict(), indent=2) if arguments.json else render_text(report))
     return 1 if report.failed else 0
 
 

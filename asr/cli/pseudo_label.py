@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Transcribe, choose, write and report; the status is 1 if a recording cannot be recognised."""
-    utterances = read_manifest(arguments.manifest, require_text=False)
+    utterances = read_manifest(arguments.manifest, require_text=False, threads=arguments.threads)
     bounds = build_config(arguments, Bounds)
     judged = arguments.output.with_name(f"{arguments.output.name}.judged.jsonl")
     reads = (arguments.manifest, *(utterance.audio_filepath for utterance in utterances))

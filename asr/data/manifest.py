@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from asr.arguments import require_path
 from asr.audio import AudioExcerpt, read_info
 from asr.data.json_lines import read_objects
 from asr.errors import AudioError, ManifestError
@@ -80,12 +81,13 @@ class ManifestRecording:
     duration: Seconds | None = None
 
 
-def read_manifest(path: Path, *, require_text: bool = True) -> list[Utterance]:
+def read_manifest(path: Path | str, *, require_text: bool = True, threads: int | None = None) -> list[Utterance]:
     """Read every utterance of a manifest; durations that it lacks are measured.
 
     Args:
         path: A JSONL file, or a JSON file with one list.
         require_text: Whether each line must have a text; without one it is empty.
+        threads: Recordings to measure at once; all processors if not given.
 
     Returns:
         The utterances in the order of the lines; blank lines are skipped.
@@ -93,15 +95,18 @@ def read_manifest(path: Path, *, require_text: bool = True) -> list[Utterance]:
     Raises:
         ManifestError: If the file is missing, holds no utterance, or a line is not one; the line is named.
     """
-    return [utterance for _, utterance in read_numbered(path, require_text=require_text)]
+    return [utterance for _, utterance in read_numbered(path, require_text=require_text, threads=threads)]
 
 
-def read_numbered(path: Path, *, require_text: bool = True) -> list[tuple[int, Utterance]]:
+def read_numbered(
+    path: Path | str, *, require_text: bool = True, threads: int | None = None
+) -> list[tuple[int, Utterance]]:
     """Read every utterance of a manifest with the number of its line, or its place in the list, from 1.
 
     Args:
         path: As for `read_manifest`.
         require_text: As for `read_manifest`.
+        threads: As for `read_manifest`.
 
     Returns:
         The numbers and utterances, in order.
@@ -109,7 +114,7 @@ def read_numbered(path: Path, *, require_text: bool = True) -> list[tuple[int, U
     Raises:
         ManifestError: As for `read_manifest`.
     """
-    path = Path(path)
+    path = require_path("the manifest", path)
     numbers: list[int] = []
     parsed: list[tuple[str, Utterance]] = []
     for number, location, fields in read_objects(path):
@@ -119,7 +124,7 @@ def read_numbered(path: Path, *, require_text: bool = True) -> list[tuple[int, U
         parsed.append((location, _parse_utterance(fields, path.parent, location, require_text=require_text)))
     if not parsed:
         raise ManifestError(f"{path}: no utterance found; expected one JSON object a line")
-    return list(zip(numbers, _measure_missing(parsed), strict=True))
+    return list(zip(numbers, _measure_missing(parsed, threads), strict=True))
 
 
 def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
@@ -216,12 +221,12 @@ def _name_part(audio: Path, offset: Seconds | None, duration: Seconds | None) ->
     return "-".join([_printable(audio.stem), *(f"{round(1000 * time):07d}" for time in times)])
 
 
-def _measure_missing(parsed: Sequence[tuple[str, Utterance]]) -> list[Utterance]:
+def _measure_missing(parsed: Sequence[tuple[str, Utterance]], threads: int | None) -> list[Utterance]:
     """Measure those utterances whose duration the manifest does not give."""
     unmeasured = [(location, utterance) for location, utterance in parsed if math.isnan(utterance.duration)]
     if not unmeasured:
         return [utterance for _, utterance in parsed]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         measured = pool.map(_measure, *zip(*unmeasured, strict=True))
         return [next(measured) if math.isnan(utterance.duration) else utterance for _, utterance in parsed]
 

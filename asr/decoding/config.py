@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from asr.arguments import require_types
+from asr.errors import SettingsError
+
 DecoderName = Literal["greedy", "beam"]
 
 MAX_HYPOTHESES = 10_000  # more take gigabytes and change nothing
@@ -32,6 +35,8 @@ class DecodingConfig:
         word_score: Added for each word; a positive score favours more and shorter words.
         unknown_score: Added for each word outside the vocabulary of the language model, at most 0; none allows no such
             word.
+        min_certainty: Text of which the network is less sure than this, from 0 to 1, is taken for noise or music and
+            left out; 0 keeps all. The greedy decoder uses it too.
     """
 
     decoder: DecoderName = "greedy"
@@ -48,26 +53,30 @@ class DecodingConfig:
     # One price, however long the word: at -10, badly recognised stretches ran together into words of forty letters
     # (35.8 % of words wrong on two development corpora, 35.4 % at -16 and where no unknown word is allowed).
     unknown_score: float | None = -16.0
+    min_certainty: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check types and ranges."""
+        require_types(self)
         if self.decoder not in get_args(DecoderName):
-            raise ValueError(f"decoder is {self.decoder!r}, but must be one of {', '.join(get_args(DecoderName))}")
+            raise SettingsError(f"decoder is {self.decoder!r}, but must be one of {', '.join(get_args(DecoderName))}")
         for name in ("beam_size", "phone_nbest", "recurrent_lm_nbest"):
             if not 1 <= getattr(self, name) <= MAX_HYPOTHESES:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be from 1 to {MAX_HYPOTHESES}")
+                raise SettingsError(f"{name} is {getattr(self, name)}, but must be from 1 to {MAX_HYPOTHESES}")
         if not self.beam_threshold > 0:
-            raise ValueError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
+            raise SettingsError(f"beam_threshold is {self.beam_threshold}, but must be above 0")
         if not 1 <= self.nbest <= self.beam_size:
-            raise ValueError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
+            raise SettingsError(f"nbest is {self.nbest}, but must be from 1 to beam_size, {self.beam_size}")
+        if not 0 <= self.min_certainty <= 1:
+            raise SettingsError(f"min_certainty is {self.min_certainty}, but must be from 0 to 1")
         self._check_scores()
 
     def _check_scores(self) -> None:
         """Check what is added up."""
         for name in ("lm_weight", "internal_lm_weight", "phone_weight", "recurrent_lm_weight"):
             if not 0 <= getattr(self, name) <= MAX_SCORE:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be from 0 to {MAX_SCORE:g}")
+                raise SettingsError(f"{name} is {getattr(self, name)}, but must be from 0 to {MAX_SCORE:g}")
         if not abs(self.word_score) <= MAX_SCORE:
-            raise ValueError(f"word_score is {self.word_score}, but must be from {-MAX_SCORE:g} to {MAX_SCORE:g}")
+            raise SettingsError(f"word_score is {self.word_score}, but must be from {-MAX_SCORE:g} to {MAX_SCORE:g}")
         if self.unknown_score is not None and not -MAX_SCORE <= self.unknown_score <= 0:
-            raise ValueError(f"unknown_score is {self.unknown_score}, but must be from {-MAX_SCORE:g} to 0, or none")
+            raise SettingsError(f"unknown_score is {self.unknown_score}, but must be from {-MAX_SCORE:g} to 0, or none")

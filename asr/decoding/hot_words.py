@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.arguments import require_kind, require_types
 from asr.decoding.config import MAX_SCORE
 from asr.errors import ASRError, VocabularyError
 from asr.text import normalize_text
@@ -46,6 +47,7 @@ class HotWord:
 
     def __post_init__(self) -> None:
         """Check that there is something to favour."""
+        require_types(self)
         if not self.phrase or self.phrase != " ".join(self.phrase.split()):
             raise ASRError(f"hot word {self.phrase!r} is not made of words with single spaces between them")
         if not math.isfinite(self.boost):
@@ -151,6 +153,7 @@ def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> H
         ASRError: If one is no `HotWord`.
         VocabularyError: If the alphabet lacks a character of every phrase.
     """
+    require_kind("hot_words", hot_words, Sequence, "a list of HotWord, as parse_hot_words gives it")
     if wrong := [each for each in hot_words if not isinstance(each, HotWord)]:
         raise ASRError(f"{wrong[0]!r} is no HotWord; make one of it with parse_hot_words")
     space = tokenizer.space

@@ -5,7 +5,6 @@ forbids itself to load anything but recordings and the pictures inside it.
 """
 
 import base64
-import json
 import mimetypes
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from asr.files import write_atomically
+from asr.files import dump_json, dump_line, write_atomically
 
 JSON_FILE = "report.json"
 HTML_FILE = "report.html"
@@ -52,7 +51,7 @@ def write_report(
             _locate(recordings, folder, max_embedded_bytes), fields["utterances"], strict=True
         )
     ]
-    write_atomically(folder / JSON_FILE, json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomically(folder / JSON_FILE, dump_line(fields))
     write_atomically(folder / HTML_FILE, render_html(fields, addresses, pictures))
 
 
@@ -88,7 +87,7 @@ def _read(name: str) -> str:
 
 def _to_script(data: Mapping[str, Any]) -> str:
     """Write JSON that can stand inside a script element, where only `<` could end it."""
-    return json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return dump_json(data).replace("<", "\\u003c")
 
 
 def _locate(recordings: Sequence[Path], folder: Path, max_embedded_bytes: int) -> list[str]:

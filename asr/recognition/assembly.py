@@ -3,8 +3,10 @@
 posteriors + hypotheses → words → a segment per chunk → segments joined where chunks overlap → Transcript
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -12,9 +14,11 @@ import numpy as np
 from asr.acoustic.posteriors import Posteriors
 from asr.alignment.confidence import calibrate
 from asr.alignment.ctc import align, group_words
+from asr.audio.excerpts import AudioExcerpt
 from asr.bundle import Bundle
 from asr.decoding import Hypothesis
 from asr.errors import ASRError
+from asr.recognition.certainty import measure_certainty
 from asr.recognition.chunking import RecordingChunk, RecordingEnd
 from asr.recognition.explanation import explain_no_words
 from asr.recognition.joining import join_segments
@@ -22,6 +26,8 @@ from asr.recognition.results import Result
 from asr.tokenizer import BLANK
 from asr.transcript import Alternative, Segment, Transcript, Word
 from asr.units import Seconds, samples_to_seconds
+
+_log = logging.getLogger("asr.recognition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +37,16 @@ class RecognizedChunk:
     Attributes:
         index: The index of its recording among the sources.
         overlap: Seconds at its start that repeat the end of the chunk before.
-        segment: Its words, on the clock of the recording.
+        segment: Its words, on the clock of the recording; none if they were taken for noise.
         blank_posterior: The mean probability of the blank, in [0, 1].
+        certainty: How sure the network was of words that were taken for noise, in [0, 1]; `None` for others.
     """
 
     index: int
     overlap: Seconds
     segment: Segment
     blank_posterior: float
+    certainty: float | None = None
 
 
 RecognizedPart: TypeAlias = RecognizedChunk | RecordingEnd
@@ -65,17 +73,25 @@ class Assembler:
             hypotheses: The best first, at least one.
 
         Returns:
-            The segment, with as many alternatives as the settings ask for.
+            The segment, with as many alternatives as the settings ask for; an empty one where the network is less sure
+            of the words than the settings ask for.
         """
         duration = samples_to_seconds(len(part.chunk.waveform), self.bundle.config.sample_rate)
+        blank_posterior = float(np.exp(posteriors.log_probs[:, BLANK]).mean())
         words = self._place_words(posteriors, hypotheses[0].tokens, duration)
+        min_certainty = self.bundle.decoding.min_certainty
+        if words and min_certainty:
+            certainty = measure_certainty(posteriors.log_probs, words)
+            if certainty < min_certainty:
+                empty = Segment(0.0, duration).shift(part.chunk.start)
+                return RecognizedChunk(part.index, part.chunk.overlap, empty, blank_posterior, certainty)
+        words = calibrate(words, self.bundle.confidence)
         nbest = self.bundle.decoding.nbest
         alternatives = tuple(
             Alternative(" ".join(self.bundle.tokenizer.join(each.tokens).split()), each.score)
             for each in (hypotheses[:nbest] if nbest > 1 else ())
         )
         segment = Segment(0.0, duration, words, alternatives).shift(part.chunk.start)
-        blank_posterior = float(np.exp(posteriors.log_probs[:, BLANK]).mean())
         return RecognizedChunk(part.index, part.chunk.overlap, segment, blank_posterior)
 
     def collect(self, parts: Iterable[RecognizedPart], on_segment: Callable[[Segment], None]) -> Result:
@@ -117,20 +133,29 @@ class Assembler:
             raise ValueError("the parts of a recording have no end")
         duration = samples_to_seconds(end.level.num_samples, self.bundle.config.sample_rate)
         explanation = "" if segments else self._explain(end, chunks)
+        self._report_noise(end, chunks if segments else ())
         return Result(end.source, Transcript(tuple(segments), duration, explanation), end.damage)
 
     def _place_words(self, posteriors: Posteriors, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
-        """Find where the words that tokens spell were spoken, and how sure they are."""
+        """Find where the words that tokens spell were spoken, with confidences that are not calibrated."""
         spans = align(posteriors.log_probs, tokens)
         frame_shift = self.bundle.config.frame_shift
-        words = group_words(spans, self.bundle.tokenizer, frame_shift, self.bundle.timing, duration)
-        return calibrate(words, self.bundle.confidence)
+        return group_words(spans, self.bundle.tokenizer, frame_shift, self.bundle.timing, duration)
+
+    def _report_noise(self, end: RecordingEnd, chunks: Sequence[RecognizedChunk]) -> None:
+        """Say which part of a recording that has words was taken for noise."""
+        noisy = [each.segment for each in chunks if each.certainty is not None]
+        if noisy:
+            name = end.source if isinstance(end.source, str | Path | AudioExcerpt) else "the recording"
+            seconds = sum(each.end - each.start for each in noisy)
+            _log.info("%s: left out %.1f s that are unlike speech, from %.1f s on", name, seconds, noisy[0].start)
 
     def _explain(self, end: RecordingEnd, chunks: Sequence[RecognizedChunk]) -> str:
         """Say why a recording has no words."""
         blank_posterior = float(np.mean([each.blank_posterior for each in chunks])) if chunks else 0.0
+        certainty = max((each.certainty for each in chunks if each.certainty is not None), default=None)
         config = self.bundle.config
-        return explain_no_words(end.level, config.sample_rate, config.min_num_samples, blank_posterior)
+        return explain_no_words(end.level, config.sample_rate, config.min_num_samples, blank_posterior, certainty)
 
 
 def join_parts(parts: Iterable[RecognizedPart]) -> Iterator[Segment]:

@@ -6,6 +6,7 @@ Every recording gives its chunks, in order, and then one end that carries its le
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias, final
@@ -64,9 +65,15 @@ RecordingPart: TypeAlias = RecordingChunk | RecordingEnd
 class ChunkReader:
     """Reads recordings and cuts them into chunks."""
 
-    def __init__(self, segmenter: Segmenter) -> None:
-        """Read at the sample rate of what cuts."""
+    def __init__(self, segmenter: Segmenter, *, threads: int = 1) -> None:
+        """Read at the sample rate of what cuts.
+
+        Args:
+            segmenter: Cuts.
+            threads: Recordings to read at once; one is read by the thread that asks for its chunks.
+        """
         self.segmenter = segmenter
+        self._threads = threads
 
     def read(
         self,
@@ -101,9 +108,11 @@ class ChunkReader:
             return list(islice(parts, _CHUNKS_AT_ONCE)), parts
 
         remaining = enumerate(sources)
-        with ThreadPoolExecutor() as pool:
+        with ExitStack() as stack:
+            several = self._threads > 1
+            begin_all = stack.enter_context(ThreadPoolExecutor(self._threads)).map if several else map
             while some := list(islice(remaining, _FILES_AT_ONCE)):
-                for first, rest in pool.map(begin, some):
+                for first, rest in begin_all(begin, some):
                     yield from first
                     yield from rest
 

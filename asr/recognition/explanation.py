@@ -4,7 +4,9 @@ from asr.audio.levels import MIN_SPEECH_CREST, SPEECH_LEVEL, SignalLevel
 from asr.units import samples_to_seconds
 
 
-def explain_no_words(level: SignalLevel, sample_rate: int, min_num_samples: int, blank_posterior: float) -> str:
+def explain_no_words(
+    level: SignalLevel, sample_rate: int, min_num_samples: int, blank_posterior: float, certainty: float | None = None
+) -> str:
     """Say why nothing was recognised, the likeliest cause first.
 
     Args:
@@ -12,6 +14,7 @@ def explain_no_words(level: SignalLevel, sample_rate: int, min_num_samples: int,
         sample_rate: Samples per second.
         min_num_samples: Samples that the model needs at least.
         blank_posterior: The mean probability that the model gave to the blank, in [0, 1].
+        certainty: How sure the model was of the words that were taken for noise, in [0, 1]; `None` if there were none.
 
     Returns:
         One line, without a full stop.
@@ -28,6 +31,8 @@ def explain_no_words(level: SignalLevel, sample_rate: int, min_num_samples: int,
     if level.crest < MIN_SPEECH_CREST:
         crest = f"{level.crest:.1f} dB"
         return f"unlike speech: its peak is only {crest} above its mean level, as in a tone, noise or raw data"
+    if certainty is not None:
+        return f"unlike speech: a certainty of {certainty:.2f}, as in noise or music; --min-certainty 0 shows the words"
     return f"only blanks: the model gave them a mean posterior of {blank_posterior:.2f} and recognised no word"
 
 

@@ -19,6 +19,7 @@ from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
+from asr.arguments import require_function, require_kind, require_list, require_number
 from asr.audio import AudioSource, load_audio
 from asr.bundle import Bundle
 from asr.decoding import Decoder, HotWord, TwoPassDecoder, build_decoder
@@ -77,13 +78,15 @@ class Recognizer:
             threads: Batches and utterances to work on at once; all processors if not given.
 
         Raises:
-            ASRError: If the number of threads is out of range.
+            ASRError: If an argument is of a wrong type, or the number of threads is out of range.
             DeviceError: If the device is not known or not there.
             BundleError: If the bundle has no ONNX graph, and none can be made here.
         """
         threads = (os.cpu_count() or 1) if threads is None else threads
-        if not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS:
-            raise ASRError(f"threads is {threads}, but must be from 1 to {_MAX_THREADS}")
+        require_number("threads", threads, 1, _MAX_THREADS, whole=True)
+        require_kind("bundle", bundle, Bundle, "a Bundle, as load_bundle gives it; from_bundle takes a path")
+        segmentation = SegmenterConfig() if segmentation is None else segmentation
+        require_kind("segmentation", segmentation, SegmenterConfig, "a SegmenterConfig")
         self.bundle = bundle
         runtime = runtime or open_runtime(bundle.network, device)
         self.scorer = AcousticScorer(runtime, bundle.config, threads=threads)
@@ -94,7 +97,7 @@ class Recognizer:
                 bundle.decoding, bundle.tokenizer, bundle.decoding_models, hot_words=hot_words, threads=threads
             )
         )
-        self._reader = ChunkReader(Segmenter(segmentation or SegmenterConfig(), bundle.config.sample_rate))
+        self._reader = ChunkReader(Segmenter(segmentation, bundle.config.sample_rate), threads=threads)
         self._assembler = Assembler(bundle)
 
     @classmethod
@@ -207,7 +210,14 @@ class Recognizer:
 
         Yields:
             A result for each source, in their order.
+
+        Raises:
+            ASRError: If an argument is of a wrong type.
         """
+        require_list("sources", sources, "a list of recordings; transcribe takes one")
+        require_number("batch_duration", batch_duration, 0)
+        for name, function in (("on_segment", on_segment), ("on_progress", on_progress)):
+            require_function(name, function)
         parts = self._reader.read(sources, source_rate=source_rate, channel=channel, track=track, partial=partial)
         for index, recognized in groupby(self._recognize(parts, batch_duration), key=lambda part: part.index):
             watched = report_progress(recognized, self.bundle.config.sample_rate, on_progress)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from asr.arguments import require_kind, require_path
 from asr.bundle import ENGLISH_MODEL, Bundle, add_language_models, load_bundle
 from asr.decoding import DecodingConfig
 from asr.errors import ASRError
@@ -14,6 +16,8 @@ from asr.lm.recurrent import RecurrentLM
 
 LanguageModelChoice: TypeAlias = NGramLM | Path | str | Literal[False] | None
 RecurrentChoice: TypeAlias = RecurrentLM | Path | str | None
+_OF_BOTH_DECODERS = {"min_certainty"}
+
 Settings: TypeAlias = DecodingConfig | Mapping[str, Any] | None
 
 
@@ -27,7 +31,7 @@ def open_bundle(
 ) -> Bundle:
     """Open a bundle with its decoding as it was asked for.
 
-    - Any setting, language model or hot word implies the beam search, unless the decoder is named.
+    - Any setting of the beam search, language model or hot word implies that search, unless the decoder is named.
     - Another `lm` comes without the recurrent model of the bundle, which belongs to the bundle's own n-grams.
     - Without a language model the word score is 0 unless given, because it was tuned together with one.
 
@@ -99,15 +103,17 @@ def open_language_models(
 
 def _find_folder(path: Path | str | None) -> Path:
     """Return the folder of a bundle, by default that of the package."""
-    return ENGLISH_MODEL if path is None else Path(path)
+    return ENGLISH_MODEL if path is None else require_path("path", path)
 
 
 def _choose_config(own: DecodingConfig, asked: Settings, no_lm: bool, *, implies_beam: bool) -> DecodingConfig:
     """Replace the settings of a bundle by those asked for."""
     if isinstance(asked, DecodingConfig):
         return asked
+    if asked is not None:
+        require_kind("decoding", asked, Mapping, "a DecodingConfig, or its fields by name as {'beam_size': 50}")
     settings = dict(asked or {})
-    if settings or implies_beam:
+    if settings.keys() - _OF_BOTH_DECODERS or implies_beam:
         settings.setdefault("decoder", "beam")
     if no_lm:
         settings.setdefault("word_score", 0.0)
@@ -121,9 +127,15 @@ def _open_lm(lm: NGramLM | Path | str | Literal[False]) -> NGramLM | None:
     """Open an n-gram model."""
     if lm is False:
         return None
-    return lm if isinstance(lm, NGramLM) else open_model(Path(lm))
+    if isinstance(lm, NGramLM):
+        return lm
+    require_kind("lm", lm, str | PathLike, "a path or an NGramLM, False for none, or None for that of the bundle")
+    return open_model(require_path("lm", lm))
 
 
 def _open_recurrent(lm: RecurrentLM | Path | str) -> RecurrentLM:
     """Open a recurrent model."""
-    return lm if isinstance(lm, RecurrentLM) else RecurrentLM.load(Path(lm))
+    if isinstance(lm, RecurrentLM):
+        return lm
+    require_kind("recurrent_lm", lm, str | PathLike, "a path or a RecurrentLM, or None for that of the bundle")
+    return RecurrentLM.load(require_path("recurrent_lm", lm))

@@ -15,7 +15,9 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
+from asr.arguments import require_types
 from asr.audio import Waveform
+from asr.errors import SettingsError
 from asr.segmentation.detectors import FRAME_DURATION, EnergyDetector, SileroDetector, SpeechDetector
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
@@ -54,7 +56,8 @@ class SegmenterConfig:
     overlap: Seconds = 4.0
 
     def __post_init__(self) -> None:
-        """Check each range."""
+        """Check each type and range."""
+        require_types(self)
         silences, half = (self.min_silence_duration, self.max_silence_duration), self.max_speech_duration / 2
         for is_right, message in (
             (half >= 0.5, f"max_speech_duration {self.max_speech_duration} s is not at least 1 s"),
@@ -71,7 +74,7 @@ class SegmenterConfig:
             (math.isfinite(sum(silences) + half + self.min_speech_duration + self.overlap), f"{self} is not finite"),
         ):
             if not is_right:
-                raise ValueError(message)
+                raise SettingsError(message)
 
 
 @dataclass(frozen=True, slots=True)

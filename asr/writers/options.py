@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from asr.arguments import require_types
+from asr.errors import SettingsError
+
 
 @dataclass(frozen=True)
 class WriterOptions:
@@ -13,7 +16,7 @@ class WriterOptions:
         max_line_count: Lines of a subtitle, at least 1.
 
     Raises:
-        ValueError: If a width or count is not positive.
+        SettingsError: If a width or count is not positive.
     """
 
     name: str = "recording"
@@ -21,10 +24,11 @@ class WriterOptions:
     max_line_count: int = 2
 
     def __post_init__(self) -> None:
-        """Check each range."""
+        """Check each type and range."""
+        require_types(self)
         for name in ("max_line_width", "max_line_count"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is not a positive number")
+                raise SettingsError(f"{name} {getattr(self, name)} is not a positive number")
 
 
 DEFAULT_OPTIONS = WriterOptions()

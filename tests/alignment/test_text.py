@@ -110,9 +110,9 @@ def test_short_wrong_text_that_finds_frames_to_suit_it_does_not_match() -> None:
 def test_json_holds_the_transcript_with_characters_and_mismatches() -> None:
     alignment = align("ab c", "ab c")
     fields = alignment.to_dict()
-    assert Transcript.from_dict(fields) == alignment.transcript
+    assert Transcript.from_dict(fields).to_dict() == alignment.transcript.to_dict()
     assert [[character["text"] for character in word] for word in fields["characters"]] == [["a", "b"], ["c"]]
-    assert fields["characters"][1][0]["confidence"] == pytest.approx(alignment.transcript.words[1].confidence)
+    assert fields["characters"][1][0]["confidence"] == pytest.approx(alignment.transcript.words[1].confidence, abs=1e-4)
     assert fields["mismatches"] == []
 
 
@@ -151,7 +151,8 @@ def test_a_word_that_cannot_be_spelled_is_named_and_the_others_are_timed() -> No
     assert [word.confidence for word in alignment.transcript.words][1::4] == [0.0, 0.0]
     assert [len(characters) for characters in alignment.characters] == [2, 0, 0, 1, 2, 0]
     assert [segment.text for segment in alignment.transcript.segments] == ["ab 15 09", "c de x"]
-    assert Transcript.from_dict(alignment.to_dict()) == alignment.transcript
+    restored = Transcript.from_dict(alignment.to_dict())
+    assert [word.to_dict() for word in restored.words] == [word.to_dict() for word in alignment.transcript.words]
     assert alignment.to_dict()["skipped"][1] == {"line": 2, "text": "x", "unknown": ("x",)}
 
 

@@ -391,6 +391,7 @@ def test_language_models_need_a_space_and_words_that_can_be_spelled(lm: NGramLM)
         ({"recurrent_lm_nbest": 0}, "recurrent_lm_nbest is 0"),
         ({"unknown_score": 0.1}, "unknown_score is 0.1"),
         ({"unknown_score": -math.inf}, "unknown_score is -inf"),
+        ({"min_certainty": 1.1}, "min_certainty is 1.1, but must be from 0 to 1"),
     ],
 )
 def test_settings_out_of_range_are_named(fields: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import pytest
 
 from asr.cli.terminal import run_command
 from asr.evaluation import compare_reports, render_html, write_report
+from asr.files import dump_json
 from scripts.screenshot_report import browse, measure_page
 from tests.evaluation.test_details import ROWS, make_fields
 
@@ -83,7 +85,7 @@ def test_texts_stay_inside_the_data_whatever_they_hold(fields: dict[str, Any]) -
     outline = parse(render_html(fields, ["a"] * 4))
     assert [tag for tag, _ in outline.elements].count("script") == 2
     assert json.loads(outline.scripts[0]) == {
-        "report": json.loads(json.dumps(fields)),
+        "report": json.loads(dump_json(fields)),
         "audio": ["a"] * 4,
         "pictures": {},
     }
@@ -123,6 +125,15 @@ def test_json_beside_the_page_holds_the_same_data(tmp_path: Path, fields: dict[s
     page = parse((tmp_path / "new/report.html").read_text(encoding="utf-8"))
     written = json.loads((tmp_path / "new/report.json").read_text(encoding="utf-8"))
     assert written == json.loads(page.scripts[0])["report"]
+
+
+def test_names_that_are_not_unicode_are_written(tmp_path: Path, fields: dict[str, Any]) -> None:
+    name = os.fsdecode(b"/au dio/caf\xe9.wav")
+    fields["utterances"][0]["audio_filepath"] = name
+    write_report(tmp_path / "new", fields)
+    written = json.loads((tmp_path / "new/report.json").read_text(encoding="utf-8"))
+    assert written["utterances"][0]["audio_filepath"] == name
+    assert audio_addresses(tmp_path / "new")[0].endswith("/au%20dio/caf%E9.wav")
 
 
 def test_recordings_are_linked_relative_to_the_folder(tmp_path: Path, fields: dict[str, Any]) -> None:

@@ -48,6 +48,35 @@ def test_chunk_becomes_a_segment_on_the_clock_of_its_recording(tiny_bundle: Bund
     assert recognized.blank_posterior == pytest.approx(5 / 8, abs=1e-2)
 
 
+@pytest.mark.parametrize(("sharpness", "text"), [(0.5, ""), (9.0, "a b")], ids=["unsure", "sure"])
+def test_words_of_which_the_network_is_unsure_are_taken_for_noise(
+    tiny_bundle: Bundle, sharpness: float, text: str
+) -> None:
+    bundle = replace(tiny_bundle, decoding=DecodingConfig(min_certainty=0.5, nbest=2))
+    chunk = RecordingChunk(0, "source", Chunk(2.0, np.zeros(RATE // 2, np.float32), 0.0))
+    posteriors = Posteriors(spell_path([0, 2, 0, 1, 3, 0, 0, 0], 8, sharpness))  # "a b"
+    recognized = Assembler(bundle).recognize(chunk, posteriors, [Hypothesis((2, 1, 3), -1.0)])
+    assert recognized.segment.text == text
+    assert (recognized.segment.start, recognized.segment.end) == (2.0, 2.5)
+    kept = replace(bundle, decoding=DecodingConfig(nbest=2))
+    assert Assembler(kept).recognize(chunk, posteriors, [Hypothesis((2, 1, 3), -1.0)]).segment.text == "a b"
+    result = Assembler(bundle).collect([recognized, RecordingEnd(0, "source", SECOND)], lambda segment: None)
+    assert result.transcript is not None
+    assert result.transcript.explanation.startswith("unlike speech: a certainty of 0.1") == (not text)
+
+
+def test_noise_beside_words_is_reported(tiny_bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="asr")
+    chunks = [
+        RecognizedChunk(0, 0.0, segment("a", 0.0, 1.5), 0.8),
+        RecognizedChunk(0, 0.0, segment("", 1.5, 4.0), 0.8, certainty=0.2),
+    ]
+    result = Assembler(tiny_bundle).collect([*chunks, RecordingEnd(0, "a.wav", SECOND)], lambda segment: None)
+    assert result.transcript is not None
+    assert result.transcript.text == "a"
+    assert caplog.messages == ["a.wav: left out 2.5 s that are unlike speech, from 1.5 s on"]
+
+
 def test_one_hypothesis_needs_no_alternatives(tiny_bundle: Bundle) -> None:
     chunk = RecordingChunk(0, "source", Chunk(0.0, np.zeros(RATE // 2, np.float32), 0.0))
     posteriors = Posteriors(spell_path([0, 2, 0], 8, 9.0))

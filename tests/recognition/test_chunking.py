@@ -1,5 +1,7 @@
 """Recordings to chunks: in order, several at once, and each with an end that tells how it went."""
 
+import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +111,20 @@ def test_recording_of_which_nothing_can_be_read_fails_in_part_too(tmp_path: Path
     [end] = READER.read([tmp_path / "cut.wav"], partial=True)
     assert isinstance(end, RecordingEnd)
     assert isinstance(end.error, AudioError)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_more_recordings_are_read_at_once_than_threads_are_asked_for(threads: int, tmp_path: Path) -> None:
+    reader = ChunkReader(READER.segmenter, threads=threads)
+    readers: set[int] = set()
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            readers.add(threading.get_ident())
+            return super().read(size)
+
+    save_audio(tmp_path / "a.wav", noise(0.3), RATE)
+    content = (tmp_path / "a.wav").read_bytes()
+    parts = list(reader.read([Watched(content) for _ in range(12)]))
+    assert sum(isinstance(part, RecordingChunk) for part in parts) == 12
+    assert 1 <= len(readers - {threading.get_ident()} if threads > 1 else readers) <= threads

@@ -27,3 +27,10 @@ NOISE = np.random.default_rng(0).standard_normal(RATE, np.float32).clip(-5, 5)
 )
 def test_likeliest_cause_is_named(waveform: Waveform, explanation: str) -> None:
     assert explain_no_words(measure_level(waveform), RATE, 512, blank_posterior=0.97) == explanation
+
+
+def test_words_that_were_taken_for_noise_are_a_cause() -> None:
+    explanation = explain_no_words(
+        measure_level(NOISE / np.float32(10)), RATE, 512, blank_posterior=0.5, certainty=0.25
+    )
+    assert explanation == "unlike speech: a certainty of 0.25, as in noise or music; --min-certainty 0 shows the words"

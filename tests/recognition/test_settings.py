@@ -87,6 +87,12 @@ def test_setting_language_model_or_hot_word_implies_the_beam_search_unless_the_d
     assert models_of(bundle) == (None, None)
 
 
+def test_certainty_of_both_decoders_is_no_reason_to_search(greedy: Path) -> None:
+    assert open_bundle(greedy, decoding={"min_certainty": 0.2}).decoding == DecodingConfig(
+        "greedy", word_score=2.5, min_certainty=0.2
+    )
+
+
 def test_some_settings_replace_those_of_the_bundle_and_all_settings_take_their_place(beam: Path) -> None:
     assert open_bundle(beam, decoding={"beam_size": 7}).decoding == DecodingConfig("beam", word_score=2.5, beam_size=7)
     whole = DecodingConfig("beam", nbest=3)
