@@ -1,9 +1,14 @@
-"""Containers of films: which files are one, and whether one is cut off, told by the sizes of what it is nested of.
+"""Containers of films: which files are one, whether several were joined, and whether one is cut off.
+
+All of it is told by the sizes of what they are nested of.
 
 Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and 9559 (EBML and Matroska), RIFF for AVI.
 """
 
-from asr.audio.views import ByteReader
+from collections.abc import Iterator
+from itertools import pairwise
+
+from asr.audio.views import ByteReader, Link
 
 _EBML = b"\x1aE\xdf\xa3"
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
@@ -11,6 +16,7 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")
 _SEGMENT, _CLUSTER = b"\x18S\x80g", b"\x1fC\xb6u"
 _UNKNOWN_SIZE = -1
 _TS_PACKET = 188
+_ADTS_HEADS = 2**14  # bytes that hold the first frames of AAC
 _MAX_AVI_SIZE = 0x7FFF0000  # bytes; a writer to a pipe puts a larger one
 _RAW_STARTS = (_EBML, _ASF, b"FLV\x01", b"#!AMR", b"MAC ", b"wvpk", b"TTA1", b".RMF", b"\x00\x00\x01\xba", b"\x0bw")
 
@@ -20,6 +26,21 @@ def is_media(head: bytes) -> bool:
     is_avi = head.startswith(b"RIFF") and head[8:12] == b"AVI "
     is_transport = head[:1] == b"G" == head[_TS_PACKET : _TS_PACKET + 1] == head[2 * _TS_PACKET : 2 * _TS_PACKET + 1]
     return head.startswith(_RAW_STARTS) or head[4:8] in _BOXES or is_avi or is_transport or _is_adts(head)
+
+
+def find_files(reader: ByteReader) -> list[Link]:
+    """Find the files that were joined to one, where FFmpeg would read the first alone: those of mp4 and mov.
+
+    Args:
+        reader: A file of which `is_media` is true.
+
+    Returns:
+        A link for each, one for all other formats.
+    """
+    starts = [0]
+    if reader.at(4, 4) in _BOXES:
+        starts += [offset for offset, kind, _ in _walk_boxes(reader) if kind == b"ftyp" and offset]
+    return [Link(start, end) for start, end in pairwise([*starts, reader.size])]
 
 
 def is_cut(reader: ByteReader) -> bool:
@@ -34,6 +55,10 @@ def is_cut(reader: ByteReader) -> bool:
         return start + int.from_bytes(reader.at(start + 16, 8), "little") > reader.size
     if head.startswith(b"FLV"):
         return _is_flash_cut(reader)
+    if head[:1] == b"G" == reader.at(_TS_PACKET, 1):
+        return reader.size % _TS_PACKET > 0
+    if _is_adts(reader.at(0, _ADTS_HEADS)):
+        return _is_adts_cut(reader)
     if head.startswith(b"RIFF"):
         size = int.from_bytes(head[4:8], "little")
         return size < _MAX_AVI_SIZE and size + 8 > reader.size + 1
@@ -49,20 +74,31 @@ def _is_adts(head: bytes) -> bool:
     return True
 
 
+def _is_adts_cut(reader: ByteReader) -> bool:
+    """Walk over the frames of AAC; tags may stand behind them."""
+    offset = 0
+    while len(header := reader.at(offset, 7)) == 7 and header[0] == 0xFF and header[1] & 0xF6 == 0xF0:
+        offset += max(7, (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5)
+    return offset > reader.size or (0 < reader.size - offset < 7 and reader.at(offset, 1) == b"\xff")
+
+
 def _is_boxes_cut(reader: ByteReader) -> bool:
     """Walk over the boxes of an mp4."""
+    return any(end > reader.size for _, _, end in _walk_boxes(reader))
+
+
+def _walk_boxes(reader: ByteReader) -> Iterator[tuple[int, bytes, int]]:
+    """Give the offset, the kind and the end of each box at the top, up to padding or what is no box at all."""
     offset = 0
     while offset < reader.size:
         header = reader.at(offset, 16)
-        size = int.from_bytes(header[:4], "big")
+        size, kind = int.from_bytes(header[:4], "big"), header[4:8]
         if size == 1:
             size = int.from_bytes(header[8:16], "big")
-        if size == 0 and header[4:8] == b"mdat":  # to the end of the file
-            return False
-        if size < 8:  # padding, or no box at all
-            return False
+        if size < 8:  # 0 is a box up to the end of the file
+            return
+        yield offset, kind, offset + size
         offset += size
-    return offset > reader.size
 
 
 def _is_flash_cut(reader: ByteReader) -> bool:

@@ -1,4 +1,7 @@
-"""Rarer files to their links: AIFF, AU and CAF, which may be joined, never closed or cut off; and NIST SPHERE."""
+"""Rarer files to their links, which may be joined, never closed or cut off.
+
+They are AIFF, AU, CAF, Wave64, AVR and NIST SPHERE.
+"""
 
 import math
 import re
@@ -9,8 +12,9 @@ from asr.audio.views import ByteReader, Link
 
 _UNKNOWN_AU_SIZE = 0xFFFFFFFF
 _UNKNOWN_CAF_SIZE = -1
+_AVR_HEADER = 128  # bytes
 _SAMPLE_COUNT = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)
-_SAMPLE_BYTES = re.compile(rb"^sample_n_bytes -i (\d+)", re.MULTILINE)
+_SAMPLE_BYTES = re.compile(rb"^sample_n_bytes -\w+ (\d+)", re.MULTILINE)
 _CHANNELS = re.compile(rb"^channel_count -i (\d+)", re.MULTILINE)
 
 
@@ -79,9 +83,26 @@ def _measure_sphere(reader: ByteReader, start: int) -> tuple[float, bytes]:
     return start + int(size) + math.prod(int(number[1]) for number in numbers if number), b""
 
 
+def _measure_wave64(reader: ByteReader, start: int) -> tuple[float, bytes]:
+    """As for AIFF."""
+    end = start + -(-int.from_bytes(reader.at(start + 16, 8), "little") // 8) * 8
+    is_joined = end > start and reader.at(end, 4) == b"riff"
+    return (end if is_joined else math.inf), b""  # libsndfile tells what is missing
+
+
+def _measure_avr(reader: ByteReader, start: int) -> tuple[float, bytes]:
+    """Return where a file ends by its header."""
+    header = reader.at(start, _AVR_HEADER).ljust(_AVR_HEADER, b"\0")
+    is_stereo, bits = struct.unpack(">HH", header[12:16])
+    num_frames = int.from_bytes(header[26:30], "big")
+    return start + _AVR_HEADER + num_frames * (bits // 8) * (2 if is_stereo else 1), b""
+
+
 _MEASURES: dict[bytes, Callable[[ByteReader, int], tuple[float, bytes]]] = {
     b"FORM": _measure_aiff,
     b".snd": _measure_au,
     b"caff": _measure_caf,
     b"NIST": _measure_sphere,
+    b"riff": _measure_wave64,
+    b"2BIT": _measure_avr,
 }

@@ -11,6 +11,7 @@ from asr.audio.views import ByteReader, Link
 _MAGIC = b"OggS"
 _HEADER_SIZE = 27
 _FIRST_PAGE = 2  # flag of a page that begins a stream
+_LAST_PAGE = 4
 _SEARCH_SIZE = 2**16
 _CODECS = {
     b"\x01vorbis": "Vorbis",
@@ -30,11 +31,11 @@ def find_links(reader: ByteReader) -> list[Link]:
 
     Returns:
         At least one. The last has the fraction NaN where the file ends within a page, as does each in which bytes
-        between pages are lost.
+        between pages are lost, or whose last page does not say that it ends its stream.
     """
     links: list[Link] = []
     start, offset = 0, 0
-    has_data, is_whole = False, True
+    has_data, is_whole, has_ended = False, True, False
     while offset < reader.size:
         header = reader.at(offset, _HEADER_SIZE)
         if not header.startswith(_MAGIC):
@@ -45,16 +46,17 @@ def find_links(reader: ByteReader) -> list[Link]:
             continue
         begins = bool(header[5] & _FIRST_PAGE) if len(header) > 5 else False
         if begins and has_data:
-            links.append(Link(start, offset, fraction=1.0 if is_whole else math.nan))
+            links.append(Link(start, offset, fraction=1.0 if is_whole and has_ended else math.nan))
             start, has_data, is_whole = offset, False, True
         has_data |= not begins
+        has_ended = bool(header[5] & _LAST_PAGE) if len(header) > 5 else False
         end = _page_end(reader, offset, header)
         if end != reader.size and reader.at(end, len(_MAGIC)) != _MAGIC:
             following = _find_page(reader, offset + len(_MAGIC))
             if following < end or end > reader.size:  # the page is cut off, by another or by the end of the file
                 is_whole, end = False, following
         offset = end
-    links.append(Link(start, offset, fraction=1.0 if is_whole else math.nan))
+    links.append(Link(start, offset, fraction=1.0 if is_whole and has_ended else math.nan))
     return links
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from asr.audio import flac, headers, mpeg, ogg, riff
-from asr.audio.containers import is_cut, is_media
+from asr.audio.containers import find_files, is_cut, is_media
 from asr.audio.formats import APPLE_DOUBLE
 from asr.audio.media import open_media
 from asr.audio.recording import OpenRecording, Waveform, truncation_error
@@ -51,14 +51,20 @@ def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int |
     if head.startswith(APPLE_DOUBLE):
         raise AudioError(f"{name}: a file of macOS that goes with a recording, without sound; leave it out")
     if is_media(head):
-        reader = ByteReader(file, _SPARSE_READER)
-        cut = is_cut(reader)
-        part = FilePart(file, Link(0, reader.size))
-        recording = open_media(stack, part, name, track=track)
-        check_rates(name, recording.info.sample_rate)
-        return replace(recording, promised=math.inf) if cut else recording
+        files = find_files(ByteReader(file, _SPARSE_READER))
+        return _join(files, partial(_open_film, file, name=name, track=track), stack)
     links, codec = _find_links(ByteReader(file), head)
     return _join(links, partial(_open_link, file, name=name, codec=codec, track=track), stack)
+
+
+def _open_film(file: SeekableFile, stack: ExitStack, link: Link, *, name: str, track: int | None) -> OpenRecording:
+    """Open a file that PyAV alone reads."""
+    part = FilePart(file, link)
+    cut = is_cut(ByteReader(part, _SPARSE_READER))
+    part.seek(0)
+    recording = open_media(stack, part, name, track=track)
+    check_rates(name, recording.info.sample_rate)
+    return replace(recording, promised=math.inf) if cut else recording
 
 
 def _find_links(reader: ByteReader, head: bytes) -> tuple[list[Link], str | None]:

@@ -121,6 +121,36 @@ def test_film_in_fragments_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         load_audio(path, RATE)
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "options"),
+    [
+        ("mp4", "aac", {}),
+        ("mp4", "aac", {"movflags": "faststart"}),
+        ("mp4", "aac", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "400000"}),
+        ("mov", "pcm_s16le", {}),
+    ],
+    ids=["plain", "faststart", "fragments", "mov"],
+)
+def test_joined_films_are_read_to_the_end_of_the_last(
+    container: str, codec: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    first = encode_media(tmp_path / "a", noise(2 * RATE), RATE, container, codec, options).read_bytes()
+    second = encode_media(tmp_path / "b", tone(RATE), RATE, container, codec, options).read_bytes()
+    waveform = load_audio(io.BytesIO(first + second), RATE)
+    assert len(waveform) / RATE == pytest.approx(3.0, abs=0.25)  # encoders pad
+    assert measure_tone(waveform[-RATE * 3 // 4 : -RATE // 4], RATE)[0] == pytest.approx(440.0, abs=3)
+    with pytest.raises(DamagedAudioError, match="could be read"):
+        load_audio(io.BytesIO(first + second[: len(second) // 2]), RATE)
+
+
+@pytest.mark.parametrize("container", ["adts", "mpegts"])
+def test_stream_that_is_cut_within_a_frame_is_refused(container: str, tmp_path: Path) -> None:
+    content = encode_media(tmp_path / "a", noise(2 * RATE), RATE, container, "aac").read_bytes()
+    assert len(load_audio(io.BytesIO(content), RATE)) / RATE == pytest.approx(2.0, abs=0.25)
+    with pytest.raises(DamagedAudioError, match=r"1\.\d\d s could be read"):
+        load_audio(io.BytesIO(content[: len(content) * 3 // 4 // 188 * 188 + 94]), RATE)
+
+
 def test_default_track_is_taken_and_the_others_are_named(caplog: pytest.LogCaptureFixture) -> None:
     path = CASES / "11-several-tracks" / "default2.mkv"
     with caplog.at_level(logging.WARNING, "asr"):

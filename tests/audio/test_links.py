@@ -205,6 +205,33 @@ def test_mp3_with_a_hole_is_read_around_it_and_refused() -> None:
     assert sum(map(len, blocks)) > 6 * RATE
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.52])
+def test_ogg_that_is_cut_between_two_pages_is_refused(kept: float) -> None:
+    content = encode(noise(3 * 48_000), 48_000, "OGG", "OPUS")
+    cut = content[: content.index(b"OggS", int(kept * len(content)))]
+    with pytest.raises(DamagedAudioError, match=r"truncated or damaged: [0-2]\.\d\d s could be read"):
+        load_audio(io.BytesIO(cut), RATE)
+    with pytest.raises(DamagedAudioError):
+        load_audio(io.BytesIO(cut + content), RATE)  # the part that is missing stands in the middle
+    assert len(load_audio(io.BytesIO(content), RATE)) == 3 * RATE
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "MS_ADPCM"])
+def test_joined_wave64_is_read_to_the_end_of_the_last(subtype: str) -> None:
+    content = encode(tone(RATE, 2.0), RATE, "W64", subtype)
+    assert len(load_audio(io.BytesIO(content * 2), RATE)) == pytest.approx(4 * RATE, abs=1000)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "subtype"), [("AVR", "PCM_16"), ("AVR", "PCM_S8"), ("NIST", "ULAW"), ("NIST", "PCM_24")]
+)
+def test_length_that_only_the_header_tells_is_compared_with_the_file(file_format: str, subtype: str) -> None:
+    content = encode(tone(RATE, 2.0), RATE, file_format, subtype)
+    assert len(load_audio(io.BytesIO(content), RATE)) == 2 * RATE
+    with pytest.raises(DamagedAudioError, match=r"1\.\d\d s of the (1\.9\d|2\.00) s that its header promises could be"):
+        load_audio(io.BytesIO(content[: len(content) * 6 // 10]), RATE)
+
+
 @pytest.mark.parametrize("file_format", ["AU", "W64", "NIST", "CAF", "AIFF"])
 def test_rarer_files_that_are_cut_off_are_refused(file_format: str) -> None:
     content = encode(noise(2 * RATE), RATE, file_format)

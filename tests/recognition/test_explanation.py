@@ -30,7 +30,6 @@ def test_likeliest_cause_is_named(waveform: Waveform, explanation: str) -> None:
 
 
 def test_words_that_were_taken_for_noise_are_a_cause() -> None:
-    explanation = explain_no_words(
-        measure_level(NOISE / np.float32(10)), RATE, 512, blank_posterior=0.5, certainty=0.25
-    )
+    level = measure_level(np.float32(0.1) * NOISE)
+    explanation = explain_no_words(level, RATE, 512, blank_posterior=0.5, certainty=0.25)
     assert explanation == "unlike speech: a certainty of 0.25, as in noise or music; --min-certainty 0 shows the words"
