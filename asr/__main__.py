@@ -14,6 +14,7 @@ COMMANDS = {
     "transcribe": "Write down what is said in recordings.",
     "transcribe-cluster": "The same on many machines, with Ray.",
     "align": "Find when each word of a known text is spoken.",
+    "serve": "Recognise for other programs: OpenAI's API, live streams and a web page.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",
     "plot": "Draw what a model makes of a recording, or how a training run went.",
     "prepare": "Turn a corpus on disk into a manifest.",

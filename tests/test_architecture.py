@@ -32,7 +32,7 @@ RANKS = {
     "data": 8,
     **dict.fromkeys(["plots", "checks", "batch"], 9),
     "evaluation": 10,
-    **dict.fromkeys(["training", "distributed"], 11),
+    **dict.fromkeys(["training", "distributed", "serving"], 11),
     "cli": 12,
     **dict.fromkeys(["transcribe", "train", "__main__"], 13),
     "__init__": 14,  # the public names: from anywhere, and used by nobody inside
@@ -50,7 +50,12 @@ DOORS = {
     "torch": {"acoustic", "data", "training", "checks.memory", "cli.train", "cli.train_recurrent_lm"},
     "torchaudio": {"acoustic.features", "data"},
     "numba": {"decoding.compilation"},
+    "prometheus_client": {"serving.metrics"},
+    "python_multipart": {"serving.uploads"},
     "silero_vad": {"segmentation"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving.server"},
+    "websockets": set(),  # uvicorn uses it
     "tqdm": {"cli"},
     "librosa": {"data", "plots"},
     "safetensors": {"files"},

@@ -165,14 +165,18 @@ def _value_options(kind: Any, text: str) -> dict[str, Any]:  # types, and keywor
     if get_origin(kind) is Literal:
         return {"choices": get_args(kind)}
     inner = {each for each in get_args(kind) or (kind,) if each is not NoneType}
-    readers: dict[Any, tuple[Callable[[str], float], str]] = {int: (whole_number, "N"), float: (number, "X")}
+    readers: dict[Any, tuple[Callable[[str], Any], str]] = {
+        int: (whole_number, "N"),
+        float: (number, "X"),
+        str: (str, "TEXT"),
+    }
     read, metavar = readers[inner.pop()]
     if NoneType in get_args(kind):
         return {"type": _or_none(read), "metavar": metavar}
     return {"type": read, "metavar": "SECONDS" if text.startswith("Seconds") else metavar}
 
 
-def _or_none(read: Callable[[str], float]) -> Callable[[str], float | None]:
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
     """Let `none` stand for no value."""
     return lambda text: None if text == _NONE else read(text)
 

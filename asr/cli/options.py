@@ -57,11 +57,11 @@ def writer_options(arguments: argparse.Namespace) -> WriterOptions:
     return WriterOptions(max_line_width=arguments.max_line_width, max_line_count=arguments.max_line_count)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose a recogniser and how it runs.
+def add_model_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that choose a recogniser and where it runs.
 
     Args:
-        parser: Gains `--model`, `--device`, `--batch-duration`, `--threads` and `--quiet`.
+        parser: Gains `--model`, `--device` and `--quiet`.
     """
     parser.add_argument(
         "--model",
@@ -76,6 +76,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="Where to compute: cpu (ONNX Runtime), cuda or torch-cpu (PyTorch); auto takes a CUDA device if there is "
         "one. Default: %(default)s.",
     )
+    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that choose a recogniser and how it runs.
+
+    Args:
+        parser: Gains `--model`, `--device`, `--batch-duration`, `--threads` and `--quiet`.
+    """
+    add_model_choice(parser)
     parser.add_argument(
         "--batch-duration",
         type=positive_number,
@@ -89,7 +99,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="Processor threads to compute with. Default: one for each core.",
     )
-    parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
 
 
 def add_channel_argument(parser: "argparse._ActionsContainer") -> None:

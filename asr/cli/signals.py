@@ -69,6 +69,23 @@ def stop_at_signals() -> Generator[list[int]]:
         sender.close()  # which ends the watcher
 
 
+@contextmanager
+def signals_left_alone() -> Generator[None]:
+    """Give SIGINT and SIGTERM back to the system, for work that handles them itself and ends in its own time.
+
+    Yields:
+        Nothing.
+    """
+    previous_fd = signal.set_wakeup_fd(-1)
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in _STATUSES}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(previous_fd)
+
+
 def report(status: int) -> int:
     """Say on stderr what ended the command, and see that its threads do not keep the process alive.
 

@@ -88,6 +88,7 @@ class Recognizer:
         segmentation = SegmenterConfig() if segmentation is None else segmentation
         require_kind("segmentation", segmentation, SegmenterConfig, "a SegmenterConfig")
         self.bundle = bundle
+        self._threads = threads
         runtime = runtime or open_runtime(bundle.network, device)
         self.scorer = AcousticScorer(runtime, bundle.config, threads=threads)
         self.decoder = (
@@ -254,6 +255,25 @@ class Recognizer:
         )
         aligner = TextAligner(self.scorer, self.bundle.tokenizer, self.bundle.timing)
         return aligner.align(waveform, text, batch_duration=batch_duration)
+
+    def with_hot_words(self, hot_words: Sequence[HotWord]) -> "Recognizer":
+        """Return a recogniser that favours these words instead of any others, and shares all else with this.
+
+        Args:
+            hot_words: Words and phrases to favour.
+
+        Returns:
+            The recogniser; it takes some tenths of a second to make.
+
+        Raises:
+            ASRError: If the decoder takes no hot words, or the alphabet spells none of them.
+        """
+        other = copy(self)
+        models = self.bundle.decoding_models
+        other.decoder = build_decoder(
+            self.bundle.decoding, self.bundle.tokenizer, models, hot_words=hot_words, threads=self._threads
+        )
+        return other
 
     def without_calibration(self) -> "Recognizer":
         """Return a recogniser that gives the confidence of the posteriors as it is, and shares all else with this."""

@@ -1,0 +1,1 @@
+"""The recogniser as a service: OpenAI's API and live streams over HTTP, WebSocket and Wyoming."""

@@ -1,0 +1,212 @@
+"""The server from its start to its end: workers, listeners, and a shutdown that lets running work finish."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from asr.errors import ASRError
+from asr.recognition.recognizer import Recognizer
+from asr.serving.app import build_app
+from asr.serving.pool import WorkerPool
+from asr.serving.service import Service
+from asr.serving.settings import LOOPBACK, ServerConfig
+from asr.units import Seconds
+
+_log = logging.getLogger("asr.serving")
+
+_MAX_HEAD = 2**15  # bytes of a request line and headers
+_MAX_MESSAGE = 2**22  # bytes of a message on a WebSocket
+_TICK: Seconds = 0.05
+
+
+def serve(
+    open_recognizer: Callable[[], Recognizer],
+    config: ServerConfig,
+    *,
+    model: str,
+    language: str = "",
+    page: Path | None = None,
+    on_start: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; a second one ends what is still running.
+
+    Args:
+        open_recognizer: Opens the recogniser of each worker; it is pickled.
+        config: Where to listen, and the limits.
+        model: The name of the model.
+        language: What the model speaks, as a code such as `en`; empty if that is not known.
+        page: The folder of the web page at `/`; `None` for none.
+        on_start: Called with the address once all workers are warm.
+
+    Raises:
+        ASRError: If the address cannot be listened at, or no worker can start.
+    """
+
+    async def run() -> None:
+        pool = WorkerPool(open_recognizer, workers=config.workers, max_queue=config.max_queue)
+        server = Server(Service(config, pool, model, language), page)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        await server.run(listener, on_start)
+
+    with listen(config.host, config.port) as listener:
+        asyncio.run(run())
+
+
+@final
+class Server:
+    """A server on the running loop.
+
+    Attributes:
+        service: What its routes share.
+    """
+
+    def __init__(self, service: Service, page: Path | None = None) -> None:
+        """Set up the routes.
+
+        Args:
+            service: The workers, which are started and ended with the server, the settings and the counters.
+            page: The folder of the web page at `/`; `None` for none.
+        """
+        self.service = service
+        self._uvicorn = _Uvicorn(_uvicorn_config(service, page))
+
+    async def run(self, listener: socket.socket, on_start: Callable[[str], None] = lambda url: None) -> None:
+        """Serve until `stop` is called.
+
+        Args:
+            listener: Where to listen.
+            on_start: Called with the address once all workers are warm.
+
+        Raises:
+            ASRError: If no worker can start.
+        """
+        service, pool = self.service, self.service.pool
+        if service.config.host not in LOOPBACK and not service.config.api_key:
+            _log.warning("anybody who reaches %s may use this server; give it an API key", service.config.host)
+        pool.start()
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
+        helpers = [asyncio.create_task(each) for each in (self._announce(listener, on_start), self._drain())]
+        try:
+            await asyncio.wait({serving, pool.failure}, return_when=asyncio.FIRST_COMPLETED)
+            if pool.failure.done():
+                self._uvicorn.should_exit = self._uvicorn.force_exit = True
+            await serving
+            if pool.failure.done():
+                await pool.failure
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await pool.close()
+
+    def stop(self) -> None:
+        """Let running work finish, or, when called again, end it."""
+        if self.service.stopping.is_set():
+            self._uvicorn.should_exit = self._uvicorn.force_exit = True
+        else:
+            limit = self.service.config.shutdown_timeout
+            _log.info("shutting down; what is running has %g s to finish", limit)
+        self.service.stopping.set()
+
+    async def _announce(self, listener: socket.socket, on_start: Callable[[str], None]) -> None:
+        """Tell the address once the workers are warm."""
+        while not self.service.pool.is_ready:
+            await asyncio.sleep(_TICK)
+        host, port = listener.getsockname()[:2]
+        on_start(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def _drain(self) -> None:
+        """Wait for the end of live streams before the listener is closed, which would cut them off."""
+        await self.service.stopping.wait()
+        self._uvicorn.should_exit = True
+
+
+def _uvicorn_config(service: Service, page: Path | None) -> uvicorn.Config:
+    """Set up the HTTP server."""
+    config = service.config
+    return uvicorn.Config(
+        build_app(service, page),
+        http=_impatient_protocol(config.idle_timeout),
+        ws="websockets-sansio",
+        lifespan="off",
+        log_config=None,
+        log_level=logging.ERROR,  # what clients do wrong is told to them and counted
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=config.max_connections,
+        timeout_keep_alive=max(1, round(min(config.idle_timeout, 75))),
+        timeout_graceful_shutdown=max(1, round(config.shutdown_timeout)),
+        h11_max_incomplete_event_size=_MAX_HEAD,
+        ws_max_size=_MAX_MESSAGE,
+        ws_per_message_deflate=False,
+    )
+
+
+@final
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn without its handlers of signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def _impatient_protocol(timeout: Seconds) -> type[H11Protocol]:
+    """Make a protocol that closes a connection on which no whole request head comes."""
+
+    class ImpatientProtocol(H11Protocol):
+        """HTTP/1.1 with a limit on the time for a request head."""
+
+        def connection_made(self, transport: Any) -> None:
+            """Begin to wait."""
+            super().connection_made(transport)
+            self.loop.call_later(timeout, self._check_head, None)
+
+        def _check_head(self, last_cycle: object) -> None:
+            """Close the connection if a head was begun, or is the first, and none was finished since the last check."""
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+                return
+            is_late = self.cycle is None or (self.cycle is last_cycle and bool(self.conn.trailing_data[0]))
+            if is_late and self.conn.their_state is h11.IDLE:
+                self.transport.close()
+            else:
+                self.loop.call_later(timeout, self._check_head, self.cycle)
+
+    return ImpatientProtocol
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address, so that a mistake shows before the model is opened.
+
+    Args:
+        host: A name or an address.
+        port: 0 for any that is free.
+
+    Returns:
+        The listening socket.
+
+    Raises:
+        ASRError: If it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise ASRError(f"cannot listen at {host}:{port}: {error.strerror}; give another --host or --port") from error
+    return listener

@@ -1,0 +1,81 @@
+"""A server with one worker and the tiny model, on a loop of its own in a thread."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from asr.acoustic.network import Network
+from asr.bundle import Bundle, save_bundle
+from asr.recognition.recognizer import Recognizer
+from asr.serving.pool import WorkerPool
+from asr.serving.server import Server, listen
+from asr.serving.service import Service
+from asr.serving.settings import ServerConfig
+from tests.conftest import TINY_ALPHABET
+
+_Result = TypeVar("_Result")
+CONFIG = ServerConfig(port=0, workers=1, max_queue=1, max_streams=2, max_upload=1.0, idle_timeout=2)
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A running server."""
+
+    server: Server
+    loop: asyncio.AbstractEventLoop
+    url: str
+
+    @property
+    def pool(self) -> WorkerPool:
+        return self.server.service.pool
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run a coroutine on the loop of the server."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+def open_recognizer(folder: Path) -> Recognizer:
+    """Open what the workers of the server open."""
+    return Recognizer.from_bundle(folder, device="cpu", decoding={"decoder": "beam"}, threads=1)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, tiny_network: Network) -> Path:
+    folder = tmp_path_factory.mktemp("served") / "tiny"
+    save_bundle(folder, Bundle(tiny_network, TINY_ALPHABET), "# A model for tests\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def live_server(model_folder: Path) -> Iterator[LiveServer]:
+    started = threading.Event()
+    found: list[LiveServer] = []
+
+    async def run() -> None:
+        pool = WorkerPool(partial(open_recognizer, model_folder), workers=CONFIG.workers, max_queue=CONFIG.max_queue)
+        server = Server(Service(CONFIG, pool, "tiny"))
+
+        def on_start(url: str) -> None:
+            found.append(LiveServer(server, asyncio.get_running_loop(), url))
+            started.set()
+
+        with listen(CONFIG.host, CONFIG.port) as listener:
+            await server.run(listener, on_start)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    assert started.wait(60)
+    yield found[0]
+    found[0].loop.call_soon_threadsafe(found[0].server.stop)
+    thread.join(30)
+    assert not thread.is_alive()
