@@ -20,6 +20,7 @@ COMMANDS = {
     "prepare": "Turn a corpus on disk into a manifest.",
     "synthesize": "Make synthetic speech from text, for training.",
     "pseudo-label": "Transcribe recordings without texts, and keep what can be trained on.",
+    "shard": "Pack training data into a few large files that can be streamed.",
     "check": "Find what would hurt a training run before it starts.",
     "train": "Train a model on recordings and their texts.",
     "export": "Write the ONNX graph of a model into its folder.",

@@ -5,7 +5,7 @@ it; credentials are those that these packages find.
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -96,6 +96,24 @@ def open_url(url: str) -> Generator[IO[bytes]]:
         system, path = _resolve(url)
         with system.open(path, "rb") as stream:
             yield stream
+
+
+def read_ranges(ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+    """Read parts of files of one place, all requests at once.
+
+    Args:
+        ranges: The URL of each file, the first byte to read, and the one after the last; at least one.
+
+    Returns:
+        The bytes of each part, fewer where its file is shorter, more where the server knows whole files only.
+
+    Raises:
+        ASRError: As for `open_url`.
+    """
+    urls, firsts, ends = map(list, zip(*ranges, strict=True))
+    with _translated(ranges[0][0]):
+        system, _ = _resolve(ranges[0][0])
+        return list(map(bytes, system.cat_ranges(urls, firsts, ends, on_error="raise")))
 
 
 def _resolve(url: str) -> tuple[Any, str]:  # file systems of fsspec, which have no common type

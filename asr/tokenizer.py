@@ -118,7 +118,7 @@ class CharTokenizer:
         Returns:
             One frame a character, and one more for the blank inside each pair of equal neighbours.
         """
-        return len(text) + sum(first == second for first, second in pairwise(text))
+        return min_frames(text)
 
     def join(self, tokens: Sequence[int]) -> str:
         """Join tokens that are already collapsed, as decoders return them.
@@ -147,6 +147,11 @@ class CharTokenizer:
             The text that the path spells.
         """
         return self.join([token for token, _ in groupby(frame_tokens) if token != BLANK])
+
+
+def min_frames(text: str) -> int:
+    """Count the frames that CTC needs at least for a text, whatever its alphabet; see `CharTokenizer.min_frames`."""
+    return len(text) + sum(first == second for first, second in pairwise(text))
 
 
 def _find_base(character: str, known: set[str]) -> str:

@@ -74,7 +74,7 @@ WITH_TORCH = {
 }
 WITHOUT_TORCH_IN_DATA = {
     *("data.manifest", "data.corpora", "data.tables", "data.feasibility", "data.preparation", "data.synthesis"),
-    "data.synthesizers",
+    *("data.synthesizers", "data.sharding", "data.shard_index", "data.shards", "data.sources", "data.storage"),
 }
 
 MAX_MODULE_LINES = 350

@@ -1,28 +1,31 @@
-"""The data of a training run: manifests in, batches out, for Lightning.
+"""The data of a training run: manifests and shards in, batches out, for Lightning.
 
 A fresh loader is built for each epoch from `(seed, epoch)`; the position in the epoch is part of each checkpoint, so
 a run that was killed goes on with the batch it would have had next.
 """
 
-import hashlib
 import logging
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from asr.audio import AudioExcerpt
+from asr.audio import AudioSource
 from asr.data.augmentation import AugmentConfig, build_augment
-from asr.data.dataset import Augment, SpeechDataset, read_waveforms
-from asr.data.feasibility import check_texts, find_infeasible, refuse_infeasible, refuse_missing
+from asr.data.batch_config import BatchConfig
+from asr.data.buffering import CHUNKS_PER_BUFFER, NUM_LANES, Buffering
+from asr.data.dataset import Augment, Readable, SpeechDataset, read_waveforms
+from asr.data.feasibility import check_texts
 from asr.data.loader import CheckedLoader, ResumableLoader
-from asr.data.manifest import Utterance, read_manifest
-from asr.data.normalization import normalize_utterances
+from asr.data.manifest import Utterance
 from asr.data.sampler import DurationBatchSampler, Shard
+from asr.data.sources import ManifestSource, hash_source, open_source, read_utterances
+from asr.data.training_set import TrainingSet
 from asr.errors import ManifestError
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
@@ -32,44 +35,15 @@ _MAX_WORKERS = 1024
 _MAX_WEIGHT = 10_000.0  # draws of an utterance in an epoch
 
 
-@dataclass(frozen=True)
-class BatchConfig:
-    """How utterances are put together.
-
-    Attributes:
-        max_batch_duration: Padded seconds of audio in a batch at most.
-        warmup_epochs: First epochs with small batches of short utterances, which help CTC to leave the blanks.
-        warmup_batch_duration: Padded seconds of audio in a batch during those epochs.
-        warmup_max_duration: Seconds of the longest utterance during those epochs.
-    """
-
-    max_batch_duration: Seconds = 96.0
-    warmup_epochs: int = 0
-    warmup_batch_duration: Seconds = 48.0
-    warmup_max_duration: Seconds = 10.0
-
-    def __post_init__(self) -> None:
-        """Check each range."""
-        if self.warmup_epochs < 0:
-            raise ValueError(f"warmup_epochs {self.warmup_epochs} is negative")
-        if not 0 < self.warmup_max_duration <= self.warmup_batch_duration:
-            raise ValueError(
-                f"warmup_max_duration {self.warmup_max_duration} is not in (0, warmup_batch_duration "
-                f"{self.warmup_batch_duration}]"
-            )
-        if not 0 < self.max_batch_duration < math.inf:
-            raise ValueError(f"max_batch_duration {self.max_batch_duration} is not a positive number of seconds")
-
-
 class SpeechDataModule(LightningDataModule):
-    """Manifests for training, validation and testing.
+    """Manifests for training, validation and testing, and shards for training.
 
     Args:
-        train: Manifest or manifests to train on.
+        train: What to train on, one or several: manifests, and folders of shards (asr shard) by path or URL.
         validation: Manifest or manifests to choose the best model by.
         test: Manifest or manifests for `python -m asr.train test`.
-        sampling_weights: How often each utterance of each training manifest is drawn in an epoch, on average; 1
-            by default.
+        sampling_weights: How often each utterance of each manifest or folder of `train` is drawn in an epoch, on
+            average; 1 by default.
         sampling_weight_decay: Factor in [0, 1] on each of these weights after every epoch; 0.8 halves one in about
             three epochs, 1 (the default) keeps it.
         alphabet: The characters that texts may hold; collected from the training texts if not given.
@@ -79,8 +53,8 @@ class SpeechDataModule(LightningDataModule):
         augment: Random changes of the training waveforms.
         max_duration: Seconds; longer training utterances are left out, and counted in the log.
         skip_infeasible: Leave out training utterances with fewer frames than CTC needs, instead of refusing them.
-        cache: Keep all decoded audio in memory; an hour takes 230 MB at 16 kHz.
-        num_workers: Processes that load and augment; 0 loads in the training process.
+        cache: Keep all decoded audio of manifests in memory; an hour takes 230 MB at 16 kHz.
+        num_workers: Processes that load and augment; 0 loads in the training process. 1, 2, 4 or 8 suit shards.
         sample_rate: Samples per second of the waveforms served; set by the model.
         seed: Decides the order, the composition of batches and the random changes of the training utterances.
         train_weights: Deprecated spelling of `sampling_weights`; goes with the next release.
@@ -120,9 +94,9 @@ class SpeechDataModule(LightningDataModule):
         decay = _take_renamed(
             "sampling_weight_decay", sampling_weight_decay, "train_weight_decays", train_weight_decays
         )
-        self.manifests = {"train": _as_paths(train), "validation": _as_paths(validation), "test": _as_paths(test)}
-        self.sampling_weights = weights or [1.0] * len(self.manifests["train"])
-        self.sampling_weight_decay = decay or [1.0] * len(self.manifests["train"])
+        self.names = {"train": _as_list(train), "validation": _as_list(validation), "test": _as_list(test)}
+        self.sampling_weights = weights or [1.0] * len(self.names["train"])
+        self.sampling_weight_decay = decay or [1.0] * len(self.names["train"])
         self.alphabet = alphabet
         self.normalize = normalize
         self.batches, self.augment = batches, augment
@@ -133,26 +107,36 @@ class SpeechDataModule(LightningDataModule):
         self.sample_rate = sample_rate
         self.seed = seed
         self.tokenizer: CharTokenizer | None = None
-        self._train: list[tuple[Utterance, int]] = []  # with the index of its manifest
+        self.encode_phones: Callable[[str], list[int]] | None = None
+        self._train: TrainingSet | None = None
         self._evaluated: dict[str, list[Utterance]] = {}  # by the names of their parts
-        self._waveforms: dict[Path | AudioExcerpt, Tensor] = {}
+        self._waveforms: dict[Any, Tensor] = {}  # by `Utterance.source`
 
     def setup(self, stage: str) -> None:
         """Read the manifests and check their texts against the alphabet.
 
         Args:
             stage: What Lightning is about to do; `fit`, `validate` or `test`.
+
+        Raises:
+            ManifestError: If a manifest or shards cannot be used.
         """
-        if self.tokenizer is None:
-            self._train = self._read_train()
-            alphabet = tuple(self.alphabet or ())
-            self.tokenizer = CharTokenizer(alphabet) if alphabet else CharTokenizer.from_texts(self.train_texts)
-            check_texts([utterance for utterance, _ in self._train], self.tokenizer)
+        if self._train is None:
+            self._check_weights()
+            self._train = self._open_train()
+            alphabet = tuple(self.alphabet or sorted(self._train.characters()))
+            self.tokenizer = CharTokenizer(alphabet)
+            self._train.check_alphabet(self.tokenizer)
         if stage == "fit":
             self._read("validation")  # what is wrong with it stops the run now, and not after an epoch
         if self.cache and stage == "fit" and not self._waveforms:
-            utterances = [utterance for utterance, _ in self._train] + self._read("validation")
-            self._waveforms = read_waveforms(utterances, self.sample_rate)
+            manifests = [source for source in self._train.sources if isinstance(source, ManifestSource)]
+            if len(manifests) < len(self._train.sources):
+                raise ManifestError(
+                    "cache keeps all audio in memory, which shards are not for; give --data.cache false"
+                )
+            utterances = [utterance for source in manifests for utterance in source.utterances]
+            self._waveforms = read_waveforms(utterances + self._read("validation"), self.sample_rate)
 
     def require_frames(self, num_frames: Callable[[int], int]) -> None:
         """Refuse, or leave out, training utterances with fewer frames than their texts need.
@@ -160,20 +144,14 @@ class SpeechDataModule(LightningDataModule):
         Args:
             num_frames: The model's rule from samples to frames.
         """
-        utterances = [utterance for utterance, _ in self._train]
-        found = find_infeasible(
-            utterances, self._require_tokenizer(), num_frames, self.sample_rate, speed=self.augment.max_speed
+        self._require_train().require_frames(
+            num_frames, self.sample_rate, speed=self.augment.max_speed, skip_infeasible=self.skip_infeasible
         )
-        if not self.skip_infeasible:
-            refuse_infeasible(found)
-        for line in found.values():
-            _log.info("left out: %s", line)
-        self._train = [pair for index, pair in enumerate(self._train) if index not in found]
 
     @property
     def train_texts(self) -> tuple[str, ...]:
-        """The texts of the training utterances, once `setup` has read them."""
-        return tuple(utterance.text for utterance, _ in self._train)
+        """The texts of the training manifests, and of a sample of the shards, once `setup` has read them."""
+        return tuple(self._require_train().texts())
 
     def num_batches(self, num_epochs: int) -> int:
         """Count the batches that this process will train on.
@@ -193,9 +171,10 @@ class SpeechDataModule(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Build the loader of the current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
-        utterances, sampler = self._sampler(epoch)
+        numbers, sampler = self._sampler(epoch)
         _log.info("epoch %d: %d batches, %.1f %% padding", epoch, len(sampler), 100 * sampler.padding_fraction)
-        return ResumableLoader(self._dataset(utterances, build_augment(self.augment)), sampler, epoch, self.num_workers)
+        dataset = self._dataset(_Selected(self._require_train(), numbers), build_augment(self.augment))
+        return ResumableLoader(dataset, sampler, epoch, self.num_workers)
 
     def val_dataloader(self) -> CheckedLoader:
         """Build the loader of the validation utterances."""
@@ -211,28 +190,23 @@ class SpeechDataModule(LightningDataModule):
         Returns:
             Plain JSON data: the manifests with the hashes of their contents, utterances, and hours per corpus.
         """
-        hours: dict[str, float] = {}
-        for utterance, _ in self._train:
-            corpus = utterance.corpus or "unnamed"
-            hours[corpus] = hours.get(corpus, 0.0) + utterance.duration / 3600
+        train = self._require_train()
         return {
             "manifests": {
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-                for part in ("train", "validation")
-                for path in self.manifests[part]
+                Path(name).name: hash_source(name) for part in ("train", "validation") for name in self.names[part]
             },
-            "train_utterances": len(self._train),
-            "train_hours": {corpus: round(value, 3) for corpus, value in sorted(hours.items())},
+            "train_utterances": len(train),
+            "train_hours": {corpus: round(value, 3) for corpus, value in sorted(train.hours().items())},
         }
 
-    def _read_train(self) -> list[tuple[Utterance, int]]:
-        """Read the training utterances with the indices of their manifests, and leave out those that are too long."""
-        paths = self.manifests["train"]
+    def _check_weights(self) -> None:
+        """Refuse weights that do not fit."""
         for name in ("sampling_weights", "sampling_weight_decay"):
             values = getattr(self, name)
-            if len(values) != len(paths):
+            if len(values) != len(self.names["train"]):
                 raise ManifestError(
-                    f"{name} holds {len(values)} numbers for {len(paths)} training manifests; give one for each"
+                    f"{name} holds {len(values)} numbers for {len(self.names['train'])} training manifests; give one "
+                    "for each"
                 )
         if not all(0 <= weight <= _MAX_WEIGHT for weight in self.sampling_weights):
             raise ManifestError(
@@ -240,39 +214,32 @@ class SpeechDataModule(LightningDataModule):
             )
         if not all(0 <= decay <= 1 for decay in self.sampling_weight_decay):
             raise ManifestError(f"sampling_weight_decay is {self.sampling_weight_decay}; expected factors in [0, 1]")
-        pairs = [(utterance, index) for index, path in enumerate(paths) for utterance in self._open(path)]
-        kept = [(utterance, index) for utterance, index in pairs if utterance.duration <= self.max_duration]
-        if not kept:
-            raise ManifestError(f"all {len(pairs)} training utterances are longer than {self.max_duration} s")
-        if not any(utterance.text for utterance, _ in kept):
-            raise ManifestError(f"the texts of all {len(kept)} training utterances are empty; write down what is said")
-        if num_empty := sum(not utterance.text for utterance, _ in kept):
-            _log.warning("%d of %d training texts are empty, and teach silence", num_empty, len(kept))
-        if len(kept) < len(pairs):
-            _log.info("left out: %d utterances longer than %.1f s", len(pairs) - len(kept), self.max_duration)
-        return kept
+
+    def _open_train(self) -> TrainingSet:
+        """Open what to train on."""
+        # A loading process keeps the buffers of its lanes, and one that it opens next.
+        max_chunks = CHUNKS_PER_BUFFER * (1 + -(-NUM_LANES // max(1, self.num_workers)))
+        sources = [
+            open_source(
+                name,
+                normalize=self.normalize,
+                chunk_duration=self.batches.buffer_duration / CHUNKS_PER_BUFFER,
+                max_chunks=max_chunks,
+            )
+            for name in self.names["train"]
+        ]
+        return TrainingSet(sources, self.max_duration)
 
     def _read(self, part: str) -> list[Utterance]:
         """Read the utterances to validate or test on, once."""
         if part in self._evaluated:
             return self._evaluated[part]
-        paths = self.manifests[part]
+        paths = self.names[part]
         if not paths:
             raise ManifestError(f"no {part} manifest was given; name one with --data.{part} MANIFEST")
-        utterances = [utterance for path in paths for utterance in self._open(path)]
+        utterances = [each for path in paths for each in read_utterances(Path(path), normalize=self.normalize)]
         check_texts(utterances, self._require_tokenizer())
         self._evaluated[part] = utterances
-        return utterances
-
-    def _open(self, path: Path) -> list[Utterance]:
-        """Read a manifest whose recordings are all there, and normalise its texts."""
-        utterances = read_manifest(path)
-        refuse_missing(utterances)
-        if not self.normalize:
-            return utterances
-        utterances, changes = normalize_utterances(utterances)
-        if changes:
-            _log.info("%s: normalised %s; --data.normalize false keeps them as they are", path, changes)
         return utterances
 
     def _evaluation_loader(self, part: str) -> CheckedLoader:
@@ -281,39 +248,53 @@ class SpeechDataModule(LightningDataModule):
         durations = [utterance.duration for utterance in utterances]
         bound = max([self.batches.max_batch_duration, *durations])
         sampler = DurationBatchSampler(durations, bound, shard=self._shard(even=False))
-        return CheckedLoader(self._dataset(utterances), sampler, self.num_workers)
+        return CheckedLoader(self._dataset(ManifestSource(utterances)), sampler, self.num_workers)
 
-    def _sampler(self, epoch: int) -> tuple[list[Utterance], DurationBatchSampler]:
-        """Lay out the batches of an epoch, over the utterances short enough for it."""
+    def _sampler(self, epoch: int) -> tuple[NDArray[np.integer], DurationBatchSampler]:
+        """Lay out the batches of an epoch, over the utterances short enough for it, whose numbers it returns too."""
         warming_up = epoch < self.batches.warmup_epochs
         longest = self.batches.warmup_max_duration if warming_up else self.max_duration
-        pairs = [(utterance, index) for utterance, index in self._train if utterance.duration <= longest]
-        if not pairs:
+        train = self._require_train()
+        durations = train.durations[train.kept]
+        numbers, durations = train.kept[durations <= longest], durations[durations <= longest]
+        if not len(numbers):
             raise ManifestError(
                 f"epoch {epoch}: no training utterance of at most {longest} s; raise warmup_max_duration"
             )
         settings = zip(self.sampling_weights, self.sampling_weight_decay, strict=True)
         decayed = [weight * decay**epoch for weight, decay in settings]
         sampler = DurationBatchSampler(
-            [utterance.duration for utterance, _ in pairs],
+            durations,
             self.batches.warmup_batch_duration if warming_up else self.batches.max_batch_duration,
             # A large prime apart, so that no two pairs of seed and epoch give one number.
             seed=self.seed * 1_000_003 + epoch,
-            weights=[decayed[index] for _, index in pairs],
+            weights=np.array(decayed, np.float32)[train.owners(numbers)],
             shard=self._shard(even=True),
+            buffering=self._buffering(numbers),
         )
         if not len(sampler):
             raise ManifestError(
                 f"epoch {epoch}: the weights {decayed} draw no utterance; raise sampling_weights or "
                 "sampling_weight_decay"
             )
-        return [utterance for utterance, _ in pairs], sampler
+        return numbers, sampler
 
-    def _dataset(self, utterances: list[Utterance], augment: Augment | None = None) -> SpeechDataset:
+    def _buffering(self, numbers: NDArray[np.integer]) -> Buffering | None:
+        """Put utterances into buffers where there are shards among them."""
+        train = self._require_train()
+        if all(isinstance(source, ManifestSource) for source in train.sources):
+            return None
+        return Buffering(train.chunks()[numbers], self.batches.buffer_duration)
+
+    def _dataset(self, source: Readable, augment: Augment | None = None) -> SpeechDataset:
         """Serve utterances, from memory where they are cached."""
-        cached = self._waveforms and [self._waveforms[utterance.source] for utterance in utterances]
         return SpeechDataset(
-            utterances, self._require_tokenizer(), self.sample_rate, augment=augment, waveforms=cached or None
+            source,
+            self._require_tokenizer(),
+            self.sample_rate,
+            augment=augment,
+            waveforms=self._waveforms or None,
+            encode_phones=self.encode_phones if augment else None,
         )
 
     def _shard(self, *, even: bool) -> Shard:
@@ -322,6 +303,12 @@ class SpeechDataModule(LightningDataModule):
             return Shard()
         return Shard(self.trainer.global_rank, self.trainer.world_size, even)
 
+    def _require_train(self) -> TrainingSet:
+        """Return what to train on, which `setup` opens."""
+        if self._train is None:
+            raise ManifestError("the manifests are not read yet; call setup('fit') first")
+        return self._train
+
     def _require_tokenizer(self) -> CharTokenizer:
         """Return the tokenizer, which `setup` makes."""
         if self.tokenizer is None:
@@ -329,10 +316,21 @@ class SpeechDataModule(LightningDataModule):
         return self.tokenizer
 
 
-def _as_paths(manifests: str | list[str] | None) -> list[Path]:
-    """Take one manifest, several or none."""
-    names = [manifests] if isinstance(manifests, str) else manifests or []
-    return [Path(name) for name in names]
+@dataclass(frozen=True)
+class _Selected:
+    """Those utterances of a training set that an epoch is laid out over, by their places among these."""
+
+    train: TrainingSet
+    numbers: NDArray[np.integer]
+
+    def read(self, indices: Sequence[int]) -> Sequence[tuple[Utterance, AudioSource]]:
+        """Return utterances with what their recordings are read from."""
+        return self.train.read(self.numbers[indices].tolist())
+
+
+def _as_list(names: str | list[str] | None) -> list[str]:
+    """Take one name, several or none."""
+    return [names] if isinstance(names, str) else list(names or [])
 
 
 def _take_renamed(

@@ -3,10 +3,10 @@
 The dataset reads with `load_audio`, as recognition does, so training gets the samples that the recogniser will get.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from asr.acoustic.model import pad_waveforms
-from asr.audio import AudioExcerpt, load_audio
+from asr.audio import AudioExcerpt, AudioSource, load_audio
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import ASRError, AudioError, ManifestError
@@ -30,11 +30,13 @@ class Example(NamedTuple):
         waveform: Shape `(num_samples,)`.
         tokens: Shape `(num_tokens,)`.
         utterance: Where both come from.
+        phones: Shape `(num_phones,)`; none where phones are not trained on.
     """
 
     waveform: Tensor
     tokens: Tensor
     utterance: Utterance
+    phones: Tensor = torch.empty(0, dtype=torch.int64)
 
 
 class Batch(NamedTuple):
@@ -47,6 +49,9 @@ class Batch(NamedTuple):
         target_lengths: Tokens in each target, shape `(batch,)`.
         texts: The references.
         utterance_ids: The names of the utterances.
+        phones: Those of each utterance, shape `(batch, num_phones)`; `num_phones` is 0 where they are not trained on.
+        phone_lengths: Phones in each utterance, shape `(batch,)`.
+        num_samples: Samples in all, without the padding; known without asking the device.
     """
 
     waveforms: Tensor
@@ -55,6 +60,16 @@ class Batch(NamedTuple):
     target_lengths: Tensor
     texts: tuple[str, ...]
     utterance_ids: tuple[str, ...]
+    phones: Tensor
+    phone_lengths: Tensor
+    num_samples: int
+
+
+class Readable(Protocol):
+    """Where a dataset finds its utterances."""
+
+    def read(self, indices: Sequence[int]) -> Sequence[tuple[Utterance, AudioSource]]:
+        """Return utterances with what their recordings are read from."""
 
 
 class SpeechDataset(Dataset[Example]):
@@ -62,31 +77,31 @@ class SpeechDataset(Dataset[Example]):
 
     def __init__(
         self,
-        utterances: Sequence[Utterance],
+        source: Readable,
         tokenizer: CharTokenizer,
         sample_rate: int,
         *,
         augment: Augment | None = None,
-        waveforms: Sequence[Tensor] | None = None,
+        waveforms: Mapping[Any, Tensor] | None = None,
+        encode_phones: Callable[[str], list[int]] | None = None,
     ) -> None:
         """Keep what is needed to make examples.
 
         Args:
-            utterances: What to serve.
+            source: What to serve.
             tokenizer: Turns texts into targets.
             sample_rate: Samples per second of the waveforms served.
             augment: A random change of a waveform `(num_samples,)`, given its rate and a generator.
-            waveforms: The decoded recordings, where they are kept in memory; each shape `(num_samples,)`.
+            waveforms: The decoded recordings, where they are kept in memory, by `Utterance.source`; each shape
+                `(num_samples,)`.
+            encode_phones: Turns texts into phones, where those are trained on.
         """
-        self.utterances = utterances
+        self.source = source
         self.tokenizer = tokenizer
         self.sample_rate = sample_rate
         self.augment = augment
         self.waveforms = waveforms
-
-    def __len__(self) -> int:
-        """The number of utterances."""
-        return len(self.utterances)
+        self.encode_phones = encode_phones
 
     def __getitem__(self, draw: Draw) -> Example:
         """Make one example.
@@ -97,15 +112,7 @@ class SpeechDataset(Dataset[Example]):
         Returns:
             The example.
         """
-        utterance = self.utterances[draw.index]
-        if self.waveforms is None:
-            waveform = torch.from_numpy(load_audio(utterance.source, self.sample_rate))
-        else:
-            waveform = self.waveforms[draw.index]
-        if self.augment is not None:
-            waveform = self.augment(waveform, self.sample_rate, torch.Generator().manual_seed(draw.seed))
-        tokens = torch.tensor(self.tokenizer.encode(utterance.text), dtype=torch.int64)
-        return Example(waveform, tokens, utterance)
+        return self._make(draw, *self.source.read([draw.index])[0])
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Example] | ASRError:
         """Make the examples of a batch, as loaders ask for them.
@@ -117,9 +124,28 @@ class SpeechDataset(Dataset[Example]):
             The examples; or why one cannot be made, for what a worker process raises would lose its message.
         """
         try:
-            return [self[draw] for draw in draws]
-        except ASRError as error:
+            read = self.source.read([draw.index for draw in draws])
+            return [self._make(draw, *each) for draw, each in zip(draws, read, strict=True)]
+        except AudioError as error:
             return ManifestError(f"{error}; remove its line from the manifest, or repair the recording")
+        except ASRError as error:
+            return error
+
+    def _make(self, draw: Draw, utterance: Utterance, source: AudioSource) -> Example:
+        """Read, change and encode an utterance."""
+        if self.waveforms is None:
+            waveform = torch.from_numpy(load_audio(source, self.sample_rate))
+        else:
+            waveform = self.waveforms[source]
+        if self.augment is not None:
+            waveform = self.augment(waveform, self.sample_rate, torch.Generator().manual_seed(draw.seed))
+        phones = self.encode_phones(utterance.text) if self.encode_phones else []
+        return Example(
+            waveform,
+            torch.tensor(self.tokenizer.encode(utterance.text), dtype=torch.int64),
+            utterance,
+            torch.tensor(phones, dtype=torch.int64),
+        )
 
 
 def read_waveforms(utterances: Sequence[Utterance], sample_rate: int) -> dict[Path | AudioExcerpt, Tensor]:
@@ -175,4 +201,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         target_lengths=torch.tensor([len(example.tokens) for example in examples]),
         texts=tuple(example.utterance.text for example in examples),
         utterance_ids=tuple(example.utterance.utterance_id for example in examples),
+        phones=pad_sequence([example.phones for example in examples], batch_first=True, padding_value=BLANK),
+        phone_lengths=torch.tensor([len(example.phones) for example in examples]),
+        num_samples=int(waveform_lengths.sum()),
     )

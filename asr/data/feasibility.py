@@ -1,13 +1,16 @@
 """What training cannot use, found before it starts: missing files, unknown characters, too few frames for CTC."""
 
 import os
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from asr.data.manifest import Utterance
 from asr.errors import ManifestError
 from asr.tokenizer import CharTokenizer
-from asr.units import seconds_to_samples
 
 _NUM_SHOWN = 5
 
@@ -45,11 +48,31 @@ def check_texts(utterances: Sequence[Utterance], tokenizer: CharTokenizer) -> No
     if not counts:
         return
     example = next(utterance for utterance, characters in unknown if characters)
+    _refuse_characters(counts, f"utterances, {example.utterance_id} for one: {example.text[:60]!r}")
+
+
+def check_characters(characters: Mapping[str, int], tokenizer: CharTokenizer, name: str) -> None:
+    """Refuse shards whose texts hold characters outside the alphabet.
+
+    Args:
+        characters: How many utterances hold each character.
+        tokenizer: The alphabet.
+        name: The folder of the shards.
+
+    Raises:
+        ManifestError: If there is any such character; each is named with the number of its utterances.
+    """
+    unknown = Counter({each: characters[each] for each in tokenizer.unknown_characters("".join(characters))})
+    if unknown:
+        _refuse_characters(unknown, f"utterances of {name}")
+
+
+def _refuse_characters(counts: Counter[str], where: str) -> None:
+    """Name characters that the alphabet lacks."""
     listing = ", ".join(f"{character!r} in {count}" for character, count in counts.most_common())
     raise ManifestError(
-        f"the alphabet lacks characters of the texts ({listing} utterances, {example.utterance_id} for one: "
-        f"{example.text[:60]!r}); correct the texts or widen --data.alphabet (with capitals or punctuation in it, give "
-        "--data.normalize false)"
+        f"the alphabet lacks characters of the texts ({listing} {where}); correct the texts or widen --data.alphabet "
+        "(with capitals or punctuation in it, give --data.normalize false)"
     )
 
 
@@ -73,16 +96,45 @@ def find_infeasible(
     Returns:
         The index of each such utterance, and a line that names it with both numbers.
     """
-    found: dict[int, str] = {}
-    for index, utterance in enumerate(utterances):
-        frames = num_frames(seconds_to_samples(utterance.duration / speed, sample_rate))
-        needed = max(1, tokenizer.min_frames(utterance.text))
-        if frames < needed:
-            found[index] = f"{utterance.utterance_id} has {frames} frames and needs {needed}"
-    return found
+    needed = np.array([max(1, tokenizer.min_frames(utterance.text)) for utterance in utterances], np.int64)
+    durations = np.array([utterance.duration for utterance in utterances], np.float64)
+    found = find_too_short(durations, needed, num_frames, sample_rate, speed=speed)
+    return {
+        index: f"{utterances[index].utterance_id} has {frames} frames and needs {needed[index]}"
+        for index, frames in found.items()
+    }
 
 
-def refuse_infeasible(found: dict[int, str]) -> None:
+def find_too_short(
+    durations: NDArray[np.floating],
+    needed: NDArray[np.integer],
+    num_frames: Callable[[int], int],
+    sample_rate: int,
+    *,
+    speed: float = 1.0,
+) -> dict[int, int]:
+    """Find the utterances with fewer frames than they need.
+
+    Args:
+        durations: Seconds of each.
+        needed: Frames that each needs.
+        num_frames: The model's rule from samples to frames, never falling.
+        sample_rate: Samples per second.
+        speed: The fastest that an utterance will be played.
+
+    Returns:
+        The index of each such utterance, and the frames that it has.
+    """
+    samples = np.rint(durations.astype(np.float64) / speed * sample_rate).astype(np.int64)
+    upper = int(samples.max(initial=0)) + 1
+    # Few numbers of frames occur, so the fewest samples that give one are looked up for each, not for each utterance.
+    numbers, places = np.unique(needed, return_inverse=True)
+    fewest = np.array([bisect_left(range(upper), number, key=num_frames) for number in numbers.tolist()], np.int64)
+    short = np.flatnonzero(samples < fewest[places]).tolist()
+    return {index: num_frames(int(samples[index])) for index in short}
+
+
+def refuse_infeasible(found: Mapping[int, str]) -> None:
     """Refuse to train on utterances that are too short for their texts.
 
     Args:

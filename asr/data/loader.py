@@ -1,5 +1,6 @@
 """The batches of one epoch, served by worker processes, from wherever a checkpoint left off."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,15 @@ from torch.utils.data import DataLoader
 from asr.data.dataset import Batch, SpeechDataset, collate_or_fail
 from asr.data.sampler import DurationBatchSampler
 from asr.errors import ASRError
+from asr.units import Seconds
 
 
 class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a dataset holds and what is served
-    """A loader that raises what went wrong in a worker process as it was."""
+    """A loader that raises what went wrong in a worker process as it was.
+
+    Attributes:
+        seconds_waited: How long whoever asked for batches has waited for them.
+    """
 
     def __init__(self, dataset: SpeechDataset, sampler: DurationBatchSampler, num_workers: int) -> None:
         """Load the batches of a sampler.
@@ -29,6 +35,7 @@ class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a data
             collate_fn=collate_or_fail,
             pin_memory=torch.cuda.is_available(),
         )
+        self.seconds_waited: Seconds = 0.0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves as the iterator
         """Serve the batches.
@@ -39,7 +46,13 @@ class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a data
         Raises:
             ASRError: If a recording cannot be read.
         """
-        for batch in super().__iter__():
+        batches = super().__iter__()
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            self.seconds_waited += time.perf_counter() - asked
+            if batch is None:
+                return
             if isinstance(batch, ASRError):
                 raise batch
             yield batch

@@ -4,16 +4,23 @@ A batch is bounded by its padded seconds (the longest utterance times their numb
 time depend on. Utterances are sorted by a randomly perturbed duration and cut into batches, so that those of a batch
 have nearly one length and yet differ from epoch to epoch; then the batches are shuffled.
 
+Data that is read in chunks is sorted within buffers of a few random chunks each (`asr.data.buffering`).
+
 Everything is a function of `(seed, epoch)`: any process can tell which batch comes when, so a run continues
-in mid-epoch and each rank of a distributed run takes its batches without asking the others.
+in mid-epoch and each rank of a distributed run takes its batches without asking the others. An epoch is laid out in
+arrays, for ten million utterances are too many objects.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from asr.data.buffering import Buffering, assign_buffers, interleave
 from asr.errors import ManifestError
 from asr.units import Seconds
 
@@ -54,12 +61,13 @@ class DurationBatchSampler(Sampler[list[Draw]]):
 
     def __init__(
         self,
-        durations: Sequence[Seconds],
+        durations: Sequence[Seconds] | NDArray[np.floating],
         max_batch_duration: Seconds,
         *,
         seed: int | None = None,
-        weights: Sequence[float] | None = None,
+        weights: Sequence[float] | NDArray[np.floating] | None = None,
         shard: Shard | None = None,
+        buffering: Buffering | None = None,
     ) -> None:
         """Lay out the batches.
 
@@ -70,78 +78,119 @@ class DurationBatchSampler(Sampler[list[Draw]]):
                 for evaluation.
             weights: How often each utterance is drawn on average; 1 each if not given.
             shard: The part to take; all of it if not given.
+            buffering: How data that is read in chunks is put into buffers; all is sorted together if not given.
 
         Raises:
             ManifestError: If an utterance alone is longer than a batch may be.
         """
-        longest = max(durations, default=0.0)
-        if longest > max_batch_duration:
+        seconds = np.asarray(durations, np.float64)
+        longest = int(seconds.argmax()) if len(seconds) else 0
+        if len(seconds) and seconds[longest] > max_batch_duration:
             raise ManifestError(
-                f"utterance {durations.index(longest)} lasts {longest:.1f} s, more than a batch may hold "
+                f"utterance {longest} lasts {seconds[longest]:.1f} s, more than a batch may hold "
                 f"({max_batch_duration:.1f} s); raise max_batch_duration or lower max_duration"
             )
         self.start = 0
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        draws = _draw(len(durations), weights, generator)
-        batches = _cut(_sort(draws, durations, generator), durations, max_batch_duration)
-        if generator is not None:
-            batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
-        self.padding_fraction = _padding_fraction(batches, durations)
-        self._batches = _take_shard(batches, shard or Shard())
+        indices, copies, seeds = _draw(len(seconds), weights, generator)
+        keys = _perturb(seconds[indices], generator)
+        shard = shard or Shard()
+        buffers = None
+        if buffering is not None and generator is not None:
+            visits = (buffering.chunks[indices], copies)
+            buffers = assign_buffers(visits, seconds[indices], buffering, shard.world_size, generator)
+        # One key for both is five times faster to sort by than two.
+        order = np.argsort(keys if buffers is None else keys + buffers * (2 * max_batch_duration), kind="stable")
+        self._indices, self._seeds = indices[order], seeds[order]
+        buffers = np.zeros(len(order), np.int64) if buffers is None else buffers[order]
+        self._edges = _cut(seconds[self._indices], buffers, max_batch_duration)
+        self.padding_fraction = _padding_fraction(self._edges, seconds[self._indices])
+        self._batches = _take_shard(buffers[self._edges[:-1]], shard, generator)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield the batches from `start` on."""
-        yield from self._batches[self.start :]
+        for batch in self._batches[self.start :].tolist():
+            part = slice(self._edges[batch], self._edges[batch + 1])
+            pairs = zip(self._indices[part].tolist(), self._seeds[part].tolist(), strict=True)
+            yield [Draw(index, seed) for index, seed in pairs]
 
     def __len__(self) -> int:
         """The batches of the whole epoch, whatever `start` is."""
         return len(self._batches)
 
 
-def _draw(count: int, weights: Sequence[float] | None, generator: torch.Generator | None) -> list[Draw]:
-    """Draw each utterance as often as its weight says, fractions by chance."""
+def _draw(
+    count: int, weights: Sequence[float] | NDArray[np.floating] | None, generator: torch.Generator | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Draw each utterance as often as its weight says, fractions by chance: its index, how often before, and a seed."""
+    indices = torch.arange(count)
     if generator is None:
-        return [Draw(index, 0) for index in range(count)]
-    times = torch.ones(count) if weights is None else torch.tensor(weights, dtype=torch.float32)
+        return indices.numpy(), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    times = torch.ones(count) if weights is None else torch.as_tensor(np.asarray(weights, np.float32))
     copies = (times.floor() + (torch.rand(count, generator=generator) < times.frac())).long()
-    indices = torch.repeat_interleave(torch.arange(count), copies)
-    seeds = torch.randint(2**62, (len(indices),), generator=generator)
-    return [Draw(index, seed) for index, seed in zip(indices.tolist(), seeds.tolist(), strict=True)]
+    indices = torch.repeat_interleave(indices, copies)
+    before = torch.arange(len(indices)) - torch.repeat_interleave(copies.cumsum(0) - copies, copies)
+    return indices.numpy(), before.numpy(), torch.randint(2**62, (len(indices),), generator=generator).numpy()
 
 
-def _sort(draws: list[Draw], durations: Sequence[Seconds], generator: torch.Generator | None) -> list[Draw]:
-    """Order draws by duration, perturbed if a generator is given."""
-    noise = torch.zeros(len(draws)) if generator is None else torch.rand(len(draws), generator=generator) * 2 - 1
-    keys = [
-        durations[draw.index] * (1 + _PERTURBATION * shift) for draw, shift in zip(draws, noise.tolist(), strict=True)
-    ]
-    return [draws[index] for index in sorted(range(len(draws)), key=keys.__getitem__)]
+def _perturb(durations: NDArray[np.float64], generator: torch.Generator | None) -> NDArray[np.float64]:
+    """Change durations a little at random, if a generator is given."""
+    if generator is None:
+        return durations
+    return durations * (1 + _PERTURBATION * (torch.rand(len(durations), generator=generator) * 2 - 1).double().numpy())
 
 
-def _cut(draws: list[Draw], durations: Sequence[Seconds], max_batch_duration: Seconds) -> list[list[Draw]]:
-    """Fill batches in order until the next draw would burst the bound."""
-    batches: list[list[Draw]] = []
-    longest = 0.0
-    for draw in draws:
-        longest = max(longest, durations[draw.index])
-        if batches and longest * (len(batches[-1]) + 1) <= max_batch_duration:
-            batches[-1].append(draw)
-        else:
-            batches.append([draw])
-            longest = durations[draw.index]
-    return batches
+def _cut(durations: NDArray[np.float64], buffers: NDArray[np.int64], max_batch_duration: Seconds) -> NDArray[np.int64]:
+    """Fill batches in order until the next draw would burst the bound, or lies in another buffer.
+
+    Args:
+        durations: Seconds of each draw.
+        buffers: The buffer of each, ascending.
+        max_batch_duration: Padded seconds of a batch at most.
+
+    Returns:
+        Where each batch begins, and last where the last one ends.
+    """
+    edges = []
+    borders = [0, *(np.flatnonzero(np.diff(buffers)) + 1).tolist(), len(durations)]
+    for first, end in pairwise(borders):
+        longest, size = np.inf, 0
+        for position, duration in enumerate(durations[first:end].tolist(), start=first):
+            size += 1
+            if duration > longest:
+                longest = duration
+            if longest * size > max_batch_duration:
+                edges.append(position)
+                longest, size = duration, 1
+    return np.array([*edges, len(durations)], np.int64)
 
 
-def _padding_fraction(batches: list[list[Draw]], durations: Sequence[Seconds]) -> float:
+def _padding_fraction(edges: NDArray[np.int64], durations: NDArray[np.float64]) -> float:
     """Return the fraction of all padded seconds that is padding, in [0, 1)."""
-    lengths = [[durations[draw.index] for draw in batch] for batch in batches]
-    padded = sum(max(batch) * len(batch) for batch in lengths)
-    return 1 - sum(map(sum, lengths)) / padded if padded else 0.0
+    if not len(durations):
+        return 0.0
+    padded = np.maximum.reduceat(durations, edges[:-1]) * np.diff(edges)
+    return float(1 - durations.sum() / padded.sum())
 
 
-def _take_shard(batches: list[list[Draw]], shard: Shard) -> list[list[Draw]]:
-    """Deal the batches out to the processes."""
-    if shard.even and batches:
-        num_even = len(batches) + -len(batches) % shard.world_size
-        batches = [batches[index % len(batches)] for index in range(num_even)]
-    return batches[shard.rank :: shard.world_size]
+def _take_shard(buffers: NDArray[np.int64], shard: Shard, generator: torch.Generator | None) -> NDArray[np.int64]:
+    """Order the batches and deal them out to the processes.
+
+    Args:
+        buffers: The buffer of each batch, ascending.
+        shard: The part to take.
+        generator: Decides the order; sorted as they are if not given.
+
+    Returns:
+        The batches of this process, in the order to serve them.
+    """
+    count = len(buffers)
+    order = np.arange(count) if generator is None else torch.randperm(count, generator=generator).numpy()
+    num_buffers = int(buffers.max(initial=0)) + 1
+    if num_buffers == 1:
+        size = count + (-count % shard.world_size if shard.even else 0)
+        return np.resize(order, size)[shard.rank :: shard.world_size]
+    owners = buffers % shard.world_size  # a buffer is read by one process
+    longest = int(np.bincount(owners, minlength=shard.world_size).max())
+    own = order[owners[order] == shard.rank]
+    return np.resize(interleave(own, buffers[own] // shard.world_size), longest)

@@ -22,7 +22,7 @@ from asr.checks import KINDS, Entry, Examination, Measure, examine, read_entries
 from asr.checks.histograms import Histogram, build_histogram, draw_histogram
 from asr.checks.memory import forecast_memory
 from asr.checks.recordings import measure_recording
-from asr.data.datamodule import BatchConfig
+from asr.data.batch_config import BatchConfig
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import ManifestError
 from asr.tokenizer import CharTokenizer

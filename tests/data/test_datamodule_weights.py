@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonargparse import ArgumentParser
 
-from asr.data.datamodule import BatchConfig, SpeechDataModule
+from asr.data.batch_config import BatchConfig
+from asr.data.datamodule import SpeechDataModule
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import ManifestError
 

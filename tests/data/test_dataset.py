@@ -12,6 +12,7 @@ from asr.audio import load_audio
 from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
+from asr.data.sources import ManifestSource
 from asr.errors import ManifestError
 from asr.tokenizer import CharTokenizer
 
@@ -48,22 +49,23 @@ def test_batch_pads_sound_with_zeros_and_targets_with_the_blank() -> None:
 
 def test_example_is_the_recording_and_the_tokens_of_its_text(write_tone: WriteTone) -> None:
     path = write_tone("a.wav", 300.0, 0.1)
-    dataset = SpeechDataset([utterance(path, "aab")], TOKENIZER, RATE)
-    waveform, tokens, origin = dataset[Draw(0, seed=1)]
+    dataset = SpeechDataset(ManifestSource([utterance(path, "aab")]), TOKENIZER, RATE)
+    waveform, tokens, origin, phones = dataset[Draw(0, seed=1)]
     assert torch.equal(waveform, torch.from_numpy(load_audio(path, RATE)))
     assert tokens.tolist() == [1, 1, 2]
-    assert origin == dataset.utterances[0]
-    assert len(dataset) == 1
+    assert phones.tolist() == []
+    assert origin == utterance(path, "aab")
 
 
 def test_empty_text_is_a_target_of_no_tokens(write_tone: WriteTone) -> None:
-    dataset = SpeechDataset([utterance(write_tone("a.wav", 300.0, 0.1), "")], TOKENIZER, RATE)
+    dataset = SpeechDataset(ManifestSource([utterance(write_tone("a.wav", 300.0, 0.1), "")]), TOKENIZER, RATE)
     tokens = dataset[Draw(0, seed=1)].tokens
     assert (tokens.dtype, tokens.tolist()) == (torch.int64, [])
 
 
 def test_seed_of_the_draw_decides_the_augmentation(write_tone: WriteTone) -> None:
-    dataset = SpeechDataset([utterance(write_tone("a.wav", 300.0, 0.1))], TOKENIZER, RATE, augment=add_noise)
+    source = ManifestSource([utterance(write_tone("a.wav", 300.0, 0.1))])
+    dataset = SpeechDataset(source, TOKENIZER, RATE, augment=add_noise)
     first, again, other = (dataset[Draw(0, seed)].waveform for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -72,9 +74,9 @@ def test_seed_of_the_draw_decides_the_augmentation(write_tone: WriteTone) -> Non
 def test_cached_waveforms_serve_the_examples_that_the_files_do(write_tone: WriteTone) -> None:
     utterances = [utterance(write_tone(f"{number}.wav", 300.0 + number, 0.1)) for number in range(3)]
     waveforms = read_waveforms(utterances, RATE)
-    cached = [waveforms[each.audio_filepath] for each in utterances]
-    from_memory = SpeechDataset(utterances, TOKENIZER, RATE, augment=add_noise, waveforms=cached)
-    from_files = SpeechDataset(utterances, TOKENIZER, RATE, augment=add_noise)
+    source = ManifestSource(utterances)
+    from_memory = SpeechDataset(source, TOKENIZER, RATE, augment=add_noise, waveforms=waveforms)
+    from_files = SpeechDataset(source, TOKENIZER, RATE, augment=add_noise)
     for index in range(3):
         assert torch.equal(from_memory[Draw(index, 7)].waveform, from_files[Draw(index, 7)].waveform)
 

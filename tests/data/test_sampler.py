@@ -1,12 +1,15 @@
 """Batches of one epoch: who is in them, how much of them is padding, and who takes which."""
 
 from collections import Counter
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.data.buffering import Buffering
 from asr.data.sampler import Draw, DurationBatchSampler, Shard
 from asr.errors import ManifestError
 
@@ -119,3 +122,72 @@ def test_no_utterances_give_no_batches() -> None:
     sampler = DurationBatchSampler([], 8.0, seed=0, shard=Shard(0, 2))
     assert list(sampler) == []
     assert sampler.padding_fraction == 0
+
+
+def buffered(seed: int = 0, shard: Shard | None = None, **settings: Any) -> DurationBatchSampler:
+    """Lay out an epoch of the read speech in buffers of 20 minutes, made of chunks of about 75 s."""
+    chunks = (np.cumsum(DURATIONS) // 75).astype(np.int64)
+    buffering = Buffering(np.unique(chunks, return_inverse=True)[1], 1200.0)
+    return DurationBatchSampler(DURATIONS, 96.0, seed=seed, shard=shard, buffering=buffering, **settings)
+
+
+def test_buffered_batches_hold_every_utterance_once_and_stay_below_the_bound() -> None:
+    batches = list(buffered())
+    assert all(len(batch) * max(DURATIONS[draw.index] for draw in batch) <= 96.0 for batch in batches)
+    assert indices_of(batches) == list(range(2_000))
+
+
+def chunks_by_buffer(batches: list[list[Draw]]) -> list[set[float]]:
+    """Find the chunks of each buffer: batches that share a chunk lie in one."""
+    chunk_of = np.cumsum(DURATIONS) // 75
+    buffers: list[set[float]] = []
+    for batch in batches:
+        group = {float(chunk_of[draw.index]) for draw in batch}
+        touching = [other for other in buffers if other & group]
+        buffers = [other for other in buffers if not other & group] + [group.union(*touching)]
+    return buffers
+
+
+def test_a_buffered_batch_draws_from_the_chunks_of_one_buffer_alone() -> None:
+    buffers = chunks_by_buffer(list(buffered()))
+    assert len(buffers) == int(sum(DURATIONS) / 1200)
+    assert max(len(chunks) for chunks in buffers) < 2 * 1200 / 75
+
+
+def test_batches_eight_apart_come_from_one_buffer_so_that_a_worker_reads_each_chunk_once() -> None:
+    batches = list(buffered())
+    chunk_of = np.cumsum(DURATIONS) // 75
+    lanes = [[chunk_of[batch[0].index] for batch in batches[first:80:8]] for first in range(8)]
+    buffers = chunks_by_buffer(batches)
+    opened = [{number for number, own in enumerate(buffers) if own & set(lane)} for lane in lanes]
+    assert [len(numbers) for numbers in opened] == [1] * 8
+    assert len(set.union(*opened)) == 8
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_read_different_buffers_and_together_every_utterance(world_size: int) -> None:
+    ranks = [list(buffered(shard=Shard(rank, world_size))) for rank in range(world_size)]
+    assert len({len(batches) for batches in ranks}) == 1
+    own = [set(indices_of(batches)) for batches in ranks]
+    assert set().union(*own) == set(range(2_000))
+    assert sum(map(len, own)) == 2_000  # what is repeated, to be even, is repeated within a rank
+
+
+def test_buffered_epochs_go_on_in_their_middle_and_repeat_with_their_seed() -> None:
+    whole, again = list(buffered(3)), buffered(3)
+    again.start = 50
+    assert list(again) == whole[50:]
+    assert list(buffered(4)) != whole
+
+
+def test_weights_count_in_buffers_as_they_do_without() -> None:
+    counts = Counter(indices_of(list(buffered(weights=[0.0, 1.0, 3.0, 0.5] * 500))))
+    assert {counts[index] for index in range(1, 2_000, 4)} == {1}
+    assert {counts[index] for index in range(2, 2_000, 4)} == {3}
+    assert sum(counts[index] for index in range(3, 2_000, 4)) == pytest.approx(250, abs=56)
+    assert not any(counts[index] for index in range(0, 2_000, 4))
+
+
+def test_little_data_is_sorted_together_even_if_it_is_read_in_chunks() -> None:
+    buffering = Buffering(np.arange(len(DURATIONS)) // 100, 1e6)
+    assert list(DurationBatchSampler(DURATIONS, 96.0, seed=0, buffering=buffering)) == batches_of(0)

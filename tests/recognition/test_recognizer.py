@@ -21,6 +21,7 @@ from asr.bundle import ENGLISH_MODEL, GRAPH_FILE, Bundle
 from asr.data.dataset import SpeechDataset, collate
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
+from asr.data.sources import ManifestSource
 from asr.decoding import DecodingConfig, DecodingModels, GreedyDecoder, Hypothesis, build_decoder
 from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer
 from asr.errors import AlignmentError, ASRError, AudioError, DeviceError, VocabularyError
@@ -91,8 +92,8 @@ def test_training_in_evaluation_mode_gives_what_recognition_gives(
     recognizer: Recognizer, tiny_bundle: Bundle, tones: list[Path]
 ) -> None:
     utterances = [Utterance(tone, 1.0, "", tone.stem) for tone in tones]
-    dataset = SpeechDataset(utterances, tiny_bundle.tokenizer, tiny_bundle.config.sample_rate)
-    batch = collate([dataset[Draw(index, 0)] for index in range(len(dataset))])
+    dataset = SpeechDataset(ManifestSource(utterances), tiny_bundle.tokenizer, tiny_bundle.config.sample_rate)
+    batch = collate([dataset[Draw(index, 0)] for index in range(len(utterances))])
     with torch.inference_mode():
         log_probs, lengths = build_model(tiny_bundle.network).eval()(batch.waveforms, batch.waveform_lengths)
     matrices = [matrix[:length].numpy() for matrix, length in zip(log_probs, lengths, strict=True)]

@@ -19,6 +19,7 @@ from asr.bundle import load_bundle
 from asr.cli.terminal import run_command
 from asr.data.datamodule import SpeechDataModule
 from asr.data.manifest import read_manifest
+from asr.data.sharding import ShardConfig, write_shards
 from asr.metrics import word_error_rate
 from asr.recognition.recognizer import Recognizer
 from asr.training.hardware import choose_precision
@@ -113,6 +114,31 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tones: Path, tmp_path
     assert main(arguments(tones, tmp_path / "parts", *settings, "--ckpt_path=last")) == 0
     whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
     assert len(whole) > 30
+    assert parts == whole
+    first, second = (load_bundle(tmp_path / run / "bundle").network.weights for run in ("whole", "parts"))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_run_on_shards_goes_on_batch_for_batch_from_the_middle_of_an_epoch(
+    tones: Path, tmp_path: Path
+) -> None:
+    write_shards([tones / "train.jsonl"], tmp_path / "shards", ShardConfig(shard_size=300_000))
+    settings = (
+        f"--data.train={tmp_path / 'shards'}",
+        "--data.cache=false",
+        "--data.num_workers=1",
+        "--data.batches.buffer_duration=25",
+        "--data.augment.speed_probability=0.5",
+        "--trainer.max_epochs=2",
+        "--checkpoint_minutes=0.0001",
+    )
+    assert main(arguments(tones, tmp_path / "whole", *settings)) == 0
+    kill = ("--trainer.callbacks+=tests.training.test_training.Kill", "--trainer.callbacks.update=9")
+    with pytest.raises(RuntimeError, match="killed"):
+        main(arguments(tones, tmp_path / "parts", *settings, *kill))
+    assert main(arguments(tones, tmp_path / "parts", *settings, "--ckpt_path=last")) == 0
+    whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
+    assert len(whole) > 20
     assert parts == whole
     first, second = (load_bundle(tmp_path / run / "bundle").network.weights for run in ("whole", "parts"))
     assert all(np.array_equal(first[name], second[name]) for name in first)
