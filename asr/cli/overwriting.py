@@ -62,6 +62,11 @@ def require_writable(outputs: Iterable[Path | None], reads: Iterable[Path | str 
             )
 
 
+def is_own(path: Path) -> bool:
+    """Tell whether this package wrote a file, and nothing changed it since."""
+    return path.is_file() and _read_notes().get(os.path.realpath(path)) == _state(path)
+
+
 @contextmanager
 def replacing(
     outputs: Iterable[Path | None], reads: Iterable[Path | str | None], *, overwrite: bool

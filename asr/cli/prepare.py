@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from asr.cli.overwriting import add_overwrite_argument, replacing
+from asr.cli.overwriting import add_overwrite_argument, is_own, replacing
 from asr.cli.terminal import positive_count, positive_number
 from asr.data.corpora import READERS
 
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         corpus=arguments.corpus,
         trim_db=arguments.trim_db,
         jobs=arguments.jobs,
+        overwrite=arguments.overwrite or is_own(arguments.output),
     )
     options = {name: getattr(arguments, name) for name in _READER_OPTIONS if name in arguments}
     output, source = arguments.output, arguments.source

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from asr.cli.flags import add_fields, build_config
+from asr.cli.overwriting import add_overwrite_argument, replacing
 
 _log = logging.getLogger("asr.synthesize")
 
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"Who speaks, of {', '.join(SYNTHESIZERS)}. Default: all that are installed.",
     )
     add_fields(parser, SynthesisConfig)
+    add_overwrite_argument(parser)
     return parser
 
 
@@ -44,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = build_config(arguments, SynthesisConfig)
     names = arguments.synthesizers
-    utterances = synthesize_speech(arguments.text, arguments.output, config, synthesizers=names)
+    with replacing([arguments.output / "manifest.jsonl"], [arguments.text], overwrite=arguments.overwrite):
+        utterances = synthesize_speech(arguments.text, arguments.output, config, synthesizers=names)
     hours = total_hours(utterances)
     if hours < config.hours:
         _log.warning("%s has no more sentences; %s hours were asked for", arguments.text, config.hours)

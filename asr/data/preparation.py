@@ -6,6 +6,7 @@ Each recording is opened once for all its utterances, several recordings at a ti
 longer recording (Kaldi's `segments`), or that lose silence at their ends, are written as FLAC.
 """
 
+import filecmp
 import logging
 import os
 from collections import Counter
@@ -16,6 +17,7 @@ from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -25,8 +27,8 @@ from numpy.typing import NDArray
 from asr.audio import AudioInfo, load_audio, read_info, save_audio
 from asr.data.corpora import READERS, Entry, Record, Rejection
 from asr.data.manifest import Utterance, write_manifest
-from asr.errors import AudioError, ManifestError
-from asr.files import dump_line, write_atomically
+from asr.errors import ASRError, AudioError, ManifestError
+from asr.files import dump_line, read_identities, refuse_input, write_atomically
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
@@ -50,6 +52,7 @@ class PreparationConfig:
         trim_db: Decibels below the loudest frame, above 0: what is quieter at the ends of an utterance is cut off;
             `None` keeps it.
         jobs: Recordings opened at once, at least 1.
+        overwrite: Whether a recording that is cut may replace a file with another content.
     """
 
     tokenizer: CharTokenizer | None = None
@@ -57,6 +60,7 @@ class PreparationConfig:
     corpus: str | None = None
     trim_db: float | None = None
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    overwrite: bool = False
 
 
 def prepare_corpus(
@@ -77,11 +81,14 @@ def prepare_corpus(
     Raises:
         ManifestError: If the source does not exist, is no such corpus, or nothing in it can be used; an older manifest
             is left alone.
+        ASRError: If a recording that is cut would replace one that is read, or a file with another content.
     """
     if not source.exists():
         raise ManifestError(f"{source}: no such file or folder; expected the corpus to read")
     records = [_check_text(record, config) for record in READERS[reader](source, **options)]
-    outcomes = list(_open_recordings(records, output.with_name(f"{output.stem}_segments"), config))
+    inputs = read_identities({record.audio_filepath for record in records})
+    segments = _Segments(output.with_name(f"{output.stem}_segments"), inputs, config.overwrite)
+    outcomes = list(_open_recordings(records, segments, config))
     utterances = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     rejected = output.with_name(f"{output.name}.rejected.jsonl")
@@ -130,7 +137,7 @@ def _check_text(record: Record, config: PreparationConfig) -> Record:
 
 
 def _open_recordings(
-    records: Iterable[Record], segments: Path, config: PreparationConfig
+    records: Iterable[Record], segments: "_Segments", config: PreparationConfig
 ) -> Iterator[Utterance | Rejection]:
     """Open each recording once for all its utterances, several at a time, and yield what comes of them in order."""
     neighbours = [list(group) for _, group in groupby(records, key=lambda record: str(record.audio_filepath))]
@@ -140,7 +147,7 @@ def _open_recordings(
 
 
 def _open_recording(
-    records: Sequence[Record], segments: Path, config: PreparationConfig
+    records: Sequence[Record], segments: "_Segments", config: PreparationConfig
 ) -> list[Utterance | Rejection]:
     """Turn the entries of one recording into utterances; rejections pass as they are."""
     recording = _Recording(Path(records[0].audio_filepath))
@@ -172,7 +179,38 @@ class _Recording:
         return load_audio(self._path, self.info.sample_rate)
 
 
-def _examine(entry: Entry, recording: _Recording, segments: Path, config: PreparationConfig) -> Utterance | Rejection:
+@dataclass(frozen=True, slots=True)
+class _Segments:
+    """The folder of the recordings that are cut.
+
+    Attributes:
+        folder: It is made for the first.
+        inputs: The recordings of the corpus, which none may replace.
+        overwrite: Whether one may replace a file with another content.
+    """
+
+    folder: Path
+    inputs: frozenset[tuple[int, int]]
+    overwrite: bool
+
+    def save(self, utterance_id: str, waveform: NDArray[np.float32], sample_rate: int) -> Path:
+        """Write a waveform under the name of its utterance, and return its path."""
+        path = self.folder / _name_segment(utterance_id)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_input(path, self.inputs)
+        if self.overwrite or not path.exists():
+            save_audio(path, waveform, sample_rate)
+            return path
+        with TemporaryDirectory() as scratch:
+            save_audio(Path(scratch) / path.name, waveform, sample_rate)
+            if not filecmp.cmp(Path(scratch) / path.name, path, shallow=False):
+                raise ASRError(f"{path}: exists with another content; name another --output, or give --overwrite")
+        return path
+
+
+def _examine(
+    entry: Entry, recording: _Recording, segments: _Segments, config: PreparationConfig
+) -> Utterance | Rejection:
     """Measure the recording of an entry; write the part of it that the entry names, or that is not silence."""
     audio = entry.audio_filepath
     if not os.path.isfile(audio):  # Path.is_file fails on names that are too long
@@ -188,8 +226,8 @@ def _examine(entry: Entry, recording: _Recording, segments: Path, config: Prepar
             waveform = recording.read(entry.start, end)
             kept = waveform if config.trim_db is None else trim_silence(waveform, config.trim_db)
             if is_part or len(kept) < len(waveform):
-                audio = segments / _name_segment(entry.utterance_id)
-                duration = _save(audio, kept, recording.info.sample_rate)
+                audio = segments.save(entry.utterance_id, kept, recording.info.sample_rate)
+                duration = samples_to_seconds(len(kept), recording.info.sample_rate)
     except AudioError as error:
         return Rejection(str(entry.audio_filepath), "unreadable audio", str(error))
     return Utterance(audio, duration, entry.text, entry.utterance_id, entry.speaker, config.corpus)
@@ -202,13 +240,6 @@ def _name_segment(utterance_id: str) -> str:
         digest = blake2b(os.fsencode(utterance_id), digest_size=8).hexdigest()
         name = f"{name[:_MAX_NAME].removesuffix('%')}-{digest}"
     return f"{name}.flac"
-
-
-def _save(path: Path, waveform: NDArray[np.float32], sample_rate: int) -> Seconds:
-    """Write a waveform and return its duration."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_audio(path, waveform, sample_rate)
-    return samples_to_seconds(len(waveform), sample_rate)
 
 
 def _summarize(rejections: Sequence[Rejection]) -> str:

@@ -132,6 +132,21 @@ def test_what_was_made_is_kept_and_what_is_missing_is_made_again(tmp_path: Path,
     assert lost.text in calls.read_text(encoding="utf-8")
 
 
+def test_a_manifest_that_asr_did_not_write_is_replaced_only_if_asked(
+    tmp_path: Path, calls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "manifest.jsonl").write_text("mine\n", encoding="utf-8")
+    command = [write_text(tmp_path), "--output", str(folder), "--hours", "0.001"]
+    assert main(command) == 2
+    assert "manifest.jsonl: exists, and asr did not write it" in capsys.readouterr().err
+    assert (folder / "manifest.jsonl").read_text(encoding="utf-8") == "mine\n"
+    assert not (folder / "recordings").exists()
+    assert main([*command, "--overwrite"]) == 0
+    assert main(command) == 0
+
+
 def test_texts_are_normalised_and_those_with_figures_or_other_letters_or_lengths_are_left_out() -> None:
     lines = ["Good morning, Mr. Brown!\n", "I have 3 apples here\n", "Das hört ein Mensch\n", "too short\n"]
     lines += ["This one is far too long\n", "GOOD MORNING MR BROWN\n", "\n", "It's nearly ten o'clock\n"]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 
 from asr.data.manifest import read_manifest
 from asr.data.preparation import PreparationConfig, prepare_corpus, trim_silence
+from asr.errors import ASRError
 
 RATE = 8_000
 
@@ -63,3 +65,34 @@ def test_a_name_too_long_for_a_file_and_one_that_is_not_utf8_lose_nothing(source
     assert len(utterances) == 4
     assert len(rejections) == 1
     assert [Path(each.audio_filepath).is_file() for each in read_manifest(output)] == 4 * [True]
+
+
+def test_recordings_that_are_cut_replace_no_file_with_another_content_unless_asked(
+    source: Path, tmp_path: Path
+) -> None:
+    output, config = tmp_path / "manifest.jsonl", PreparationConfig(trim_db=40)
+    segment = tmp_path / "manifest_segments" / "padded.flac"
+    segment.parent.mkdir()
+    soundfile.write(segment, np.zeros(100), RATE)
+    before = segment.read_bytes()
+    with pytest.raises(ASRError, match=r"padded\.flac: exists with another content; name another --output, or give"):
+        prepare_corpus("folder", source, output, config)
+    assert segment.read_bytes() == before
+    assert not output.exists()
+    prepare_corpus("folder", source, output, replace(config, overwrite=True))
+    written = segment.read_bytes()
+    assert written != before
+    prepare_corpus("folder", source, output, config)  # the same again is no other content
+    assert segment.read_bytes() == written
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_recordings_that_are_cut_never_replace_one_of_the_corpus(source: Path, tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "manifest_segments").symlink_to(source)
+    soundfile.write(source / "padded.flac", soundfile.read(source / "padded.wav")[0], RATE)
+    (source / "padded.wav").unlink()
+    before = (source / "padded.flac").read_bytes()
+    config = PreparationConfig(trim_db=40, overwrite=overwrite)
+    with pytest.raises(ASRError, match="would be written over while it is read"):
+        prepare_corpus("folder", source, tmp_path / "manifest.jsonl", config)
+    assert (source / "padded.flac").read_bytes() == before
