@@ -2,7 +2,8 @@
 
 Transcription and training are killed (SIGKILL) again and again; two processes write into one folder; and, where the
 machine lets it make a small file system, a disk is filled. Texts and times of a run that goes on are equal to those of
-one that was never killed; confidences are to 5 decimals, because utterances are batched with others.
+one that was never killed; confidences, which have four decimals, differ by one unit of the last at most, because
+utterances are batched with others.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from asr.units import Seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 _RECORDINGS = 24
-_TOLERANCE = 1e-5
+_TOLERANCE = 1.5e-4  # they are written with four decimals
 
 
 class BrokenPromiseError(Exception):
@@ -233,7 +234,7 @@ def _compare_texts(whole: Path, parts: Path, *, complete: bool) -> None:
 
 
 def _agree(first: Any, second: Any) -> bool:
-    """Compare two transcripts; confidences are equal to 5 decimals."""
+    """Compare two transcripts; confidences may differ in the last decimal."""
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(
             math.isclose(first[name], second[name], abs_tol=_TOLERANCE)

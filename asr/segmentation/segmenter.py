@@ -6,7 +6,6 @@ Everything happens while the recording is read, with a few seconds more than one
 cut anew into blocks of equal length, so the chunks never depend on how it was given.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise, tee
@@ -24,6 +23,7 @@ from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 _Flags: TypeAlias = npt.NDArray[np.bool_]
 
 _BLOCK_FRAMES = 32
+_MAX_DURATION: Seconds = 3600.0  # a chunk is kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SegmenterConfig:
         max_silence_duration: Seconds, not below `min_silence_duration`; a longer silence always ends a chunk.
         speech_pad: Seconds of silence kept before and after the speech of a chunk, where there are as many; up to half
             of `max_speech_duration`.
-        max_speech_duration: Seconds of the longest chunk, at least 1; no shorter recording is cut.
+        max_speech_duration: Seconds of the longest chunk, from 1 to 3600; no shorter recording is cut.
         overlap: Seconds that two chunks have in common where there is no silence to cut in; never more than half of
             `max_speech_duration`.
     """
@@ -71,7 +71,10 @@ class SegmenterConfig:
             (0 < silences[0] <= silences[1], f"min_ and max_silence_duration {silences} s are not positive, in order"),
             (0 <= self.speech_pad <= half, f"speech_pad {self.speech_pad} s is not in [0, {half}] s"),
             (self.overlap >= 0, f"overlap {self.overlap} s is negative"),
-            (math.isfinite(sum(silences) + half + self.min_speech_duration + self.overlap), f"{self} is not finite"),
+            (
+                max(*silences, 2 * half, self.min_speech_duration, self.overlap) <= _MAX_DURATION,
+                f"{self} has a duration above {_MAX_DURATION:g} s",
+            ),
         ):
             if not is_right:
                 raise SettingsError(message)
