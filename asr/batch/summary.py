@@ -111,8 +111,10 @@ class Summary:
             overwrite: Begin anew with the first outcome if the file is no summary.
 
         Raises:
-            ASRError: If the file is no summary, and would be changed.
+            ASRError: If the folder is a file, or the file is no summary and would be changed.
         """
+        if folder.exists() and not folder.is_dir():
+            raise ASRError(f"{folder}: is no folder; name one for the results")
         self._path = folder / SUMMARY_FILE
         content = self._path.read_bytes() if self._path.exists() else b""
         earlier = list(parse_outcomes(content.decode(errors="replace")))

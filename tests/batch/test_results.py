@@ -99,6 +99,12 @@ def test_summary_is_whole_when_two_processes_add_to_it_and_a_third_was_killed_in
     assert set(lines) == expected
 
 
+def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine", encoding="utf-8")
+    with pytest.raises(ASRError, match=r"out: is no folder; name one for the results$"):
+        Summary(tmp_path / "out")
+
+
 def test_summary_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "summary.jsonl").write_text('{"audio_filepath": "a.wav"}\n', encoding="utf-8")
     with pytest.raises(ASRError, match=r"summary.jsonl: exists and is no summary of asr; name another folder"):

@@ -214,6 +214,7 @@ def test_a_recording_is_read_no_further_than_a_chunk_and_some_seconds(waveform: 
         ({"max_speech_duration": 0.5}, "max_speech_duration 0.5 s"),
         ({"max_speech_duration": math.nan}, "max_speech_duration nan s"),
         ({"max_speech_duration": math.inf}, "max_speech_duration=inf"),
+        ({"max_speech_duration": 1e308}, "above 3600 s"),
         ({"overlap": -1.0}, "overlap -1.0 s"),
     ],
 )
