@@ -4,6 +4,7 @@ Compiled code is kept where the user's caches are. numba's cache does not see wh
 so each file compiles only its own functions.
 """
 
+import pickle
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
@@ -16,14 +17,29 @@ from platformdirs import user_cache_dir
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+# What unpickling raises: of a version with other classes, or cut off.
+_UNREADABLE = (AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
+
 
 class _QuickCache(FunctionCache):
     """A cache that looks for compiled code before numba prepares to compile, which costs 0.4 s of CPU time."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Load what was compiled for a signature; `None` if there is nothing, and then numba prepares and compiles."""
+        """Load what was compiled for a signature.
+
+        Args:
+            sig: The signature.
+            target_context: What it was compiled for.
+
+        Returns:
+            The compiled function; `None` if there is nothing, and then numba prepares and compiles.
+        """
         with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # numba has no types
+            try:
+                return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # numba has no types
+            except _UNREADABLE:
+                self._cache_file.flush()  # type: ignore[no-untyped-call]  # as above
+        return None
 
 
 def compiled(function: Callable[_P, _R], *, from_python: bool = True) -> Callable[_P, _R]:

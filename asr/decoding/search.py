@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from asr.decoding.compilation import compiled, helper
 from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT
-from asr.decoding.tables import NO_TOKEN, NGrams, Settings, Spelling, Tables
+from asr.decoding.tables import NO_TOKEN, NGrams, Settings, Tables
 from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Records, Workspace
 from asr.lm.ngram import END, UNKNOWN
 from asr.tokenizer import BLANK
@@ -104,65 +104,69 @@ def _propose(prefix: int, token: int, log_blank: float, log_token: float, score:
 
 @helper
 def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
-    """Propose each prefix with one more token, where that may bring the total above the floor."""
-    settings, prefixes = tables.settings, work.prefixes
-    _choose_tokens(frame, floor, settings, tables.spelling.highest_gain, work)
+    """Propose each prefix with one more token, where that brings the total above the floor.
+
+    The likeliest token is tried first. The first that would fail even with the best charge ends the attempt.
+    """
+    settings, lexicon, hot_gain = tables.settings, tables.lexicon, tables.hot_words.gain
+    _rank_tokens(frame, settings.space, work)
     for index in range(work.counts[BEAM]):
-        prefix = work.beam[index].prefix
+        held = work.beam[index]
+        here = work.prefixes[held.prefix]
+        score = work.prefixes[here.last_word].words_score + here.hot_score
+        highest = held.log_both + score + tables.highest_charges[here.spelling] + settings.max_hot_gain
+        begin, end = lexicon.children[here.spelling], lexicon.children[here.spelling + 1]
         for token in work.tokens[: work.counts[TOKENS]]:
-            log_token = frame[token] + _log_ready(index, token, work.beam, prefixes)
-            # The bound is cheap and the exact score is not, so most extensions are refused by the bound.
-            if (
-                log_token + _bound(prefix, token, settings, tables.spelling, prefixes) <= floor
-                or work.extended[index, token]
-            ):
-                continue
-            if token == settings.space == prefixes[prefix].token:
-                continue
-            score = _step(prefix, token, tables, work)[1]
-            if log_token + score > floor:
-                total = _propose(prefix, token, -np.inf, log_token, score, work)
-                floor = max(floor, total - settings.beam_threshold)
+            if frame[token] + highest <= floor:
+                break
+            child = _find_label(lexicon.tokens, begin, end, token)
+            charge = tables.charges[OUTSIDE if child == NONE else child]
+            gained = score + charge + hot_gain[here.hot_state, token]
+            floor = _offer(index, token, gained, frame, floor, settings, work)
+    if settings.space != NO_TOKEN:
+        _extend_by_space(frame, floor, tables, work)
 
 
 @helper
-def _choose_tokens(
-    frame: NDArray[np.float32], floor: float, settings: Settings, highest_gain: NDArray[np.float64], work: Workspace
-) -> None:
-    """List the tokens that may lift some prefix above the floor."""
-    best = -np.inf
-    for index in range(work.counts[BEAM]):
-        best = max(best, work.beam[index].total)
+def _rank_tokens(frame: NDArray[np.float32], space: int, work: Workspace) -> None:
+    """List the tokens of words, the likeliest first."""
     work.counts[TOKENS] = 0
     for token in range(BLANK + 1, len(frame)):
-        # A space may lift a prefix higher than others do, where its last word is likelier than was charged.
-        gain = settings.max_gain + highest_gain[token]
-        if token == settings.space or best + frame[token] + gain > floor:
-            work.tokens[work.counts[TOKENS]] = token
+        if token != space:
+            place = work.counts[TOKENS]
+            while place > 0 and frame[work.tokens[place - 1]] < frame[token]:
+                work.tokens[place] = work.tokens[place - 1]
+                place -= 1
+            work.tokens[place] = token
             work.counts[TOKENS] += 1
 
 
 @helper
-def _bound(prefix: int, token: int, settings: Settings, spelling: Spelling, prefixes: Records) -> float:
-    """Return what the score of a prefix with one more token cannot exceed."""
-    here = prefixes[prefix]
-    score: float = here.score + spelling.gain[here.token, token]
-    if token == settings.space:
-        score = prefixes[here.last_word].words_score + here.hot_score + spelling.scores[here.spelling]
-    return score + settings.max_gain
+def _offer(
+    index: int, token: int, score: float, frame: NDArray[np.float32], floor: float, settings: Settings, work: Workspace
+) -> float:
+    """Propose a prefix of the beam with one more token, if that comes above the floor; return the new floor."""
+    log_token = frame[token] + _log_ready(index, token, work.beam, work.prefixes)
+    if log_token + score <= floor or work.extended[index, token]:
+        return floor
+    total = _propose(work.beam[index].prefix, token, -np.inf, log_token, score, work)
+    return max(floor, total - settings.beam_threshold)
 
 
 @helper
-def _step(prefix: int, token: int, tables: Tables, work: Workspace) -> tuple[int, float]:
-    """Return the node in the lexicon of a prefix with one more token, and its score."""
-    lexicon, here = tables.lexicon, work.prefixes[prefix]
-    hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
-    if token == tables.settings.space:
-        return ROOT, hot_score + _end_word(prefix, tables, work)
-    begin, end = lexicon.children[here.spelling], lexicon.children[here.spelling + 1]
-    child = _find_label(lexicon.tokens, begin, end, token)
-    spelling = OUTSIDE if child == NONE else child
-    return spelling, hot_score + work.prefixes[here.last_word].words_score + tables.charges[spelling]
+def _extend_by_space(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
+    """Propose each prefix with its last word ended."""
+    settings = tables.settings
+    highest = frame[settings.space] + settings.word_score + settings.max_hot_gain
+    for index in range(work.counts[BEAM]):
+        held = work.beam[index]
+        here = work.prefixes[held.prefix]
+        # The bound is cheap and the exact score is not: no word has a probability above 1.
+        bound = work.prefixes[here.last_word].words_score + here.hot_score + tables.spelling[here.spelling]
+        if here.token != settings.space and held.log_both + bound + highest > floor:
+            score = here.hot_score + tables.hot_words.gain[here.hot_state, settings.space]
+            score += _end_word(held.prefix, tables, work)
+            floor = _offer(index, settings.space, score, frame, floor, settings, work)
 
 
 @helper
@@ -171,7 +175,7 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
     here, settings = work.prefixes[prefix], tables.settings
     score: float = here.words_score
     if np.isnan(score):
-        score = work.prefixes[here.last_word].words_score + settings.word_score + tables.spelling.scores[here.spelling]
+        score = work.prefixes[here.last_word].words_score + settings.word_score + tables.spelling[here.spelling]
         word = tables.lexicon.words[here.spelling]
         if word == NO_WORD:
             word = UNKNOWN
@@ -293,11 +297,18 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     child_entry.first_child = NONE
     child_entry.next_sibling = here.first_child
     here.first_child = number
-    child_entry.spelling, child_entry.score = _step(prefix, token, tables, work)
-    child_entry.last_word = prefix if token == tables.settings.space else here.last_word
     child_entry.words_score = np.nan
     child_entry.hot_state = tables.hot_words.next_state[here.hot_state, token]
     child_entry.hot_score = here.hot_score + tables.hot_words.gain[here.hot_state, token]
+    if token == tables.settings.space:
+        child_entry.spelling, child_entry.last_word = ROOT, prefix
+        child_entry.score = child_entry.hot_score + _end_word(prefix, tables, work)
+    else:
+        begin, end = tables.lexicon.children[here.spelling], tables.lexicon.children[here.spelling + 1]
+        node = _find_label(tables.lexicon.tokens, begin, end, token)
+        child_entry.spelling, child_entry.last_word = OUTSIDE if node == NONE else node, here.last_word
+        words_score = prefixes[here.last_word].words_score
+        child_entry.score = child_entry.hot_score + words_score + tables.charges[child_entry.spelling]
     return number
 
 

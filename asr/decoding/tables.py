@@ -50,7 +50,7 @@ class Settings(NamedTuple):
         lm_weight: Factor of the log-probabilities of words.
         word_score: Added for each word.
         unknown_score: Added for each word outside the lexicon; negative infinity forbids it.
-        max_gain: The most that one more token can add to the score of a text, its posteriors aside.
+        max_hot_gain: The most that hot words add for one more token.
     """
 
     beam_size: int
@@ -59,7 +59,7 @@ class Settings(NamedTuple):
     lm_weight: float
     word_score: float
     unknown_score: float
-    max_gain: float
+    max_hot_gain: float
 
 
 class NGrams(NamedTuple):
@@ -80,37 +80,25 @@ class NGrams(NamedTuple):
     children: NDArray[np.int64]
 
 
-class Spelling(NamedTuple):
-    """What the internal language model is worth, letter by letter: what is hard to guess gains more.
-
-    Attributes:
-        gain: Of each token after each token, at least 0; float64, shape `(vocabulary_size, vocabulary_size)`.
-        highest_gain: The highest of each token; float64, shape `(vocabulary_size,)`.
-        scores: What the word that ends at each node gains, the space after it included; float64, shape `(nodes,)`.
-    """
-
-    gain: NDArray[np.float64]
-    highest_gain: NDArray[np.float64]
-    scores: NDArray[np.float64]
-
-
 class Tables(NamedTuple):
     """All that a search reads and never changes.
 
     Attributes:
         settings: Its numbers.
         lexicon: The words.
-        spelling: What spelling adds to the score of the words of the lexicon.
-        charges: What a word under way costs at each node, its spelling included; float64, shape `(nodes,)`. From node
-            to node it rises by no more than `spelling.gain`.
+        spelling: What the internal language model adds to the score of the word that ends at each node, the space after
+            it included: what is hard to guess gains more; float64, shape `(nodes,)`.
+        charges: What a word under way costs at each node, its spelling included; float64, shape `(nodes,)`.
+        highest_charges: The highest of the nodes that one more token can lead to; float64, shape `(nodes,)`.
         ngrams: The language model.
         hot_words: The automaton of hot words.
     """
 
     settings: Settings
     lexicon: Lexicon
-    spelling: Spelling
+    spelling: NDArray[np.float64]
     charges: NDArray[np.float64]
+    highest_charges: NDArray[np.float64]
     ngrams: NGrams
     hot_words: HotWordTables
 
@@ -140,31 +128,30 @@ def build_tables(
     """
     space = tokenizer.space
     hot_word_tables = build_hot_words(hot_words, tokenizer)
-    hot_vocabulary = [word for hot_word in hot_words for word in hot_word.phrase.split()]
     model = lm or _NO_MODEL
-    lexicon = build_lexicon(model, tokenizer, hot_vocabulary if lm else ())
+    lexicon = build_lexicon(model, tokenizer, " ".join(each.phrase for each in hot_words if lm).split())
     if lm and (space is None or len(lexicon.words) <= ROOT + 1):
         trouble = "has no space to tell words apart" if space is None else "spells none of its words"
         raise LanguageModelError(
             f"the language model cannot be used: the alphabet of the recogniser {trouble}; decode without it"
         )
-    word_score = 0.0 if space is None else float(config.word_score)
     settings = Settings(
         beam_size=config.beam_size,
         beam_threshold=float(config.beam_threshold),
         space=NO_TOKEN if space is None else space,
         lm_weight=float(config.lm_weight),
-        word_score=word_score,
+        word_score=0.0 if space is None else float(config.word_score),
         unknown_score=_unknown_score(config, lm),
-        max_gain=max(0.0, word_score) + max(0.0, float(hot_word_tables.gain.max())),
+        max_hot_gain=max(0.0, float(hot_word_tables.gain.max())),
     )
     gain = np.zeros((tokenizer.vocabulary_size, tokenizer.vocabulary_size))
     if lm and internal_lm:
         gain -= config.internal_lm_weight * internal_lm.log_bigrams
     gained = sum_to_nodes(lexicon, gain, settings.space)
-    spelling = _score_spelling(lexicon, gain, gained, settings)
+    spelling = np.where(lexicon.words == NO_WORD, 0.0, gained + gain[lexicon.tokens, settings.space])
     charges = _charge(lexicon, settings, model) + gained
-    return Tables(settings, lexicon, spelling, charges, _convert(model), hot_word_tables)
+    highest = _highest_next(lexicon, charges)
+    return Tables(settings, lexicon, spelling, charges, highest, _convert(model), hot_word_tables)
 
 
 def _unknown_score(config: DecodingConfig, lm: NGramLM | None) -> float:
@@ -172,14 +159,6 @@ def _unknown_score(config: DecodingConfig, lm: NGramLM | None) -> float:
     if lm is None:
         return 0.0
     return -math.inf if config.unknown_score is None else float(config.unknown_score)
-
-
-def _score_spelling(
-    lexicon: Lexicon, gain: NDArray[np.float64], gained: NDArray[np.float64], settings: Settings
-) -> Spelling:
-    """Add the space after a word to what was gained up to its node."""
-    scores = np.where(lexicon.words == NO_WORD, 0.0, gained + gain[lexicon.tokens, settings.space])
-    return Spelling(gain, gain.max(axis=0), scores)
 
 
 def _charge(lexicon: Lexicon, settings: Settings, lm: NGramLM) -> NDArray[np.float64]:
@@ -191,6 +170,14 @@ def _charge(lexicon: Lexicon, settings: Settings, lm: NGramLM) -> NDArray[np.flo
     charges = np.maximum(charges, float(charges[OUTSIDE]))
     charges[ROOT] = 0.0  # no word is under way
     return charges
+
+
+def _highest_next(lexicon: Lexicon, charges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Find the highest charge after each node; leaving the lexicon is a way on from each."""
+    highest = np.full(len(charges), charges[OUTSIDE])
+    parents = np.repeat(np.arange(len(charges)), np.diff(lexicon.children))
+    np.maximum.at(highest, parents, charges[lexicon.children[0] :])
+    return highest
 
 
 def _convert(lm: NGramLM) -> NGrams:

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import math
+import pickle
 from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -213,7 +214,8 @@ def test_narrow_beams_repeat_no_text_and_score_none_above_its_paths(lm: NGramLM,
 @given(SEEDS)
 def test_look_ahead_steers_the_search_but_changes_no_score(lm: NGramLM, seed: int) -> None:
     guided = BeamSearchDecoder.from_config(EVERYTHING, TOKENIZER, lm)
-    blind = replace(guided, tables=guided.tables._replace(charges=np.zeros_like(guided.tables.charges)))
+    free = np.zeros_like(guided.tables.charges)
+    blind = replace(guided, tables=guided.tables._replace(charges=free, highest_charges=free))
     log_probs = random_log_probs(6, 4, seed)
     expected = {
         TOKENIZER.join(hypothesis.tokens): hypothesis.score for hypothesis in blind.decode(Posteriors(log_probs))
@@ -230,7 +232,7 @@ def test_what_is_skipped_unseen_would_not_have_entered_the_beam(
     config = DecodingConfig("beam", beam_size=6, nbest=6, beam_threshold=6.0, word_score=word_score, unknown_score=0.0)
     config = replace(config, internal_lm_weight=internal_lm_weight)
     quick = BeamSearchDecoder.from_config(config, TOKENIZER, lm, hot_words, InternalLM(BIGRAMS))
-    settings = quick.tables.settings._replace(max_gain=1e6)
+    settings = quick.tables.settings._replace(max_hot_gain=1e6)
     thorough = replace(quick, tables=quick.tables._replace(settings=settings))
     for seed in range(200):
         log_probs = random_log_probs(15, 4, seed)
@@ -427,6 +429,19 @@ def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(numba, "njit", refuse_to_cache)
     assert compiled(_twice)(21) == 42
+
+
+@pytest.mark.parametrize("index", [b"", b"\x80\x05\x8c\x00.", pickle.dumps("of another version")[:-1]])
+def test_a_damaged_index_of_what_was_compiled_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: bytes
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert compiled(_twice)(21) == 42
+    [kept] = tmp_path.rglob("*.nbi")
+    whole = kept.read_bytes()
+    kept.write_bytes(pickle.dumps(numba.__version__) + index)
+    assert compiled(_twice)(21) == 42
+    assert kept.read_bytes() == whole
 
 
 def test_nothing_compiled_is_kept_in_the_package() -> None:

@@ -51,6 +51,15 @@ def test_likelihoods_of_long_sequences_are_those_of_pytorch() -> None:
     np.testing.assert_allclose(phone_log_likelihoods(log_probs.exp().numpy(), sequences), -losses.numpy(), rtol=1e-10)
 
 
+def test_sequences_that_were_hardly_spoken_have_their_likelihoods_too() -> None:
+    log_probs = np.full((40, 4), -90.0)
+    log_probs[:, 3] = 0.0  # for sure, and all the time
+    found = phone_log_likelihoods(np.exp(log_probs), [[3], [1, 2] * 19, [1] * 21])
+    assert found[0] == pytest.approx(0.0)
+    assert found[1] == pytest.approx(-90.0 * 40 + math.log(math.comb(78, 2)))  # of so many paths
+    assert found[2] == -math.inf  # 21 equal tokens need 41 frames
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_scores_gain_what_the_phones_of_each_hypothesis_say(threads: int) -> None:
     hypotheses = [*AB_OR_B, Hypothesis((2, 1, 3), -2.0)]  # and "a b", of which "a" has no phones
