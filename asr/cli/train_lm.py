@@ -41,6 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="Prune until the binary form has at most this many million bytes. Default: any size.",
     )
     parser.add_argument("--held-out", type=Path, metavar="FILE", help="Text to measure the perplexity on.")
+    parser.add_argument(
+        "--mix",
+        action="store_true",
+        help="Make a model of each TEXT, and interpolate them with the weights that suit the held-out text best, whose "
+        "perplexity is then a little optimistic.",
+    )
     parser.add_argument("--raw", action="store_true", help="Take the words as they are, without normalisation.")
     add_overwrite_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="Show only errors on stderr.")
@@ -71,7 +77,7 @@ def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the model and report on it."""
     text = TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count)
-    config = NGramTraining(arguments.order, arguments.cutoffs, text, arguments.prune, arguments.max_size)
+    config = NGramTraining(arguments.order, arguments.cutoffs, text, arguments.prune, arguments.max_size, arguments.mix)
     outputs = (complete_path(arguments.output), arguments.arpa)
     reads = (*arguments.text, arguments.convert, arguments.held_out)
     with (

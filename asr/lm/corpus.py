@@ -139,6 +139,39 @@ def read_corpus(paths: Iterable[Path], config: TextConfig, on_sentence: Callable
     return encode_corpus(sentences(), vocabulary_size=config.vocabulary_size, min_count=config.min_count)
 
 
+def read_corpora(
+    paths: Sequence[Path], config: TextConfig, on_sentence: Callable[[], None] = lambda: None
+) -> list[Corpus]:
+    """Read text files as a corpus each, with the words that are frequent in all of them together.
+
+    Args:
+        paths: As for `read_corpus`.
+        config: As for `read_corpus`.
+        on_sentence: As for `read_corpus`.
+
+    Returns:
+        The corpora, with the same `words`.
+
+    Raises:
+        LanguageModelError: As `read_corpus`, and if a file holds no words.
+    """
+    counts = dict.fromkeys(paths, 0)
+
+    def sentences() -> Iterator[list[str]]:
+        for path in counts:
+            for words in read_sentences([path], normalize=config.normalize):
+                counts[path] += bool(words)
+                yield words
+                on_sentence()
+
+    whole = encode_corpus(sentences(), vocabulary_size=config.vocabulary_size, min_count=config.min_count)
+    for path, count in counts.items():
+        if not count:
+            raise LanguageModelError(f"{path}: holds no words; expected one sentence a line")
+    starts = np.flatnonzero(whole.word_ids == BEGIN)[np.cumsum(list(counts.values()))[:-1]]
+    return [Corpus(whole.words, part) for part in np.split(whole.word_ids, starts)]
+
+
 def encode_corpus(
     sentences: Iterable[Sequence[str]], *, vocabulary_size: int | None = None, min_count: int = 1
 ) -> Corpus:

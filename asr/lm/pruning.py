@@ -51,8 +51,37 @@ def prune(model: NGramLM, costs: NDArray[np.float64], threshold: float) -> NGram
         The smaller model, with new back-off weights; an order without n-grams is gone.
     """
     pruned = _select(model, costs >= threshold)
-    weights = _measure_back_off(pruned).weights
-    return replace(pruned, backoffs=np.pad(weights, (0, len(pruned.word_ids) - len(weights))).astype(np.float32))
+    return replace(pruned, backoffs=normalize_back_off(pruned))
+
+
+def normalize_back_off(model: NGramLM) -> NDArray[np.float32]:
+    """Compute the back-off weights with which the probabilities of a model sum to one.
+
+    Args:
+        model: The model; its own weights are not looked at.
+
+    Returns:
+        Natural logarithms, shape `(num_ngrams,)`, 0 at the highest order.
+    """
+    weights = _measure_back_off(model).weights
+    return np.pad(weights, (0, len(model.word_ids) - len(weights))).astype(np.float32)
+
+
+def find_links(model: NGramLM) -> NDArray[np.int64]:
+    """Find for each n-gram the longest one that it ends with, itself apart.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Nodes, -1 for a unigram, shape `(num_ngrams,)`.
+    """
+    num_words = len(model.words)
+    links = np.full(len(model.word_ids), -1)
+    for first, last in pairwise(model.offsets[1:]):
+        contexts = links[model.histories[first - num_words : last - num_words]]
+        links[first:last], _ = match_suffixes(model, links, contexts, model.word_ids[first:last])
+    return links
 
 
 def find_threshold(model: NGramLM, costs: NDArray[np.float64], max_bytes: int) -> float:
@@ -133,7 +162,7 @@ def _measure_back_off(model: NGramLM) -> _BackOff:
     for below, first, last in zip(model.offsets[:-2], model.offsets[1:-1], model.offsets[2:], strict=True):
         level, inner = slice(first - num_words, last - num_words), slice(below, first)
         histories, log_probs = model.histories[level], model.log_probs[first:last].astype(np.float64)
-        links[first:last], lower = _match_suffixes(model, links, links[histories], model.word_ids[first:last])
+        links[first:last], lower = match_suffixes(model, links, links[histories], model.word_ids[first:last])
         result.lower_log_probs[level] = lower
         for masses, taken in ((result.masses, log_probs), (result.lower_masses, lower)):
             sums = np.bincount(histories - below, np.exp(taken), first - below)
@@ -142,10 +171,20 @@ def _measure_back_off(model: NGramLM) -> _BackOff:
     return result
 
 
-def _match_suffixes(
+def match_suffixes(
     model: NGramLM, links: NDArray[np.int64], contexts: NDArray[np.int64], word_ids: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find the longest n-gram that each context, or an end of it, makes with a word, and the word's log-probability."""
+    """Find the longest n-gram that each context, or an end of it, makes with a word, and the word's log-probability.
+
+    Args:
+        model: The model.
+        links: From `find_links`, for the contexts and what they end with.
+        contexts: Nodes; -1 for no context.
+        word_ids: A word for each context.
+
+    Returns:
+        The nodes of the n-grams, and natural log-probabilities of the words, back-off included.
+    """
     contexts, penalties = contexts.copy(), np.zeros(len(contexts))
     nodes = np.where(contexts < 0, word_ids, model.find_children(contexts, word_ids))
     missing = np.flatnonzero(nodes < 0)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
 from asr.lm.arpa import open_model, write_arpa
-from asr.lm.corpus import TextConfig, read_corpus, read_held_out
+from asr.lm.corpus import Corpus, TextConfig, read_corpora, read_corpus, read_held_out
 from asr.lm.counts import count_ngrams
 from asr.lm.kneser_ney import estimate, measure_frequencies
 from asr.lm.language_model import LanguageModel
+from asr.lm.mixing import find_weights, interpolate
 from asr.lm.ngram import NGramLM
 from asr.lm.perplexity import Perplexity, measure_perplexity
 from asr.lm.pruning import find_threshold, measure_costs, prune
@@ -42,6 +43,8 @@ class NGramTraining:
         text: How text is read, and which words are kept.
         prune: N-grams without which the perplexity grows by less than this fraction are left out; 0 keeps all.
         max_size: Megabytes that the binary form may have at most; any size if `None`.
+        mix: Whether each file of text makes a model of its own, and these are interpolated with the weights that suit
+            the held-out text best.
     """
 
     order: int = 3
@@ -49,6 +52,7 @@ class NGramTraining:
     text: TextConfig = field(default_factory=TextConfig)
     prune: float = 0.0
     max_size: float | None = None
+    mix: bool = False
 
     def __post_init__(self) -> None:
         """Check the order."""
@@ -88,7 +92,7 @@ def train_ngram_lm(
             the extension `.safetensors`.
         config: How the model is made.
         arpa: A file to write the model to in ARPA form too.
-        held_out: Text to measure the perplexity on.
+        held_out: Text to measure the perplexity on, and to find the weights of a mixture.
         on_progress: Called for each sentence that is read and each order that is counted.
 
     Returns:
@@ -102,7 +106,9 @@ def train_ngram_lm(
         if path:  # a folder that cannot be made is better known before the work than after it
             path.parent.mkdir(parents=True, exist_ok=True)
     sentences = read_held_out(held_out, normalize=config.text.normalize) if held_out else []
-    lm = _make(source, config, on_progress)
+    if config.mix and (isinstance(source, Path) or len(set(source)) < 2 or not sentences):
+        raise LanguageModelError("a mixture needs several files of text, and a held-out text to find their weights on")
+    lm = _make(source, sentences, config, on_progress)
     if arpa:
         write_arpa(arpa, lm)
     if output.suffix == BINARY_EXTENSION:
@@ -119,13 +125,28 @@ def complete_path(path: Path) -> Path:
     return path if known else path.with_name(path.name + BINARY_EXTENSION)
 
 
-def _make(source: Path | Sequence[Path], config: NGramTraining, on_progress: Progress) -> NGramLM:
+def _make(
+    source: Path | Sequence[Path], held_out: Sequence[Sequence[str]], config: NGramTraining, on_progress: Progress
+) -> NGramLM:
     """Open or estimate the model, and prune it as far as was asked for."""
     if isinstance(source, Path):
         return _shrink(open_model(source), None, config)
-    corpus = read_corpus(source, config.text, lambda: on_progress("reading", 1))
+    if not config.mix:
+        corpus = read_corpus(source, config.text, lambda: on_progress("reading", 1))
+        return _shrink(*_estimate(corpus, config, on_progress), config)
+    corpora = read_corpora(source, config.text, lambda: on_progress("reading", 1))
+    estimated = [_estimate(corpus, config, on_progress) for corpus in corpora]
+    models, frequencies = zip(*estimated, strict=True)
+    weights = find_weights(models, held_out)
+    for path, weight in zip(source, weights, strict=True):
+        _log.info("%s: weight %.3f", path, weight)
+    return _shrink(*interpolate(models, frequencies, weights.tolist()), config)
+
+
+def _estimate(corpus: Corpus, config: NGramTraining, on_progress: Progress) -> tuple[NGramLM, NDArray[np.float64]]:
+    """Estimate a model, and how often each of its n-grams occurs."""
     levels = count_ngrams(corpus, config.order, lambda orders: on_progress("counting", orders))
-    return _shrink(estimate(corpus.words, levels, config.cutoffs), measure_frequencies(levels, config.cutoffs), config)
+    return estimate(corpus.words, levels, config.cutoffs), measure_frequencies(levels, config.cutoffs)
 
 
 def _shrink(lm: NGramLM, history_probs: NDArray[np.float64] | None, config: NGramTraining) -> NGramLM:
