@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -80,19 +80,23 @@ def require_number(name: str, value: object, low: float, high: float = math.inf,
         raise ASRError(_describe(name, value, expected))
 
 
-def require_list(name: str, value: object, expected: str) -> None:
+def require_list(name: str, value: object, expected: str, *, of: type = object) -> None:
     """Refuse what cannot be gone through, and a lone string, which would be taken apart into letters.
 
     Args:
         name: The argument.
         value: What was given.
         expected: What it takes, such as `a list of paths`.
+        of: The type of each element of a sequence.
 
     Raises:
         ASRError: If it is no such thing.
     """
     if isinstance(value, str | bytes | os.PathLike) or not isinstance(value, Iterable):
         raise ASRError(_describe(name, value, expected))
+    wrong = [each for each in value if not isinstance(each, of)] if isinstance(value, Sequence) else []
+    if wrong:
+        raise ASRError(_describe(f"an element of {name}", wrong[0], expected))
 
 
 def require_function(name: str, value: object) -> None:

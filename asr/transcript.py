@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from asr.errors import ASRError
 from asr.units import Seconds
+
+_WRONG_DATA = (AttributeError, KeyError, TypeError)  # what reading other data raises
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,19 @@ class Segment:
 
         Returns:
             The segment.
+
+        Raises:
+            ASRError: If it is other data.
         """
-        return cls(
-            start=fields["start"],
-            end=fields["end"],
-            words=tuple(Word(**word) for word in fields["words"]),
-            alternatives=tuple(Alternative(**alternative) for alternative in fields.get("alternatives", ())),
-        )
+        try:
+            return cls(
+                start=fields["start"],
+                end=fields["end"],
+                words=tuple(Word(**word) for word in fields["words"]),
+                alternatives=tuple(Alternative(**alternative) for alternative in fields.get("alternatives", ())),
+            )
+        except _WRONG_DATA as error:
+            raise ASRError(f"the JSON data is no segment as to_dict writes it: {error!r}") from error
 
 
 @dataclass(frozen=True)
@@ -180,9 +189,15 @@ class Transcript:
 
         Returns:
             The transcript.
+
+        Raises:
+            ASRError: If it is other data.
         """
-        segments = tuple(Segment.from_dict(segment) for segment in fields["segments"])
-        return cls(segments=segments, duration=fields["duration"], explanation=fields.get("explanation", ""))
+        try:
+            segments = tuple(Segment.from_dict(segment) for segment in fields["segments"])
+            return cls(segments=segments, duration=fields["duration"], explanation=fields.get("explanation", ""))
+        except _WRONG_DATA as error:
+            raise ASRError(f"the JSON data is no transcript as to_dict writes it: {error!r}") from error
 
 
 def _round_time(seconds: Seconds) -> Seconds:

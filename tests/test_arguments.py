@@ -79,6 +79,14 @@ CASES: list[tuple[Call, str]] = [
     (reading_many([SAMPLE], batch_duration=-1), "batch_duration is -1"),
     (reading_many([SAMPLE], batch_duration="x"), "batch_duration is 'x'"),
     (reading_many([SAMPLE], on_segment=None), "on_segment is None, of the type NoneType; expected a function"),
+    (lambda: asr.evaluate(recognizer(), "x"), "utterances is 'x', of the type str; expected a list of Utterance"),  # type: ignore[arg-type]
+    (lambda: asr.evaluate(recognizer(), [None]), "an element of utterances is None"),  # type: ignore[list-item]
+    (lambda: asr.parse_hot_words(["anna"]), r"text is \['anna'\], of the type list; expected words and phrases"),  # type: ignore[arg-type]
+    (lambda: asr.write_manifest(None, []), "the manifest is None"),  # type: ignore[arg-type]
+    (lambda: asr.write_manifest("x.jsonl", 3), "utterances is 3, of the type int; expected a list"),  # type: ignore[arg-type]
+    (lambda: asr.NGramLM.load(None), "the language model is None"),  # type: ignore[arg-type]
+    (lambda: asr.Transcript.from_dict({}), "no transcript as to_dict writes it: KeyError"),
+    (lambda: asr.Segment.from_dict({"start": 0, "end": 1, "words": [{}]}), "no segment as to_dict writes it"),
     (lambda: recognizer().align(SAMPLE, None), "text is None"),  # type: ignore[arg-type]
     (lambda: recognizer().align(SAMPLE, "it", batch_duration=float("nan")), "batch_duration is nan"),
 ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asr.arguments import require_path
+from asr.arguments import require_list, require_path
 from asr.audio import AudioExcerpt, read_info
 from asr.data.json_lines import read_objects
 from asr.errors import AudioError, ManifestError
@@ -177,7 +177,8 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> int:
     Returns:
         The number of utterances written.
     """
-    path = Path(path)
+    path = require_path("the manifest", path)
+    require_list("utterances", utterances, "a list of Utterance", of=Utterance)
     folder = path.parent.resolve()
     lines = [dump_line(_to_fields(utterance, folder)) for utterance in utterances]
     write_atomically(path, "".join(lines))

@@ -92,6 +92,7 @@ def parse_hot_words(text: str) -> tuple[HotWord, ...]:
     Raises:
         ASRError: If a boost is no number or out of range, or no entry is left.
     """
+    require_kind("text", text, str, 'words and phrases with commas between them, such as "anna:5,ice cream"')
     return _collect([("", entry) for entry in text.split(",")])
 
 

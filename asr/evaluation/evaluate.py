@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from asr.alignment.confidence import ConfidenceCalibration, JudgedWord, cross_calibrate, fit_calibration, recalibrate
+from asr.arguments import require_list
 from asr.data.manifest import Utterance
 from asr.errors import ManifestError
 from asr.evaluation.scores import EvaluationReport, build_report, report_confidence, require_references
@@ -104,6 +105,7 @@ def evaluate(
         ManifestError: If an utterance has no reference.
         AudioError: If every recording failed.
     """
+    require_list("utterances", utterances, "a list of Utterance, as read_manifest gives it", of=Utterance)
     require_references(utterances)
     recognition = recognize(
         recognizer.without_calibration(), utterances, batch_duration=batch_duration, on_progress=on_progress

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.arguments import require_path
 from asr.errors import LanguageModelError, TensorFileError
 from asr.files import load_tensors, save_tensors
 from asr.lm.packing import CODEBOOK_SIZE, decode_numbers, decode_values, encode_numbers, encode_values
@@ -238,7 +239,7 @@ class NGramLM:
             LanguageModelError: If it cannot be read, is of another version, or its parts disagree.
         """
         try:
-            tensors, metadata = load_tensors(path)
+            tensors, metadata = load_tensors(require_path("the language model", path))
         except TensorFileError as error:
             raise LanguageModelError(f"{error}; expected an n-gram language model") from error
         version = metadata.get("format_version")
