@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asr.errors import ASRError, AudioError, BundleError
     from asr.evaluation.evaluate import Evaluation, evaluate
     from asr.lm.ngram import NGramLM
+    from asr.recognition.inspection import Inspection, inspect_recording
     from asr.recognition.recognizer import Recognizer
     from asr.recognition.results import Result
     from asr.segmentation import SegmenterConfig
@@ -41,6 +42,7 @@ _HOMES = {
     "Evaluation": "asr.evaluation.evaluate",
     "HotWord": "asr.decoding",
     "Hypothesis": "asr.decoding",
+    "Inspection": "asr.recognition.inspection",
     "NGramLM": "asr.lm.ngram",
     "Posteriors": "asr.acoustic.posteriors",
     "Recognizer": "asr.recognition.recognizer",
@@ -54,6 +56,7 @@ _HOMES = {
     "Word": "asr.transcript",
     "WriterOptions": "asr.writers",
     "evaluate": "asr.evaluation.evaluate",
+    "inspect_recording": "asr.recognition.inspection",
     "load_audio": "asr.audio",
     "load_bundle": "asr.bundle",
     "parse_hot_words": "asr.decoding",
@@ -72,6 +75,7 @@ __all__ = [
     "Evaluation",
     "HotWord",
     "Hypothesis",
+    "Inspection",
     "NGramLM",
     "Posteriors",
     "Recognizer",
@@ -85,6 +89,7 @@ __all__ = [
     "WriterOptions",
     "__version__",
     "evaluate",
+    "inspect_recording",
     "load_audio",
     "load_bundle",
     "parse_hot_words",

@@ -1,0 +1,16 @@
+// What recognises, behind one interface: `server` is the server that sent this page, `local` the browser itself.
+//
+//   transcribe(file, {hotWords, onProgress(fraction), signal}) -> Promise<{text, duration, segments}>
+//   openStream({sampleRate, hotWords, onPartial({committed, tail}), onFinal({start, end, words}), onError(message)})
+//     -> Promise<{send(Float32Array), finish() -> Promise, abort()}>
+//   inspect(file) -> Promise<{mfcc, posteriors, alphabet, frameShift, path, greedy, text, alternatives}>
+//
+// `segments` are those of transcript.js. `alphabet` names the columns of `posteriors`, the blank first, as "". `path`
+// holds a column for each frame: the likeliest path that spells `text`. An error is an Error with a message for people.
+
+/** Make the backend that the page asks for in <meta name="asr-backend">. */
+export async function createBackend() {
+  const kind = document.querySelector('meta[name="asr-backend"]').content;
+  const { createBackend: create } = await import(kind === "local" ? "./backend-local.js" : "./backend-server.js");
+  return create();
+}
