@@ -4,14 +4,15 @@ import { askForKey, readKey } from "./key.js";
 import { toInt16 } from "./wav.js";
 
 const UNREACHABLE = "The server cannot be reached. Check that it is running and that you are connected, then try again.";
-const LOST = "The connection to the server was lost. What was recorded so far is kept.";
+const REFUSED = "The server takes no more live streams at the moment. Try again later, or record a file and drop it here.";
+const LOST = "The connection to the server was lost, so no more words come. The recording is kept.";
 const MAX_TRIES = 20; // of a request that the server is too busy for
 
 export function createBackend() {
   return { transcribe, openStream, inspect };
 }
 
-async function transcribe(file, { hotWords = [], onProgress = () => {}, signal } = {}) {
+async function transcribe(file, { hotWords = [], onProgress, signal } = {}) {
   const form = new FormData();
   form.append("model", "whisper-1"); // the one name that every server of this protocol knows
   form.append("response_format", "verbose_json");
@@ -19,7 +20,7 @@ async function transcribe(file, { hotWords = [], onProgress = () => {}, signal }
   form.append("timestamp_granularities[]", "segment");
   for (const word of hotWords) form.append("keywords[]", word);
   form.append("file", file, file.name);
-  const answer = await post("v1/audio/transcriptions", form, { onProgress, signal });
+  const answer = await request("POST", "v1/audio/transcriptions", { form, onProgress, signal });
   return {
     text: answer.text,
     duration: answer.duration,
@@ -35,53 +36,66 @@ async function transcribe(file, { hotWords = [], onProgress = () => {}, signal }
 async function inspect(file) {
   const form = new FormData();
   form.append("file", file, file.name);
-  const { frame_shift: frameShift, ...inspection } = await post("inspect", form);
+  const { frame_shift: frameShift, ...inspection } = await request("POST", "inspect", { form });
   return { ...inspection, frameShift };
 }
 
-async function openStream({ sampleRate, hotWords = [], onPartial, onFinal, onError }) {
-  const socket = new WebSocket(new URL("stream", document.baseURI.replace(/^http/, "ws")));
-  socket.binaryType = "arraybuffer";
-  let isOver = false;
-  let close;
-  const closed = new Promise((resolve) => (close = resolve));
+async function openStream(options) {
+  for (;;) {
+    const stream = await connect(options);
+    if (stream) return stream;
+    // A browser does not tell why a WebSocket was refused; a request to the same server does, and asks for a key.
+    const key = readKey();
+    await request("GET", "v1/models");
+    if (readKey() === key) throw new Error(REFUSED);
+  }
+}
 
-  const opened = new Promise((resolve, reject) => {
-    const fail = (message) => {
-      if (isOver) return;
-      isOver = true;
-      reject(new Error(message)); // does nothing once the stream is open
-      onError(message);
-    };
+/** Open a stream; resolve to `null` if the server refuses the connection. */
+async function connect({ sampleRate, hotWords = [], onPartial, onFinal, onError }) {
+  const protocols = readKey() ? [`asr-api-key.${readKey()}`] : [];
+  const socket = new WebSocket(new URL("stream", document.baseURI.replace(/^http/, "ws")), protocols);
+  socket.binaryType = "arraybuffer";
+  const send = (message) => socket.readyState === WebSocket.OPEN && socket.send(message);
+  let isOver = false;
+
+  /** End the stream with a message, once. */
+  function fail(message) {
+    if (!isOver) onError(message);
+    isOver = true;
+    socket.close();
+  }
+
+  const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
+  const isReady = await new Promise((resolve, reject) => {
     const handlers = {
-      ready: resolve,
+      ready: () => resolve(true),
       partial: onPartial,
       final: onFinal,
-      done: () => (isOver = true),
-      error: ({ message }) => fail(message),
+      done() {
+        isOver = true;
+        socket.close();
+      },
+      error({ message }) {
+        reject(new Error(message)); // does nothing once the stream is ready
+        fail(message);
+      },
     };
     socket.onopen = () => {
-      socket.send(
-        JSON.stringify({ type: "start", sample_rate: sampleRate, encoding: "pcm_s16le", hot_words: hotWords }),
-      );
+      send(JSON.stringify({ type: "start", sample_rate: sampleRate, encoding: "pcm_s16le", hot_words: hotWords }));
     };
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
       handlers[message.type]?.(message);
-      if (isOver) socket.close();
     };
-    socket.onclose = () => {
-      fail(LOST);
-      close();
-    };
+    closed.then(() => resolve(false));
   });
-  await opened;
+  if (!isReady) return null;
+  closed.then(() => fail(LOST));
   return {
-    send(samples) {
-      if (socket.readyState === WebSocket.OPEN) socket.send(toInt16(samples).buffer);
-    },
+    send: (samples) => send(toInt16(samples).buffer),
     finish() {
-      if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"end"}');
+      send('{"type":"end"}');
       return closed;
     },
     abort() {
@@ -91,10 +105,10 @@ async function openStream({ sampleRate, hotWords = [], onPartial, onFinal, onErr
   };
 }
 
-/** Send a form and return the JSON of the answer; wait and try again while the server is too busy. */
-async function post(path, form, options = {}) {
+/** Send a request and return the JSON of its answer; ask for the key, and wait while the server is too busy. */
+async function request(method, path, options = {}) {
   for (let tries = 1; ; tries++) {
-    const { status, text, retryAfter } = await send(path, form, options);
+    const { status, text, retryAfter } = await sendOnce(method, path, options);
     if (status === 401 && (await askForKey())) continue;
     if (status === 429 && tries < MAX_TRIES) {
       await pause(retryAfter, options.signal);
@@ -106,23 +120,23 @@ async function post(path, form, options = {}) {
   }
 }
 
-/** Send a form once; XMLHttpRequest, for only that tells how much has been sent. */
-function send(path, form, { onProgress = () => {}, signal } = {}) {
+/** Send a request once; by XMLHttpRequest, for only that tells how much has been sent. */
+function sendOnce(method, path, { form = null, onProgress = () => {}, signal } = {}) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const request = new XMLHttpRequest();
-    signal?.addEventListener("abort", () => request.abort(), { once: true });
-    request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
-    request.upload.onload = () => onProgress(1);
-    request.onload = () => {
-      const retryAfter = Number(request.getResponseHeader("retry-after")) || 1;
-      resolve({ status: request.status, text: request.responseText, retryAfter });
+    const sending = new XMLHttpRequest();
+    signal?.addEventListener("abort", () => sending.abort(), { once: true });
+    sending.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+    sending.upload.onload = () => onProgress(1);
+    sending.onload = () => {
+      const retryAfter = Number(sending.getResponseHeader("retry-after")) || 1; // s
+      resolve({ status: sending.status, text: sending.responseText, retryAfter });
     };
-    request.onerror = () => reject(new Error(UNREACHABLE));
-    request.onabort = () => reject(signal?.reason ?? new Error(UNREACHABLE));
-    request.open("POST", new URL(path, document.baseURI));
-    if (readKey()) request.setRequestHeader("Authorization", `Bearer ${readKey()}`);
-    request.send(form);
+    sending.onerror = () => reject(new Error(UNREACHABLE));
+    sending.onabort = () => reject(signal.reason);
+    sending.open(method, new URL(path, document.baseURI));
+    if (readKey()) sending.setRequestHeader("Authorization", `Bearer ${readKey()}`);
+    sending.send(form);
   });
 }
 

@@ -13,13 +13,13 @@ const MIN_LEVEL = 0.05; // full height of the picture at least, so that silence 
  * Start to record and to transcribe.
  *
  * `onChange()` is called where something new is to be shown, `onProblem(message)` where the words stop coming; the
- * recording goes on all the same. Returns {segments, committed, tail, peaks, seconds(), stop()}; `stop` resolves to
- * {blob, transcript}, whose transcript is `null` where the words are not complete.
+ * recording goes on all the same. Returns {segments, committed, tail, peaks, seconds(), stop(), abandon()}; `stop`
+ * resolves to {blob, transcript}, whose transcript is `null` where the words are not complete, as after `abandon`.
  */
 export async function startSession(backend, { hotWords, onChange, onProblem }) {
   const microphone = await openMicrophone();
   const blocks = [];
-  const session = { segments: [], committed: "", tail: "", peaks: [], seconds, stop };
+  const session = { segments: [], committed: "", tail: "", peaks: [], seconds, stop, abandon };
   let numSamples = 0;
   let isComplete = true;
   let stream = null;
@@ -65,6 +65,11 @@ export async function startSession(backend, { hotWords, onChange, onProblem }) {
     const blob = encodeWav(blocks, microphone.sampleRate);
     const segments = session.segments;
     return { blob, transcript: isComplete ? { duration: seconds(), explanation: "", segments } : null };
+  }
+
+  function abandon() {
+    isComplete = false;
+    stream.abort();
   }
 
   return session;

@@ -118,11 +118,12 @@ async function startSpeaking() {
 }
 
 async function stopSpeaking() {
-  find("#microphone").disabled = find("#stop").disabled = true;
-  const { recording } = session;
-  const { blob, transcript } = await session.stop();
+  const ended = session;
+  const { recording } = ended;
   session = null;
   showMicrophone();
+  recordings.change(recording, { state: "working", fraction: 1, abort: { abort: ended.abandon } });
+  const { blob, transcript } = await ended.stop();
   recordings.change(recording, { file: new File([blob], `${recording.name.replaceAll(":", "-")}.wav`, { type: blob.type }) });
   if (transcript) recordings.finish(recording, transcript);
   else recordings.change(recording, { state: "failed", error: "The words were cut off, but the recording is complete." });
@@ -130,7 +131,7 @@ async function stopSpeaking() {
 
 function showMicrophone() {
   const button = find("#microphone");
-  button.disabled = find("#stop").disabled = false;
+  button.disabled = false;
   document.body.classList.toggle("speaking", Boolean(session));
   button.setAttribute("aria-pressed", String(Boolean(session)));
   find("#microphone-label").textContent = session ? "Stop" : "Speak";

@@ -2,9 +2,9 @@
 
 const RATE = 16_000;
 
-// The recogniser was trained on speech as it is; only the level is worth a correction.
+// The recogniser was trained on speech as it is, and its features do not depend on the level.
 const CONSTRAINTS = {
-  audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true },
+  audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
 };
 
 const REASONS = {

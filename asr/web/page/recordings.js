@@ -1,7 +1,8 @@
 // The recordings of this visit, and the queue in which they are transcribed, one after the other.
 //
-// A recording is {id, name, file, state, fraction, transcript, history, error, peaks, inspection}; its state is
-// `waiting`, `working`, `done`, `failed` or `live`. `history` holds the transcripts that corrections replaced.
+// A recording is {id, name, file, state, fraction, transcript, history, error, peaks, inspection, abort}; its state
+// is `waiting`, `working`, `done`, `failed` or `live`. `history` holds the transcripts that corrections replaced, and
+// `abort` has the method `abort`, which gives up what is being done.
 
 /** Take what is before the last point: `talks/monday.mp3` -> `talks/monday`. */
 export const stem = (name) => name.replace(/(?<=[^/])\.[^./]+$/, "");
@@ -23,6 +24,7 @@ export function createRecordings(backend, { readHotWords, onChange }) {
       error: "",
       peaks: null,
       inspection: null,
+      abort: null,
       ...fields,
     };
     all.push(recording);
