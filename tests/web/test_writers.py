@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_page_writes_every_format_as_the_command_line_does() -> None:
     transcripts = [babble(seed) for seed in range(60)]
     names = ["a talk.part 1", "weather"]
     given = json.dumps([
-        {"name": names[index % 2], "transcript": transcript.to_dict()} for index, transcript in enumerate(transcripts)
+        {"name": names[index % 2], "transcript": asdict(transcript)} for index, transcript in enumerate(transcripts)
     ])
     script = Path(__file__).with_name("write.mjs")
     run = subprocess.run([str(NODE), str(script)], input=given, capture_output=True, encoding="utf-8")

@@ -16,8 +16,8 @@ function toTxt(transcript) {
 function toJson(transcript) {
   const fields = {
     text: textOf(transcript),
-    duration: transcript.duration,
-    confidence: meanConfidence(listWords(transcript)),
+    duration: roundTime(transcript.duration),
+    confidence: roundScore(meanConfidence(listWords(transcript))),
     segments: transcript.segments.map(segmentFields),
   };
   if (transcript.explanation) fields.explanation = transcript.explanation;
@@ -99,13 +99,22 @@ export function write(format, transcript, options = {}) {
 
 function segmentFields({ start, end, words }) {
   return {
-    start,
-    end,
+    start: roundTime(start),
+    end: roundTime(end),
     text: joinWords(words),
-    confidence: meanConfidence(words),
-    words: words.map((word) => ({ text: word.text, start: word.start, end: word.end, confidence: word.confidence })),
+    confidence: roundScore(meanConfidence(words)),
+    words: words.map((word) => ({
+      text: word.text,
+      start: roundTime(word.start),
+      end: roundTime(word.end),
+      confidence: roundScore(word.confidence),
+    })),
   };
 }
+
+const roundTime = (seconds) => roundTo(seconds, 3);
+
+const roundScore = (value) => (value === null ? null : roundTo(value, 4));
 
 /** Write JSON with the spaces and floating-point numbers of Python; all numbers of a transcript are such. */
 function serialize(value) {
