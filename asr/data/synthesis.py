@@ -13,7 +13,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ import numpy as np
 
 from asr.audio import read_info, save_audio
 from asr.data.manifest import Utterance, write_manifest
-from asr.data.synthesizers import SAMPLE_RATE, SYNTHESIZERS, Voice, read_speech
+from asr.data.synthesizers import SAMPLE_RATE, SYNTHESIZERS, Synthesizer, Voice, read_speech
 from asr.errors import AudioError, LanguageModelError, MissingExtraError
 from asr.lm.corpus import read_lines
 from asr.text import normalize_text
@@ -94,7 +94,11 @@ class SpokenSentence:
 
 
 def synthesize_speech(
-    text: Path, output: Path, config: SynthesisConfig, *, synthesizers: Sequence[str] = tuple(SYNTHESIZERS)
+    text: Path,
+    output: Path,
+    config: SynthesisConfig,
+    *,
+    synthesizers: Mapping[str, Synthesizer] = SYNTHESIZERS,
 ) -> list[Utterance]:
     """Make recordings of sentences until there are enough, and their manifest.
 
@@ -103,7 +107,7 @@ def synthesize_speech(
         output: Folder of `recordings/` and `manifest.jsonl`; it is made. A run that is stopped leaves the manifest of
             what it made.
         config: How much is made, and of what.
-        synthesizers: Keys of `SYNTHESIZERS`; those that are not installed are passed over with a warning.
+        synthesizers: Who speaks, by name; those that are not installed are passed over with a warning.
 
     Returns:
         The recordings, less than `config.hours` of them if the text has no more sentences.
@@ -115,7 +119,7 @@ def synthesize_speech(
     """
     utterances: list[Utterance] = []
     try:
-        for made in _record_groups(text, output / "recordings", config, find_voices(synthesizers)):
+        for made in _record_groups(text, output / "recordings", config, synthesizers):
             utterances += made
             if total_hours(utterances) >= config.hours:
                 break
@@ -135,11 +139,11 @@ def total_hours(utterances: Sequence[Utterance]) -> float:
     return sum(utterance.duration for utterance in utterances) / 3600
 
 
-def find_voices(synthesizers: Sequence[str]) -> list[list[Voice]]:
+def find_voices(synthesizers: Mapping[str, Synthesizer]) -> list[list[Voice]]:
     """List the voices of the synthesisers that are installed; warn of the others, with how to get them.
 
     Args:
-        synthesizers: Keys of `SYNTHESIZERS`.
+        synthesizers: The synthesisers, by name.
 
     Returns:
         The voices of each synthesiser that has any.
@@ -148,14 +152,14 @@ def find_voices(synthesizers: Sequence[str]) -> list[list[Voice]]:
         MissingExtraError: If there is no synthesiser.
     """
     found = []
-    for name in synthesizers:
+    for name, synthesizer in synthesizers.items():
         try:
-            found.append([Voice(name, voice) for voice in SYNTHESIZERS[name].list_voices()])
+            found.append([Voice(name, voice) for voice in synthesizer.list_voices()])
         except MissingExtraError as error:
             _log.warning("%s", error)
     voices = [each for each in found if each]
     if not voices:
-        packages = " ".join(SYNTHESIZERS[name].packages for name in synthesizers)
+        packages = " ".join(sorted({synthesizer.packages for synthesizer in synthesizers.values()}))
         raise MissingExtraError(f"no synthesiser is installed; install one or more with `apt-get install {packages}`")
     return voices
 
@@ -203,11 +207,14 @@ def draw_voices(
         yield SpokenSentence(sentence, voice, rate, pitch)
 
 
-def record(spoken: SpokenSentence, folder: Path, *, file_format: Literal["opus", "flac"] = "opus") -> Utterance:
+def record(
+    spoken: SpokenSentence, synthesizer: Synthesizer, folder: Path, *, file_format: Literal["opus", "flac"] = "opus"
+) -> Utterance:
     """Make one recording at 16 kHz, unless it exists.
 
     Args:
         spoken: What to record.
+        synthesizer: Who speaks.
         folder: Folder of the recordings; must exist.
         file_format: Format of the recording.
 
@@ -224,7 +231,7 @@ def record(spoken: SpokenSentence, folder: Path, *, file_format: Literal["opus",
             path = Path(scratch) / f"{spoken.name}.wav"
             # The change of pitch will speed it up as well.
             rate = spoken.rate / spoken.pitch
-            SYNTHESIZERS[spoken.voice.synthesizer].speak(spoken.voice.name, spoken.text, path, rate=rate)
+            synthesizer.speak(spoken.voice.name, spoken.text, path, rate=rate)
             save_audio(target, read_speech(path, pitch=spoken.pitch), SAMPLE_RATE)
     return Utterance(
         audio_filepath=target,
@@ -237,16 +244,19 @@ def record(spoken: SpokenSentence, folder: Path, *, file_format: Literal["opus",
 
 
 def _record_groups(
-    text: Path, folder: Path, config: SynthesisConfig, voices: Sequence[Sequence[Voice]]
+    text: Path, folder: Path, config: SynthesisConfig, synthesizers: Mapping[str, Synthesizer]
 ) -> Iterator[list[Utterance]]:
     """Draw sentences and yield the recordings of some of them at a time."""
+    voices = find_voices(synthesizers)
     generator = np.random.default_rng(config.seed)
     sentences = draw_sentences(list(read_lines(text)), generator, config.min_words, config.max_words)
     # Draws of its own, so that the voices that are installed do not decide which sentences are taken.
     spoken = draw_voices(sentences, voices, generator.spawn(1)[0])
     folder.mkdir(parents=True, exist_ok=True)
-    record_one = partial(_try_to_record, folder=folder, file_format=config.format)
-    with ThreadPoolExecutor(config.jobs) as pool:  # the work is done in other processes
+    record_one = partial(_try_to_record, synthesizers=synthesizers, folder=folder, file_format=config.format)
+    with ThreadPoolExecutor(
+        config.jobs
+    ) as pool:  # the work is done in other processes, or without the interpreter lock
         while group := list(islice(spoken, _GROUP)):
             made = [utterance for utterance in pool.map(record_one, group) if utterance]
             if not made:
@@ -254,10 +264,15 @@ def _record_groups(
             yield made
 
 
-def _try_to_record(spoken: SpokenSentence, folder: Path, file_format: Literal["opus", "flac"]) -> Utterance | None:
+def _try_to_record(
+    spoken: SpokenSentence,
+    synthesizers: Mapping[str, Synthesizer],
+    folder: Path,
+    file_format: Literal["opus", "flac"],
+) -> Utterance | None:
     """Make one recording, or say why it cannot be made."""
     try:
-        return record(spoken, folder, file_format=file_format)
+        return record(spoken, synthesizers[spoken.voice.synthesizer], folder, file_format=file_format)
     except AudioError as error:
         _log.warning("left out %r: %s", spoken.text, error)
         return None

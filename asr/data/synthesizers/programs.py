@@ -76,6 +76,24 @@ class Espeak:
         _speak(["espeak-ng", "-v", voice, "-s", speed, "-w", str(path), text], self.packages, path)
 
 
+def phonemize(text: str, accent: str) -> str:
+    """Write the phonemes of a text in the alphabet of the IPA.
+
+    Args:
+        text: What to say.
+        accent: A voice of espeak-ng, such as `en-us`.
+
+    Returns:
+        Words between spaces, with stress marks, and ^ between sounds that belong together.
+
+    Raises:
+        MissingExtraError: If espeak-ng is not installed.
+        AudioError: If it fails.
+    """
+    command = ["espeak-ng", "-q", "--ipa=3", "--tie=^", "-v", accent, text]
+    return " ".join(_run(command, Espeak.packages).stdout.split())
+
+
 def _speak(command: list[str], packages: str, path: Path, *, name: str | None = None, text: str = "") -> None:
     """Run a program that writes a WAV file, and make sure that it did."""
     try:
