@@ -29,7 +29,7 @@ RANKS = {
     **dict.fromkeys(["decoding", "alignment"], 4),
     "bundle_config": 5,
     "bundle": 6,
-    "recognition": 7,
+    **dict.fromkeys(["recognition", "web"], 7),
     "data": 8,
     **dict.fromkeys(["plots", "checks", "batch"], 9),
     "evaluation": 10,

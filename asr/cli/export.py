@@ -1,10 +1,13 @@
-"""Write the ONNX graph of a model into its bundle: `asr export BUNDLE`.
+"""Write the ONNX graph of a model into its bundle, or a page that recognises with it in the browser.
 
-Recognition on a CPU runs this graph. Training writes it; a bundle of an earlier version lacks it.
+`asr export BUNDLE` writes the graph, which recognition on a CPU runs. Training writes it; a bundle of an earlier
+version lacks it. `asr export [BUNDLE] --web DIR` writes a folder that any static host serves.
 """
 
 import argparse
 from pathlib import Path
+
+from asr.errors import ASRError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -14,20 +17,41 @@ def build_parser() -> argparse.ArgumentParser:
         The parser.
     """
     parser = argparse.ArgumentParser(prog="asr export", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="Folder of the model; model.onnx is written there.")
+    parser.add_argument(
+        "bundle",
+        nargs="?",
+        type=Path,
+        metavar="BUNDLE",
+        help="Folder of the model; model.onnx is written there. With --web by default the English model.",
+    )
+    parser.add_argument(
+        "--web", type=Path, metavar="DIR", help="Write a page that recognises in the browser to this folder instead."
+    )
     parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export the network, check it against PyTorch, and write it.
+    """Export the network, checked against PyTorch, or the page.
 
     Args:
         arguments: What `build_parser` describes.
 
     Returns:
         The exit status.
+
+    Raises:
+        ASRError: If there is neither a model nor a folder for the page.
     """
+    if arguments.web is not None:
+        from asr.bundle import ENGLISH_MODEL
+        from asr.web.export import export_web
+
+        page = export_web(arguments.web, arguments.bundle or ENGLISH_MODEL)
+        print(f"{page.folder}: written, {page.num_bytes:,} bytes; serve it with python -m http.server -d {page.folder}")
+        return 0
+    if arguments.bundle is None:
+        raise ASRError("no model was given; name its folder, or a folder for a page with --web")
     from asr.bundle import export_bundle
 
     path = export_bundle(arguments.bundle)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from asr.lm.packing import dequantize_rows
 
-_GRAPHS = Path(__file__).parent / "graphs"
+GRAPHS = Path(__file__).parent / "graphs"
 # Rows of a softmax are computed in blocks of 8 MB: those of a class of 55,000 words would take 220 kB each.
 _MAX_LOGITS = 2**21
 _NO_BIAS = np.zeros(1, np.float32)
@@ -160,4 +160,4 @@ class RecurrentNetwork:
         """Open a graph of this package."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the batches are small: a second thread saved no time and cost a tenth more
-        return onnxruntime.InferenceSession(_GRAPHS / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(GRAPHS / f"{name}.onnx", options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,115 @@
+/** Discrete Fourier transforms of real frames: radix 2, and Bluestein's algorithm for lengths that are no power of 2. */
+
+/** The power spectrum of frames of one length. */
+export class PowerSpectrum {
+  /** @param {number} size samples in a frame */
+  constructor(size) {
+    this.size = size;
+    this.numBins = Math.floor(size / 2) + 1;
+    this.isPowerOfTwo = (size & (size - 1)) === 0;
+    let length = 1;
+    while (length < (this.isPowerOfTwo ? size : 2 * size)) length *= 2;
+    this.real = new Float64Array(length);
+    this.imaginary = new Float64Array(length);
+    this.twiddles = layTwiddles(length);
+    this.power = new Float64Array(this.numBins);
+    if (!this.isPowerOfTwo) this.layChirp(length);
+  }
+
+  /**
+   * Transform one frame.
+   * @param {ArrayLike<number>} frame
+   * @returns {Float64Array} squared magnitudes of the bins up to half of the sample rate; overwritten by the next call
+   */
+  compute(frame) {
+    const { size, real, imaginary, power, numBins } = this;
+    imaginary.fill(0);
+    if (this.isPowerOfTwo) {
+      real.set(frame);
+      transform(real, imaginary, this.twiddles);
+    } else {
+      real.fill(0);
+      for (let i = 0; i < size; i++) {
+        real[i] = frame[i] * this.chirp[2 * i];
+        imaginary[i] = frame[i] * this.chirp[2 * i + 1];
+      }
+      this.convolve();
+    }
+    for (let bin = 0; bin < numBins; bin++) power[bin] = real[bin] * real[bin] + imaginary[bin] * imaginary[bin];
+    return power;
+  }
+
+  /** Lay out exp(-i pi n^2 / N), and the transform of its conjugate. */
+  layChirp(length) {
+    const { size } = this;
+    this.chirp = new Float64Array(2 * size);
+    this.filter = [new Float64Array(length), new Float64Array(length)];
+    for (let i = 0; i < size; i++) {
+      const angle = (Math.PI * ((i * i) % (2 * size))) / size;
+      this.chirp[2 * i] = Math.cos(angle);
+      this.chirp[2 * i + 1] = -Math.sin(angle);
+      for (const at of [i, (length - i) % length]) {
+        this.filter[0][at] = Math.cos(angle);
+        this.filter[1][at] = Math.sin(angle);
+      }
+    }
+    transform(this.filter[0], this.filter[1], this.twiddles);
+  }
+
+  /** Convolve with the conjugate chirp. What is left out, a factor of magnitude 1, changes no power. */
+  convolve() {
+    const { real, imaginary, filter, twiddles } = this;
+    transform(real, imaginary, twiddles);
+    for (let i = 0; i < real.length; i++) {
+      const product = real[i] * filter[0][i] - imaginary[i] * filter[1][i];
+      imaginary[i] = -(real[i] * filter[1][i] + imaginary[i] * filter[0][i]); // conjugate, to transform back
+      real[i] = product;
+    }
+    transform(real, imaginary, twiddles);
+    for (let i = 0; i < real.length; i++) {
+      real[i] /= real.length;
+      imaginary[i] /= real.length;
+    }
+  }
+}
+
+function layTwiddles(length) {
+  const twiddles = new Float64Array(length);
+  for (let i = 0; i < length / 2; i++) {
+    twiddles[2 * i] = Math.cos((-2 * Math.PI * i) / length);
+    twiddles[2 * i + 1] = Math.sin((-2 * Math.PI * i) / length);
+  }
+  return twiddles;
+}
+
+/** Transform in place, Cooley and Tukey (1965). */
+function transform(real, imaginary, twiddles) {
+  const length = real.length;
+  for (let i = 1, j = 0; i < length; i++) { // bit reversal
+    let bit = length >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) {
+      const [one, other] = [real[i], imaginary[i]];
+      real[i] = real[j];
+      imaginary[i] = imaginary[j];
+      real[j] = one;
+      imaginary[j] = other;
+    }
+  }
+  for (let half = 1; half < length; half *= 2) {
+    const stride = length / half;
+    for (let start = 0; start < length; start += 2 * half) {
+      for (let k = 0, at = 0; k < half; k++, at += stride) {
+        const even = start + k;
+        const odd = even + half;
+        const x = real[odd] * twiddles[at] - imaginary[odd] * twiddles[at + 1];
+        const y = real[odd] * twiddles[at + 1] + imaginary[odd] * twiddles[at];
+        real[odd] = real[even] - x;
+        imaginary[odd] = imaginary[even] - y;
+        real[even] += x;
+        imaginary[even] += y;
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** The acoustic model on ONNX Runtime: waveforms become posteriors. */
+
+import { FrontEnd } from "./mfcc.js";
+
+/**
+ * Natural log-probabilities of each token in each frame, row by row; those of phones where the model has a phone head.
+ * @typedef {{logProbs: Float32Array, phoneLogProbs: Float32Array | null, numFrames: number}} Posteriors
+ */
+
+/** Runs the network of a bundle. */
+export class AcousticNetwork {
+  /**
+   * @param {object} ort ONNX Runtime
+   * @param {object} config the `network` section of `config.json`
+   * @param {Uint8Array} graph the file `model.onnx`, which names its weights as external data
+   * @param {{path: string, data: Uint8Array}[]} weights the files that it names, in half precision
+   */
+  static async open(ort, config, graph, weights) {
+    const network = new AcousticNetwork();
+    const session = await ort.InferenceSession.create(graph, { externalData: weights });
+    return Object.assign(network, { ort, config, session, frontEnd: new FrontEnd(config.features) });
+  }
+
+  /** Seconds from one frame of posteriors to the next. */
+  get frameShift() {
+    const { hop_length: hop, sample_rate: rate } = this.config.features;
+    return (hop * this.config.subsampling) / rate;
+  }
+
+  /**
+   * Run the network over one waveform.
+   * @param {Float32Array} waveform at the model's rate, one frame of features long at least
+   * @returns {Promise<Posteriors>}
+   */
+  async score(waveform) {
+    const { data, numFrames, size } = this.frontEnd.compute(waveform);
+    const outputs = await this.session.run({
+      features: new this.ort.Tensor("float32", data, [1, numFrames, size]),
+      lengths: new this.ort.Tensor("int64", BigInt64Array.of(BigInt(numFrames)), [1]),
+    });
+    const { log_probs: characters, phone_log_probs: phones } = outputs;
+    if (characters.data.some(Number.isNaN)) throw new Error("the network gave NaN; its weights are damaged");
+    return { logProbs: characters.data, phoneLogProbs: phones?.data ?? null, numFrames: characters.dims[1] };
+  }
+}

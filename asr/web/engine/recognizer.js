@@ -1,0 +1,158 @@
+/** The composed path from samples to words: chunks -> network -> decoder -> words with times -> segments. */
+
+import { align, calibrate, measureCertainty, placeWords } from "./alignment.js";
+import { Decoder, decodeGreedily } from "./decoder.js";
+import { explainNoWords } from "./explanation.js";
+import { joinSegments } from "./joining.js";
+import { AcousticNetwork } from "./network.js";
+import { readNGrams } from "./ngrams.js";
+import { RecurrentLM } from "./recurrent-lm.js";
+import { splitRecording } from "./segmenter.js";
+import { readTensors, toFloats } from "./tensors.js";
+import { BLANK, Tokenizer } from "./tokenizer.js";
+
+const INSPECTED = 20; // seconds
+const MAX_ALTERNATIVES = 10;
+const LM_GRAPHS = ["affine", "step", "log_softmax"];
+
+/** Turns recordings into words. */
+export class Recognizer {
+  /**
+   * Open a model.
+   * @param {object} ort ONNX Runtime
+   * @param {string[]} files the names of those that the model has
+   * @param {(name: string) => Promise<Uint8Array>} load gives the content of one of them
+   */
+  static async open(ort, files, load) {
+    const optional = (name) => (files.includes(name) ? load(name) : null);
+    const [config, alphabet] = await Promise.all(["config.json", "tokenizer.json"].map(async (n) => parse(await load(n))));
+    const recognizer = new Recognizer();
+    const tokenizer = new Tokenizer(alphabet.characters);
+    const isBeam = config.decoding.decoder === "beam";
+    const parts = await Promise.all([
+      openNetwork(ort, config, load, optional),
+      isBeam ? optional("lm.safetensors") : null,
+      optional("internal_lm.safetensors"),
+      isBeam ? optional("pronunciations.json") : null,
+      isBeam ? optional("recurrent_lm.safetensors") : null,
+      ...LM_GRAPHS.map((name) => optional(`${name}.onnx`)),
+    ]);
+    const [network, lm, internal, pronunciations, recurrent, ...graphs] = parts;
+    const models = {
+      lm: lm && readNGrams(lm),
+      logBigrams: internal && toFloats(readTensors(internal).tensors.get("log_bigrams")),
+      pronunciations: pronunciations && parse(pronunciations),
+      recurrentLM: recurrent
+        && (await RecurrentLM.open(ort, recurrent, Object.fromEntries(LM_GRAPHS.map((name, i) => [name, graphs[i]])))),
+    };
+    Object.assign(recognizer, { config, tokenizer, network, models, decoders: new Map() });
+    recognizer.decoderFor([]);
+    return recognizer;
+  }
+
+  /** Samples per second that the model takes. */
+  get sampleRate() {
+    return this.config.network.features.sample_rate;
+  }
+
+  /** Return the decoder for some hot words; the one without any is kept, and the latest other one. */
+  decoderFor(hotWords) {
+    const key = JSON.stringify(hotWords);
+    if (!this.decoders.has(key)) {
+      const decoder = new Decoder(this.config.decoding, this.tokenizer, this.models, hotWords);
+      for (const other of this.decoders.keys()) if (other !== "[]") this.decoders.delete(other);
+      this.decoders.set(key, decoder);
+    }
+    return this.decoders.get(key);
+  }
+
+  /**
+   * Recognise one recording of any length.
+   * @param {Float32Array} waveform at `sampleRate`
+   * @param {{hotWords?: string[], onProgress?: (fraction: number) => void | Promise<void>}} options
+   * @returns {Promise<{text: string, duration: number, explanation: string, segments: object[]}>}
+   */
+  async transcribe(waveform, { hotWords = [], onProgress = () => {} } = {}) {
+    const decoder = this.decoderFor(hotWords);
+    const duration = waveform.length / this.sampleRate;
+    const segments = [];
+    for (const chunk of splitRecording(waveform, this.sampleRate)) {
+      const segment = await this.recognize(chunk.waveform, decoder, chunk.start);
+      if (!segment) continue;
+      const joined = chunk.overlap > 0 && segments.length > 0;
+      segments.push(...(joined ? joinSegments(segments.pop(), segment, chunk.overlap) : [segment]));
+      await onProgress(Math.min(1, segment.end / duration));
+    }
+    const spoken = segments.filter(({ words }) => words.length);
+    const explanation = spoken.length ? "" : explainNoWords(waveform, this.sampleRate, this.config.network.features.n_fft);
+    return { text: spoken.map(textOf).join(" "), duration, explanation, segments: spoken };
+  }
+
+  /** Recognise one chunk that starts at a time; null where it is shorter than a frame. */
+  async recognize(waveform, decoder, start) {
+    if (!this.network.frontEnd.countFrames(waveform.length)) return null;
+    const posteriors = await this.network.score(waveform);
+    const [best] = await decoder.decode(posteriors);
+    const duration = waveform.length / this.sampleRate;
+    return this.placeSegment(posteriors, best.tokens, start, duration);
+  }
+
+  /** Give the words that tokens spell their times on the clock of the recording; no words where it is noise. */
+  placeSegment({ logProbs, numFrames }, tokens, start, duration) {
+    const { timing, confidence, decoding } = this.config;
+    const spans = align(logProbs, numFrames, tokens);
+    const placed = placeWords(spans, this.tokenizer, this.network.frameShift, timing, duration);
+    const isNoise = placed.length > 0 && measureCertainty(logProbs, numFrames, placed) < decoding.min_certainty;
+    const words = (isNoise ? [] : placed).map((word) => ({
+      text: word.text,
+      start: word.start + start,
+      end: word.end + start,
+      confidence: calibrate(word.confidence, confidence),
+    }));
+    return { start, end: start + duration, words };
+  }
+
+  /** Show what happens inside, for the first 20 s. */
+  async inspect(waveform) {
+    const heard = waveform.subarray(0, INSPECTED * this.sampleRate);
+    const { data, numFrames, size } = this.network.frontEnd.compute(heard);
+    if (!numFrames) throw new Error("the recording is shorter than a frame of the model");
+    const posteriors = await this.network.score(heard);
+    const hypotheses = await this.decoderFor([]).decode(posteriors);
+    const text = ({ tokens }) => this.tokenizer.join(tokens).split(" ").filter(Boolean).join(" ");
+    const path = new Array(posteriors.numFrames).fill(BLANK);
+    for (const { token, start, end } of align(posteriors.logProbs, posteriors.numFrames, hypotheses[0].tokens)) {
+      path.fill(token, start, end);
+    }
+    return {
+      mfcc: toRows(data, numFrames, size),
+      posteriors: toRows(posteriors.logProbs.map(Math.exp), posteriors.numFrames, this.tokenizer.vocabularySize),
+      alphabet: ["", ...this.tokenizer.characters],
+      frameShift: this.network.frameShift,
+      path,
+      greedy: text(decodeGreedily(posteriors)),
+      text: text(hypotheses[0]),
+      alternatives: hypotheses.slice(0, MAX_ALTERNATIVES).map((each) => ({ text: text(each), score: each.score })),
+    };
+  }
+}
+
+/** Return the words of a segment, with spaces between them. */
+export function textOf({ words }) {
+  return words.map(({ text }) => text).join(" ");
+}
+
+async function openNetwork(ort, config, load, optional) {
+  const names = ["model.safetensors", "phones.safetensors"];
+  const [graph, ...contents] = await Promise.all([load("model.onnx"), ...names.map(optional)]);
+  const weights = names.map((path, i) => ({ path, data: contents[i] })).filter(({ data }) => data);
+  return AcousticNetwork.open(ort, config.network, graph, weights);
+}
+
+function parse(bytes) {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+function toRows(values, numRows, width) {
+  return Array.from({ length: numRows }, (_, row) => Array.from(values.subarray(row * width, (row + 1) * width)));
+}

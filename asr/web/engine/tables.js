@@ -1,0 +1,80 @@
+/**
+ * What a beam search looks up, as `asr/decoding/tables.py` lays it out: settings, words, n-grams, hot words.
+ *
+ * `Math.fround` stands where numpy computes in single precision, so that scores agree to rounding.
+ */
+
+import { buildHotWords } from "./hot-words.js";
+import { NO_WORD, OUTSIDE, ROOT, buildLexicon } from "./lexicon.js";
+import { NO_MODEL, UNKNOWN } from "./ngrams.js";
+
+/**
+ * Prepare a search.
+ * @param {object} config the `decoding` section of `config.json`
+ * @param {import("./tokenizer.js").Tokenizer} tokenizer
+ * @param {import("./ngrams.js").NGrams | null} lm
+ * @param {{phrase: string, boost: number}[]} hotWords
+ * @param {Float32Array | null} logBigrams the internal language model, `(vocabularySize, vocabularySize)`
+ */
+export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
+  const { space, vocabularySize: size } = tokenizer;
+  const model = lm ?? NO_MODEL;
+  const hot = buildHotWords(hotWords, tokenizer);
+  const lexicon = buildLexicon(model, tokenizer, lm ? hotWords.flatMap(({ phrase }) => phrase.split(" ")) : []);
+  if (lm && (space < 0 || lexicon.words.length <= ROOT + 1)) {
+    throw new Error("the language model cannot be used: the alphabet of the recogniser spells none of its words");
+  }
+  const wordScore = space < 0 ? 0 : config.word_score;
+  const unknownScore = lm ? config.unknown_score ?? -Infinity : 0;
+  const gain = new Float64Array(size * size);
+  if (lm && logBigrams) {
+    const weight = Math.fround(config.internal_lm_weight);
+    for (let i = 0; i < gain.length; i++) gain[i] = -Math.fround(weight * logBigrams[i]);
+  }
+  const highestGain = new Float64Array(size).fill(-Infinity);
+  for (let i = 0; i < gain.length; i++) highestGain[i % size] = Math.max(highestGain[i % size], gain[i]);
+  const settings = {
+    beamSize: config.beam_size,
+    beamThreshold: config.beam_threshold,
+    space,
+    lmWeight: config.lm_weight,
+    wordScore,
+    unknownScore,
+    maxGain: Math.max(0, wordScore) + Math.max(0, hot.gain.reduce((best, value) => Math.max(best, value))),
+  };
+  const gained = sumToNodes(lexicon, gain, size, space);
+  const charges = charge(lexicon, settings, model).map((value, node) => value + gained[node]);
+  const spellingScores = gained.map((value, node) =>
+    lexicon.words[node] === NO_WORD || space < 0 ? 0 : value + gain[lexicon.tokens[node] * size + space]);
+  return { settings, size, lexicon, gain, highestGain, spellingScores, charges, ngrams: model, hot };
+}
+
+/** Add up what each token gains after the one before it, from the space before a word to each node. */
+function sumToNodes(lexicon, gain, size, space) {
+  const sums = new Float64Array(lexicon.tokens.length);
+  for (let node = ROOT + 1; node < sums.length; node++) {
+    const parent = lexicon.parents[node];
+    const last = parent === ROOT ? Math.max(0, space) : lexicon.tokens[parent];
+    sums[node] = sums[parent] + gain[last * size + lexicon.tokens[node]];
+  }
+  return sums;
+}
+
+/** Charge each node what the likeliest word ahead costs by itself; leaving the lexicon is a way on from each. */
+function charge(lexicon, settings, lm) {
+  const highest = new Float32Array(lexicon.words.length).fill(-Infinity);
+  lexicon.words.forEach((word, node) => { if (word !== NO_WORD) highest[node] = lm.logProbs[word]; });
+  highest[OUTSIDE] = lm.logProbs[UNKNOWN];
+  for (let node = highest.length - 1; node > ROOT; node--) {
+    const parent = lexicon.parents[node];
+    highest[parent] = Math.max(highest[parent], highest[node]);
+  }
+  const weight = Math.fround(settings.lmWeight);
+  const wordScore = Math.fround(settings.wordScore);
+  const charges = highest.map((value) => wordScore + Math.fround(weight * value));
+  charges[OUTSIDE] += Math.fround(settings.unknownScore);
+  const least = charges[OUTSIDE];
+  const bounded = Float64Array.from(charges, (value) => Math.max(value, least));
+  bounded[ROOT] = 0; // no word is under way
+  return bounded;
+}

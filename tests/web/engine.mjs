@@ -1,0 +1,98 @@
+// Runs one function of the recogniser in JavaScript for a test in Python: a request as JSON on the standard input, its
+// answer on the standard output. Arrays of numbers are files of raw single precision, for JSON would take longer.
+
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+
+import { align, calibrate, measureCertainty, placeWords } from "../../asr/web/engine/alignment.js";
+import { Decoder } from "../../asr/web/engine/decoder.js";
+import { PowerSpectrum } from "../../asr/web/engine/fft.js";
+import { joinSegments } from "../../asr/web/engine/joining.js";
+import { FrontEnd } from "../../asr/web/engine/mfcc.js";
+import { readNGrams } from "../../asr/web/engine/ngrams.js";
+import { Recognizer } from "../../asr/web/engine/recognizer.js";
+import { Resampler } from "../../asr/web/engine/resampling.js";
+import { splitRecording } from "../../asr/web/engine/segmenter.js";
+import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
+import { normalizeText } from "../../asr/web/engine/text.js";
+import { Tokenizer } from "../../asr/web/engine/tokenizer.js";
+
+const RUNTIME = new URL("../../asr/web/vendor/ort-wasm-simd-threaded.wasm.gz", import.meta.url);
+const LOADER = new URL("../../asr/web/vendor/ort.wasm.bundle.min.js.gz", import.meta.url);
+
+const readFloats = (path) => new Float32Array(new Uint8Array(readFileSync(path)).buffer);
+const readPosteriors = ({ logProbs, phoneLogProbs, numFrames }) => ({
+  logProbs: readFloats(logProbs),
+  phoneLogProbs: phoneLogProbs ? readFloats(phoneLogProbs) : null,
+  numFrames,
+});
+
+const FUNCTIONS = {
+  normalize: ({ texts }) => texts.map(normalizeText),
+
+  mfcc({ config, waveform }) {
+    const { data, numFrames, size } = new FrontEnd(config).compute(readFloats(waveform));
+    return { features: Array.from(data), numFrames, size };
+  },
+
+  powers: ({ frame }) => Array.from(new PowerSpectrum(frame.length).compute(frame)),
+
+  split({ waveform, sampleRate }) {
+    const chunks = splitRecording(readFloats(waveform), sampleRate);
+    return chunks.map((chunk) => [chunk.start, chunk.waveform.length, chunk.overlap]);
+  },
+
+  resample({ waveform, from, to, blocks }) {
+    const samples = readFloats(waveform);
+    const resampler = new Resampler(from, to);
+    const size = Math.ceil(samples.length / blocks);
+    const parts = Array.from({ length: blocks }, (_, i) => resampler.accept(samples.slice(i * size, (i + 1) * size)));
+    return [...parts, resampler.finish()].flatMap((part) => Array.from(part));
+  },
+
+  join: ({ left, right, overlap }) => joinSegments(left, right, overlap),
+
+  place({ posteriors, tokens, characters, frameShift, config, duration }) {
+    const { logProbs, numFrames } = readPosteriors(posteriors);
+    const spans = align(logProbs, numFrames, tokens);
+    const words = placeWords(spans, new Tokenizer(characters), frameShift, config.timing, duration);
+    const certainty = words.length ? measureCertainty(logProbs, numFrames, words) : null;
+    const calibrated = words.map((word) => ({ ...word, confidence: calibrate(word.confidence, config.confidence) }));
+    return { spans, words: calibrated, certainty };
+  },
+
+  async decode({ posteriors, characters, config, lm, internalLM, pronunciations, hotWords }) {
+    const models = {
+      lm: lm ? readNGrams(new Uint8Array(readFileSync(lm))) : null,
+      logBigrams: internalLM
+        ? toFloats(readTensors(new Uint8Array(readFileSync(internalLM))).tensors.get("log_bigrams"))
+        : null,
+      pronunciations: pronunciations ? JSON.parse(readFileSync(pronunciations)) : null,
+      recurrentLM: null,
+    };
+    const decoder = new Decoder(config, new Tokenizer(characters), models, hotWords);
+    return Promise.all(posteriors.map((each) => decoder.decode(readPosteriors(each))));
+  },
+
+  async transcribe({ folder, waveforms, inspected }) {
+    const ort = await importRuntime();
+    const { model } = JSON.parse(readFileSync(`${folder}/files.json`));
+    const load = async (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/model/${name}.gz`)));
+    const recognizer = await Recognizer.open(ort, model, load);
+    const transcripts = [];
+    for (const path of waveforms) transcripts.push(await recognizer.transcribe(readFloats(path)));
+    return { transcripts, inspection: inspected ? await recognizer.inspect(readFloats(inspected)) : null };
+  },
+};
+
+async function importRuntime() {
+  const source = gunzipSync(readFileSync(LOADER)).toString("base64");
+  const ort = await import(`data:text/javascript;base64,${source}`);
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmBinary = gunzipSync(readFileSync(RUNTIME));
+  return ort;
+}
+
+const request = JSON.parse(readFileSync(0));
+const result = await FUNCTIONS[request.function](request);
+process.stdout.write(JSON.stringify(result));

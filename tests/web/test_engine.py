@@ -1,0 +1,256 @@
+"""The recogniser in JavaScript gives what that in Python gives: features, chunks, hypotheses, words."""
+
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from asr.acoustic.config import MFCCConfig
+from asr.acoustic.mfcc import compute_mfcc
+from asr.acoustic.posteriors import Posteriors
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.alignment.confidence import ConfidenceCalibration, calibrate
+from asr.alignment.ctc import WordTiming, align, group_words
+from asr.audio import resample
+from asr.bundle import Bundle, save_bundle
+from asr.decoding import DecodingConfig, DecodingModels, HotWord, build_decoder
+from asr.lm.internal import InternalLM
+from asr.lm.ngram import NGramLM
+from asr.lm.training import NGramTraining, train_ngram_lm
+from asr.recognition.certainty import measure_certainty
+from asr.recognition.joining import join_segments
+from asr.recognition.recognizer import Recognizer
+from asr.segmentation import Segmenter, SegmenterConfig
+from asr.text import normalize_text
+from asr.tokenizer import CharTokenizer
+from asr.transcript import Segment, Word
+from asr.web.export import export_web
+from tests.decoding.arrays import random_log_probs
+from tests.models import tiny_recurrent_lm
+
+DRIVER = Path(__file__).with_name("engine.mjs")
+NODE = shutil.which("node")
+ALPHABET = CharTokenizer((" ", "'", "a", "b", "c", "d"))
+TEXTS = ["a bad cab", "dad a cab", "bad bad dad", "a cab", "abba dad", "c d", "add a dab"]
+Run = Callable[..., Any]
+
+pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Call a function of the driver; arrays in its arguments are handed over as files."""
+
+    def store(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            path = tmp_path / f"{len(list(tmp_path.iterdir()))}.raw"
+            value.astype(np.float32).tofile(path)
+            return str(path)
+        if isinstance(value, Posteriors):
+            named = {"logProbs": value.log_probs, "phoneLogProbs": value.phone_log_probs, "numFrames": value.num_frames}
+            return {name: store(part) for name, part in named.items()}
+        if isinstance(value, list | tuple):
+            return [store(each) for each in value]
+        return str(value) if isinstance(value, Path) else value
+
+    def call(function: str, **arguments: Any) -> Any:
+        request = json.dumps({"function": function, **{name: store(value) for name, value in arguments.items()}})
+        command = [str(NODE), "--liftoff-only", str(DRIVER)]  # compile fast: little is computed here
+        finished = subprocess.run(command, input=request, capture_output=True, text=True, timeout=120)
+        assert finished.returncode == 0, finished.stderr
+        return json.loads(finished.stdout)
+
+    return call
+
+
+def make_noise(duration: float, rate: int = 16_000, seed: int = 0) -> NDArray[np.float32]:
+    """Bursts of noise with pauses of many lengths between them."""
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal(round(duration * rate)).astype(np.float32)
+    edges = np.cumsum(generator.choice([0.1, 0.2, 0.4, 0.9, 2.0], size=1000) * rate).astype(int)
+    level = np.full(len(noise), 1e-3, np.float32)
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        level[start:end] = 0.2
+    return noise * level
+
+
+def train(texts: Sequence[str], order: int, folder: Path) -> NGramLM:
+    """A language model of some texts, as its file keeps it."""
+    (folder / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    return train_ngram_lm([folder / "texts.txt"], folder / "lm.safetensors", NGramTraining(order=order)).lm
+
+
+def test_texts_are_normalised_alike(run: Run) -> None:
+    texts = ["Don't panic, it's 10,000 m!", "the U.S.A. at 5 p.m.", "‘quoted’ — well-known", "Ça va? ﬁne CAFÉ", "rock 'n' roll"]
+    assert run("normalize", texts=texts) == [normalize_text(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [MFCCConfig(), MFCCConfig(n_fft=400, win_length=320, hop_length=100, n_mels=24, n_mfcc=13, delta_order=2)],
+    ids=["default", "with deltas, no power of two"],
+)
+def test_features_agree(run: Run, config: MFCCConfig) -> None:
+    waveform = make_noise(1.5)
+    expected = compute_mfcc(waveform, config)
+    found = run("mfcc", config=asdict(config), waveform=waveform)
+    assert (found["numFrames"], found["size"]) == expected.shape
+    np.testing.assert_allclose(np.reshape(found["features"], expected.shape), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("rate", [16_000, 11_025])
+def test_recordings_are_cut_at_the_same_places(run: Run, rate: int) -> None:
+    waveform = make_noise(100, rate)
+    waveform[30 * rate : 65 * rate] = np.random.default_rng(1).standard_normal(35 * rate) * 0.2  # nowhere to cut
+    chunks = list(Segmenter(SegmenterConfig(), rate).split([waveform]))
+    assert len(chunks) > 6
+    assert any(chunk.overlap for chunk in chunks)
+    found = run("split", waveform=waveform, sampleRate=rate)
+    assert [length for _, length, _ in found] == [len(chunk.waveform) for chunk in chunks]
+    times = [[start, overlap] for start, _, overlap in found]
+    np.testing.assert_allclose(times, [[chunk.start, chunk.overlap] for chunk in chunks], atol=1e-9)
+
+
+@pytest.mark.parametrize(("rate", "blocks"), [(48_000, 7), (44_100, 1), (8_000, 3)])
+def test_resampling_in_pieces_agrees_with_that_of_the_whole(run: Run, rate: int, blocks: int) -> None:
+    times = np.arange(rate) / rate
+    waveform = (0.5 * np.sin(2 * np.pi * 440 * times) + 0.2 * np.sin(2 * np.pi * 2_900 * times)).astype(np.float32)
+    found = np.array(run("resample", waveform=waveform, to=16_000, **{"from": rate}, blocks=blocks))
+    assert abs(len(found) - 16_000) <= 1
+    np.testing.assert_allclose(found[500:15_500], resample(waveform, rate, 16_000)[500:15_500], atol=2e-3)
+
+
+@pytest.mark.parametrize("text", ["bad cab", "", "a"])
+def test_words_have_the_same_times_and_confidence(run: Run, text: str) -> None:
+    log_probs = random_log_probs(60, ALPHABET.vocabulary_size, 3)
+    timing, confidence = WordTiming(0.01, 0.05), ConfidenceCalibration(0.7, 0.5)
+    spans = align(log_probs, ALPHABET.encode(text))
+    placed = group_words(spans, ALPHABET, 0.03, timing, 1.7)
+    words = calibrate(placed, confidence)
+    found = run(
+        "place",
+        posteriors=Posteriors(log_probs),
+        tokens=ALPHABET.encode(text),
+        characters=ALPHABET.characters,
+        frameShift=0.03,
+        config={"timing": asdict(timing), "confidence": asdict(confidence)},
+        duration=1.7,
+    )
+    assert [(span["start"], span["end"]) for span in found["spans"]] == [(span.start, span.end) for span in spans]
+    assert [word["text"] for word in found["words"]] == [word.text for word in words]
+    if placed:
+        assert found["certainty"] == pytest.approx(measure_certainty(log_probs, placed), abs=1e-6)
+    for word, expected in zip(found["words"], words, strict=True):
+        assert [word[name] for name in ("start", "end", "confidence")] == pytest.approx(
+            [expected.start, expected.end, expected.confidence], abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("texts", [("a b c", "b c d"), ("a b", "c d")], ids=["that agree", "that do not"])
+def test_overlapping_segments_are_joined_alike(run: Run, texts: tuple[str, str]) -> None:
+    def lay(text: str, start: float) -> Segment:
+        words = text.split()
+        return Segment(
+            start, start + 4, tuple(Word(w, start + i + 0.2, start + i + 0.8, 0.5) for i, w in enumerate(words))
+        )
+
+    left, right = lay(texts[0], 0.0), lay(texts[1], 1.1)
+    found = run("join", left=asdict(left), right=asdict(right), overlap=2.9)
+    for segment, expected in zip(found, join_segments([(0.0, left), (2.9, right)]), strict=True):
+        assert [word["text"] for word in segment["words"]] == expected.text.split()
+        assert (segment["start"], segment["end"]) == pytest.approx((expected.start, expected.end))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"hot_words": [HotWord("cab", 8.0), HotWord("bad dad", -4.0), HotWord("cd", 3.0)]},
+        {"lm": None},
+        {"unknown_score": None, "beam_size": 12},
+        {"phones": True},
+        {"decoder": "greedy"},
+    ],
+    ids=["language models", "hot words", "no language model", "narrow beam, no unknown words", "phones", "greedy"],
+)
+def test_hypotheses_agree(run: Run, tmp_path: Path, changes: dict[str, Any]) -> None:
+    settings = {"decoder": "beam", "beam_size": 60, "nbest": 12, "word_score": 0.3, "internal_lm_weight": 0.4}
+    names = ("decoder", "beam_size", "unknown_score")
+    config = DecodingConfig(**{**settings, **{name: changes[name] for name in names if name in changes}})
+    lm = None if "lm" in changes else train(TEXTS, 3, tmp_path)
+    internal_lm = InternalLM.from_texts(TEXTS, ALPHABET)
+    assert internal_lm is not None
+    dictionary = PronunciationDictionary(("P", "Q", "R"), {"a": "P", "bad": "Q P R", "cab": "R P Q", "dad": "R R"})
+    pronunciations = dictionary if "phones" in changes else None
+    phones = dictionary.vocabulary_size if pronunciations else 0
+    posteriors = [
+        Posteriors(
+            random_log_probs(length, ALPHABET.vocabulary_size, seed, sharpness=1.5),
+            random_log_probs(length, phones, seed + 50) if phones else None,
+        )
+        for seed, length in enumerate((1, 9, 30, 60))
+    ]
+    hot_words = changes.get("hot_words", [])
+    decoder = build_decoder(config, ALPHABET, DecodingModels(lm, internal_lm, pronunciations), hot_words=hot_words)
+    internal_lm.save(tmp_path / "internal")
+    dictionary.save(tmp_path / "words")
+    found = run(
+        "decode",
+        posteriors=posteriors,
+        characters=ALPHABET.characters,
+        config=asdict(config),
+        hotWords=[f"{each.phrase}:{each.boost}" for each in hot_words],
+        lm=lm and tmp_path / "lm.safetensors",
+        internalLM=tmp_path / "internal",
+        pronunciations=pronunciations and tmp_path / "words",
+    )
+    for hypotheses, expected in zip(found, decoder.decode(posteriors), strict=True):
+        assert [tuple(each["tokens"]) for each in hypotheses] == [each.tokens for each in expected]
+        np.testing.assert_allclose([each["score"] for each in hypotheses], [each.score for each in expected], atol=1e-6)
+
+
+def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
+    run: Run, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    texts = ["abc de", "bed abc", "cab ace"]
+    config = DecodingConfig("beam", beam_size=50, nbest=5, min_certainty=0.0, recurrent_lm_weight=2.0, recurrent_lm_nbest=10)
+    bundle = replace(
+        tiny_bundle,
+        decoding=config,
+        lm=train(texts, 2, tmp_path),
+        recurrent_lm=tiny_recurrent_lm("abc", "de", "bed", "cab", "ace"),
+    )
+    save_bundle(tmp_path / "model", bundle, "# Tiny\n")
+    export_web(tmp_path / "page", tmp_path / "model")
+    waveforms = [make_noise(duration, seed=7) for duration in (1.3, 2.9, 0.01)]
+    found = run("transcribe", folder=tmp_path / "page", waveforms=waveforms, inspected=waveforms[0])
+    recognizer = Recognizer.from_bundle(tmp_path / "model", device="cpu", threads=1)
+    for transcript, waveform in zip(found["transcripts"], waveforms, strict=True):
+        expected = recognizer.transcribe(waveform, source_rate=16_000)
+        assert (transcript["text"], bool(transcript["explanation"])) == (expected.text, bool(expected.explanation))
+        words = [word for segment in transcript["segments"] for word in segment["words"]]
+        for name in ("start", "end", "confidence"):
+            np.testing.assert_allclose(
+                [word[name] for word in words], [getattr(word, name) for word in expected.words], atol=1e-3
+            )
+    assert found["transcripts"][0]["text"]
+    inspection = found["inspection"]
+    [posteriors] = recognizer.scorer.score([waveforms[0]])
+    assert posteriors is not None
+    np.testing.assert_allclose(inspection["posteriors"], np.exp(posteriors.log_probs), atol=1e-3)
+    [hypotheses] = recognizer.decoder.decode([posteriors])
+    assert len(hypotheses) == 10
+    np.testing.assert_allclose(
+        [each["score"] for each in inspection["alternatives"]], [each.score for each in hypotheses], atol=2e-3
+    )
+    assert math.isclose(inspection["frameShift"], 0.03)
+    path = inspection["path"]
+    assert bundle.tokenizer.decode(path) == bundle.tokenizer.join(hypotheses[0].tokens)

@@ -1,0 +1,105 @@
+"""The exported page: what is in the folder, and what is refused."""
+
+import gzip
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from asr.bundle import load_bundle
+from asr.cli.terminal import run_command
+from asr.errors import BundleError
+from asr.files import load_tensors
+from asr.web import PAGE
+from asr.web.export import export_web
+
+main = partial(run_command, "asr.cli.export")
+
+
+def list_files(folder: Path) -> set[str]:
+    """The files of a folder, by their path in it."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_folder_holds_the_page_the_recogniser_and_the_model(bundle_folder: Path, tmp_path: Path) -> None:
+    exported = export_web(tmp_path / "page", bundle_folder)
+    files = list_files(exported.folder)
+    assert {path.name for path in PAGE.iterdir()} <= files
+    assert {"backend-local.js", "service-worker.js", "engine/worker.js", "vendor/ort.wasm.bundle.min.js"} <= files
+    assert {name for name in files if name.startswith("model/")} == {
+        *(f"model/{name}.gz" for name in ("config.json", "tokenizer.json", "model.onnx", "model.safetensors"))
+    }
+    assert exported.num_bytes == sum((exported.folder / name).stat().st_size for name in files)
+    assert '<meta name="asr-backend" content="local"' in (exported.folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_weights_stay_in_half_precision_and_as_they_are(bundle_folder: Path, tmp_path: Path) -> None:
+    folder = export_web(tmp_path / "page", bundle_folder).folder
+    expanded = tmp_path / "model.safetensors"
+    expanded.write_bytes(gzip.decompress((folder / "model/model.safetensors.gz").read_bytes()))
+    weights, expected = load_tensors(expanded)[0], load_bundle(bundle_folder).network.weights
+    assert weights.keys() == expected.keys()
+    assert all(str(weights[name].dtype) == "float16" and (weights[name] == expected[name]).all() for name in expected)
+
+
+def test_service_worker_keeps_every_file_that_the_page_needs(bundle_folder: Path, tmp_path: Path) -> None:
+    folder = export_web(tmp_path / "page", bundle_folder).folder
+    worker = (folder / "service-worker.js").read_text(encoding="utf-8")
+    [line] = [line for line in worker.splitlines() if line.startswith("const FILES = ")]
+    kept = set(json.loads(line.removeprefix("const FILES = ").removesuffix(";")))
+    assert kept == {
+        name for name in list_files(folder) if name != "service-worker.js" and not name.startswith("licences/")
+    }
+    version = json.loads((folder / "files.json").read_text(encoding="utf-8"))["version"]
+    assert f"`${{PREFIX}}{version}`" in worker
+
+
+def test_version_follows_from_the_content_alone(bundle_folder: Path, tmp_path: Path) -> None:
+    first, again = (export_web(tmp_path / name, bundle_folder).folder for name in ("one", "two"))
+    assert (first / "files.json").read_bytes() == (again / "files.json").read_bytes()
+    config = bundle_folder / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"beam_size": 100', '"beam_size": 99'), encoding="utf-8")
+    other = export_web(tmp_path / "one", bundle_folder).folder
+    assert (other / "files.json").read_bytes() != (again / "files.json").read_bytes()
+
+
+def test_another_folder_is_not_replaced(bundle_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(BundleError, match="exists and is no exported page, so it is not replaced; name a new folder"):
+        export_web(tmp_path, bundle_folder)
+    assert list_files(tmp_path) == {"notes.txt"}
+
+
+def test_command_writes_the_page_and_says_how_to_serve_it(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "page"
+    before = {path: path.read_bytes() for path in bundle_folder.iterdir()}
+    assert main([str(bundle_folder), "--web", str(folder)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{folder}: written, ")
+    assert printed.out.endswith(f"serve it with python -m http.server -d {folder}\n")
+    assert {path: path.read_bytes() for path in bundle_folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "error: no model was given; name its folder, or a folder for a page with --web\n"),
+        (["none", "--web", "page"], "error: none: no such folder; expected one with"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(message)
+    assert error.count("\n") == 1
+    assert list_files(tmp_path) == set()
