@@ -21,7 +21,6 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 
 # A module imports lower ranks only.
 RANKS = {
-    "web": 0,
     **dict.fromkeys(["errors", "units"], 0),
     **dict.fromkeys(["arguments", "files", "remote", "text", "tokenizer", "transcript"], 1),
     **dict.fromkeys(["audio", "metrics", "writers"], 2),

@@ -33,7 +33,7 @@ _MANIFEST = "files.json"
 _COMPRESSION = 6  # 9 takes three times as long for half a per cent
 _AT_TOP = ("backend-local.js", "service-worker.js")  # beside the page, for what they are responsible for
 _RUNTIME = ("ort.wasm.bundle.min.js", "ort-wasm-simd-threaded.wasm.gz")
-_SERVER_MARK, _LOCAL_MARK = ('<meta name="asr-backend" content="%s"' % kind for kind in ("server", "local"))
+_SERVER_MARK, _LOCAL_MARK = (f'<meta name="asr-backend" content="{kind}"' for kind in ("server", "local"))
 _COPIED = ("tokenizer.json", "lm.safetensors", "internal_lm.safetensors", "pronunciations.json")
 _RECURRENT_LM = "recurrent_lm.safetensors"  # and the graphs that compute it
 

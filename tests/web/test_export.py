@@ -59,7 +59,9 @@ def test_version_follows_from_the_content_alone(bundle_folder: Path, tmp_path: P
     first, again = (export_web(tmp_path / name, bundle_folder).folder for name in ("one", "two"))
     assert (first / "files.json").read_bytes() == (again / "files.json").read_bytes()
     config = bundle_folder / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"beam_size": 100', '"beam_size": 99'), encoding="utf-8")
+    config.write_text(
+        config.read_text(encoding="utf-8").replace('"beam_size": 100', '"beam_size": 99'), encoding="utf-8"
+    )
     other = export_web(tmp_path / "one", bundle_folder).folder
     assert (other / "files.json").read_bytes() != (again / "files.json").read_bytes()
 

@@ -1,0 +1,141 @@
+// The part of scripts/web_test that drives Chromium: node web_test.mjs URL PID_OF_THE_SERVER FOLDER SAMPLES
+
+import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { basename, join } from "node:path";
+
+const puppeteer = createRequire(import.meta.url)("puppeteer-core");
+const [url, server, folder, samples] = process.argv.slice(2);
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const MIN_SPEED = 10; // times real time, by CPU time; far below what an idle machine reaches
+const failures = [];
+
+const check = (name, isRight, found = "") => {
+  console.log(`${isRight ? "ok  " : "FAIL"} ${name}${found && ` (${found})`}`);
+  if (!isRight) failures.push(name);
+};
+
+const browser = await puppeteer.launch({
+  executablePath: CHROMIUM,
+  args: [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    `--use-file-for-fake-audio-capture=${folder}/spoken.wav%noloop`,
+  ],
+});
+
+/** Return the seconds of CPU time that all processes of the browser have taken. */
+function readCpuTime() {
+  const lines = execFileSync("ps", ["-e", "-o", "pid=,ppid=,cputimes="]).toString().trim().split("\n");
+  const processes = lines.map((line) => line.trim().split(/\s+/).map(Number));
+  const family = new Set([browser.process().pid]);
+  for (let count = 0; count !== family.size; ) {
+    count = family.size;
+    for (const [pid, parent] of processes) if (family.has(parent)) family.add(pid);
+  }
+  return processes.reduce((sum, [pid, , seconds]) => sum + (family.has(pid) ? seconds : 0), 0);
+}
+
+/** Transcribe a file in the page. */
+function transcribe(page, path) {
+  return page.evaluate(
+    async (name, content) => {
+      const backend = await (await import("./backend-local.js")).createBackend();
+      const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+      const start = performance.now();
+      const progress = [];
+      const file = new File([bytes], name);
+      const transcript = await backend.transcribe(file, { onProgress: (fraction) => progress.push(fraction) });
+      return { ...transcript, progress, wall: (performance.now() - start) / 1000 };
+    },
+    basename(path),
+    readFileSync(path).toString("base64"),
+  );
+}
+
+const listWords = ({ segments }) => segments.flatMap(({ words }) => words);
+const readExpected = (path) => JSON.parse(readFileSync(join(folder, "expected", `${basename(path).replace(/\.\w+$/, "")}.json`)));
+
+/** Compare texts, times and confidences with those of Python. */
+function compare(found, path) {
+  const [words, expected] = [listWords(found), listWords(readExpected(path))];
+  const isSame = found.text === readExpected(path).text;
+  const differences = isSame
+    ? words.flatMap((word, i) => ["start", "end", "confidence"].map((key) => Math.abs(word[key] - expected[i][key])))
+    : [];
+  check(`${basename(path)}: same words, times and confidences`, isSame && Math.max(0, ...differences) < 0.005, found.text.slice(0, 60));
+}
+
+/** Speak into the fake microphone; return the final segments, and what recognition of each as a file gives. */
+function listen(page) {
+  return page.evaluate(async () => {
+    const backend = await (await import("./backend-local.js")).createBackend();
+    const { openMicrophone } = await import("./recorder.js");
+    const { encodeWav, toInt16 } = await import("./wav.js");
+    const microphone = await openMicrophone();
+    const [blocks, finals, errors, partials] = [[], [], [], []];
+    const stream = await backend.openStream({
+      sampleRate: microphone.sampleRate,
+      hotWords: [],
+      onPartial: (partial) => partials.push(partial),
+      onFinal: (final) => finals.push(final),
+      onError: (message) => errors.push(message),
+    });
+    microphone.start((block) => {
+      blocks.push(block.slice());
+      stream.send(block);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 13000));
+    await microphone.stop();
+    await stream.finish();
+    const recorded = new File([encodeWav(blocks.map(toInt16), microphone.sampleRate)], "spoken.wav");
+    const { text } = await backend.transcribe(recorded, {});
+    return { finals, errors, partials, text };
+  });
+}
+
+try {
+  const page = await browser.newPage();
+  const requests = [];
+  page.on("request", (request) => requests.push(request));
+  page.on("pageerror", (error) => check(`no error in the page: ${error.message}`, false));
+  const cpu = readCpuTime();
+  const begun = performance.now();
+  await page.goto(url);
+  await transcribe(page, join(samples, "train.flac"));
+  const [wall, taken] = [(performance.now() - begun) / 1000, readCpuTime() - cpu];
+  console.log(`     first words after ${wall.toFixed(1)} s, CPU time ${taken.toFixed(1)} s`);
+  check("works without cross-origin isolation", await page.evaluate(() => !crossOriginIsolated));
+
+  for (const name of readdirSync(samples).filter((each) => each.endsWith(".flac"))) {
+    compare(await transcribe(page, join(samples, name)), join(samples, name));
+  }
+  const before = readCpuTime();
+  const long = await transcribe(page, join(folder, "long.wav"));
+  const speed = long.duration / (readCpuTime() - before);
+  compare(long, join(folder, "long.wav"));
+  check("progress is told", long.progress.length > 3 && long.progress.at(-1) > 0.9);
+  check(`at least ${MIN_SPEED} times real time by CPU time`, speed >= MIN_SPEED, speed.toFixed(1));
+
+  const isRefused = await transcribe(page, join(samples, "manifest.jsonl")).then(() => "", (error) => error.message);
+  check("what is no audio is refused by name", isRefused.includes("manifest.jsonl is not audio"), isRefused.split("\n")[0]);
+  const heard = await listen(page);
+  const spoken = heard.finals.map(({ words }) => words.map(({ text }) => text).join(" "));
+  check("live: no error, words while speaking", !heard.errors.length && heard.partials.some(({ committed }) => committed));
+  check("live: a segment for each of two sentences", spoken.length === 2, spoken.join(" | "));
+
+  check("no request but for files of the page", requests.every((each) => each.method() === "GET" && /^(blob:|http:\/\/127)/.test(each.url())));
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  process.kill(Number(server));
+  await page.goto("about:blank");
+  await page.goto(url);
+  compare(await transcribe(page, join(samples, "weather.flac")), join(samples, "weather.flac"));
+  console.log("     the last one without the server");
+} finally {
+  await browser.close();
+}
+console.log(failures.length ? `${failures.length} failed` : "all passed");
+process.exitCode = failures.length ? 1 : 0;
