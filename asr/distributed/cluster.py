@@ -88,7 +88,7 @@ def connect(settings: ClusterSettings) -> Generator[None]:
     try:
         with _silent_stderr():  # all that matters is raised
             ray.init(address, logging_level="ERROR", log_to_driver=False, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises a bare one where its processes do not start
         remedy = "start one with `ray start --head`, give --address HOST:PORT, or --address local for this machine"
         raise ClusterError(f"no Ray cluster answers at {address} ({_last_line(error)}); {remedy}") from error
     try:

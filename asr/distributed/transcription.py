@@ -37,9 +37,9 @@ def recover_outcomes(folder: Path, *, overwrite: bool = False) -> None:
         ASRError: As for `ResultFolder`.
     """
     if outcomes := Journal(folder, "").recover():
-        summary = Summary(folder, overwrite=overwrite)
-        for outcome in outcomes:
-            summary.add(outcome)
+        with Summary(folder, overwrite=overwrite) as summary:
+            for outcome in outcomes:
+                summary.add(outcome)
 
 
 def transcribe_on_cluster(
@@ -116,35 +116,38 @@ class _Driver:
         """Yield the outcome of each recording."""
         durations = guess_durations(items)
         todo = list(range(len(items)))
-        for remaining_rounds in reversed(range(_ROUNDS)):
+        for round_number in range(1, _ROUNDS + 1):
             planned = plan_batches([durations[number] for number in todo], self._cluster.actors or 1)
             batches = [[(todo[index], items[todo[index]]) for index in batch] for batch in planned]
-            avoided = {node for node in self._nodes if self._is_out_of_order(node)}
             todo = []
-            for node, reports in run_batches(self._job, batches, self._cluster, avoided=avoided):
-                self._watch(node, [report for _, report in reports])
-                for number, report in reports:
-                    if report.is_fault and remaining_rounds:
-                        todo.append(number)
-                        continue
-                    self._results.summary.add(report.outcome)
-                    yield report.outcome
-                settled = [number for number, report in reports if not (report.is_fault and remaining_rounds)]
+            for node, reports in run_batches(self._job, batches, self._cluster, avoided=self._avoided_nodes()):
+                self._watch(node, [report for _, report in reports], may_stop=round_number == 1)
+                given_back = [number for number, report in reports if report.is_fault and round_number < _ROUNDS]
+                settled = {number: report.outcome for number, report in reports if number not in given_back}
+                for outcome in settled.values():
+                    self._results.summary.add(outcome)
                 self._journal.remove(items[number] for number in settled)
+                todo += given_back
+                yield from settled.values()
             if not todo:
                 break
         self._journal.clear(items)
 
-    def _watch(self, node: str, reports: Sequence[Report]) -> None:
-        """Count the faults of a machine; stop where no machine does anything else."""
+    def _watch(self, node: str, reports: Sequence[Report], *, may_stop: bool) -> None:
+        """Count the faults of a machine; stop where no machine does anything else, a disk of all being full."""
         faults = [report for report in reports if report.is_fault]
         self._nodes.add(node)
         self._faults[node] = self._faults.get(node, 0) + 1 if len(faults) == len(reports) else 0
-        if all(map(self._is_out_of_order, self._nodes)):
+        if may_stop and self._nodes == self._nodes_out_of_order():
             raise ClusterError(
                 f"no machine can work any more: {faults[0].outcome.error}; correct that, and go on with --skip-existing"
             )
 
-    def _is_out_of_order(self, node: str) -> bool:
-        """Tell whether a machine failed with its last batches."""
-        return self._faults.get(node, 0) >= _FAULTS_IN_A_ROW
+    def _nodes_out_of_order(self) -> set[str]:
+        """List the machines that gave back all of their last batches."""
+        return {node for node, count in self._faults.items() if count >= _FAULTS_IN_A_ROW}
+
+    def _avoided_nodes(self) -> set[str]:
+        """List the machines that get no more work, unless that were all of them."""
+        avoided = self._nodes_out_of_order()
+        return avoided if avoided < self._nodes else set()
