@@ -19,7 +19,17 @@ from asr.lm.training import NGramTraining, train_ngram_lm
 from asr.tokenizer import CharTokenizer
 
 _TEXTS = ("a cab", "a bad cab", "dad a cab", "bad dad")
-_FORMATS = ("WAV", "WAVEX", "W64", "RF64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3")
+_FORMATS = ("WAV", "WAVEX", "W64", "RF64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3", "AVR", "NIST", "VOC")
+_FILMS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("mp4", "aac", {}),
+    ("mp4", "aac", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "100000"}),
+    ("matroska", "pcm_s16le", {}),
+    ("webm", "libopus", {}),
+    ("avi", "pcm_s16le", {}),
+    ("flv", "aac", {}),
+    ("adts", "aac", {}),
+    ("mpegts", "aac", {}),
+)
 _RATE = 8_000
 
 
@@ -70,6 +80,28 @@ def make_audio(folder: Path) -> list[bytes]:
             contents.append(path.read_bytes())
     soundfile.write(folder / "seed.opus", tone, _RATE, format="OGG", subtype="OPUS")
     return [*contents, (folder / "seed.opus").read_bytes()]
+
+
+def make_films(folder: Path) -> list[bytes]:
+    """Write half a second of a tone in containers that PyAV alone reads, each once and joined to itself."""
+    import av
+
+    rate = 48_000
+    tone = (0.3 * np.sin(np.arange(rate // 2) / 18)).astype(np.float32)
+    contents = []
+    for container, codec, options in _FILMS:
+        path = folder / f"seed.{container}"
+        with av.open(str(path), "w", format=container, options=options) as file:
+            stream = file.add_stream(codec, rate=rate)
+            stream.layout = "mono"
+            frame = av.AudioFrame.from_ndarray(tone[None], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = rate, 0
+            converter = av.AudioResampler(stream.codec_context.codec.audio_formats[0].name, "mono", rate)
+            for converted in [*converter.resample(frame), None]:
+                for packet in stream.encode(converted):
+                    file.mux(packet)
+        contents += [path.read_bytes(), 2 * path.read_bytes()]
+    return contents
 
 
 def make_manifest() -> bytes:

@@ -55,6 +55,7 @@ def build_targets(folder: Path) -> dict[str, Target]:
     bundle = seeds.write_bundle(folder)
     targets = [
         Target("audio", seeds.make_audio(folder), (mutate_bytes,), _read_audio),
+        Target("film", seeds.make_films(folder), (mutate_bytes,), _read_audio),
         Target("manifest", [seeds.make_manifest()], (*values, mutate_lines), _read_manifest),
         Target("arpa", [(folder / "lm.arpa").read_bytes()], lines, _read_lm),
         Target("hot_words", [seeds.HOT_WORDS], lines, _read_hot_words),
