@@ -8,6 +8,7 @@ Source: https://huggingface.co/docs/safetensors (the layout: a length, a JSON he
 """
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -46,6 +47,36 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     """Write a binary file, whole or not at all, and replace one that exists; its folder is made."""
     with replace_atomically(path) as partial:
         partial.write_bytes(data)
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without byte-order mark.
+
+    Args:
+        path: The file, or a pipe.
+
+    Returns:
+        Its text.
+
+    Raises:
+        OSError: If it cannot be read, or is a device.
+        UnicodeDecodeError: If it is no such text.
+    """
+    refuse_device(path)
+    return path.read_text(encoding="utf-8-sig")
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse a device such as `/dev/zero`, which may never end; the empty one passes.
+
+    Args:
+        path: What is to be read.
+
+    Raises:
+        OSError: If it is one.
+    """
+    if str(path) != os.devnull and (path.is_char_device() or path.is_block_device()):
+        raise OSError(errno.EINVAL, "is a device", str(path))
 
 
 def dump_line(fields: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,23 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from asr.errors import TensorFileError
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.data.manifest import read_manifest
+from asr.data.tables import read_columns, read_pairs
+from asr.decoding.hot_words import read_hot_words
+from asr.errors import ASRError, TensorFileError
+from asr.evaluation import read_report
 from asr.files import (
     dump_json,
     load_tensors,
+    read_text,
     replace_atomically,
     replace_folder,
     save_tensors,
     write_atomically,
     write_bytes_atomically,
 )
+from asr.lm.corpus import read_lines
 
 TYPES = ["<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?"]
 ARRAYS = st.sampled_from(TYPES).flatmap(
@@ -181,3 +188,29 @@ def test_json_with_a_name_that_is_not_unicode_is_in_ascii() -> None:
     text = dump_json({"name": "caf\udce9", "é": 1})
     assert text.isascii()
     assert json.loads(text) == {"name": "caf\udce9", "é": 1}
+
+
+def test_device_that_never_ends_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="is a device"):
+        read_text(Path("/dev/zero"))
+    assert read_text(Path("/dev/null")) == ""
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfcaf\xc3\xa9\r\n")
+    assert read_text(tmp_path / "a.txt") == "caf\u00e9\n"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_manifest,
+        read_hot_words,
+        PronunciationDictionary.read,
+        read_report,
+        lambda path: list(read_columns(path, ["path"])),
+        lambda path: list(read_pairs(path)),
+        lambda path: list(read_lines(path)),
+    ],
+)
+def test_whatever_reads_text_refuses_a_device_in_one_line(read: Callable[[Path], object]) -> None:
+    with pytest.raises(ASRError, match="is a device") as caught:
+        read(Path("/dev/zero"))
+    assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from asr.errors import VocabularyError
-from asr.files import write_atomically
+from asr.files import read_text, write_atomically
 from asr.tokenizer import BLANK
 
 
@@ -42,7 +42,7 @@ class PronunciationDictionary:
             VocabularyError: If the file cannot be read, or a line holds a word without phones.
         """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_text(path).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise VocabularyError(f"{path}: cannot be read as a pronunciation dictionary ({error})") from error
         words: dict[str, str] = {}

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from asr.batch.inputs import Input, find_inputs, identify, name_results, take_recordings
 from asr.data.manifest import ManifestRecording, read_recordings
 from asr.errors import AlignmentError, ASRError, AudioError, ManifestError
+from asr.files import read_text
 from asr.text import strip_cues
 
 PairedInput: TypeAlias = tuple[Input, str]  # a recording and what is said in it
@@ -44,7 +45,7 @@ def find_texts(audio: str | None, text: str | None, text_file: Path | None, mani
 def _read_text(path: Path) -> str:
     """Read a text file."""
     try:
-        return strip_cues(path.read_text(encoding="utf-8-sig"))
+        return strip_cues(read_text(path))
     except UnicodeDecodeError as error:
         raise AlignmentError(f"{path}: not a text in UTF-8 ({error.reason}); save it in that encoding") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from asr.errors import ManifestError
+from asr.files import read_text
 
 # The number of the line, or of the entry in a list, from 1; how messages name it; and what stands there.
 Numbered: TypeAlias = tuple[int, str, "dict[str, Any] | ManifestError"]
@@ -28,7 +29,7 @@ def read_objects(path: Path) -> Iterator[Numbered]:
         ManifestError: If the file is missing or is no text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise ManifestError(f"{path}: cannot be read as a manifest ({error}); expected a UTF-8 JSONL file") from error
     if text.lstrip().startswith("[") and isinstance(entries := _parse(text, str(path)), list):

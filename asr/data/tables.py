@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asr.errors import ManifestError
+from asr.files import refuse_device
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -20,6 +21,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         ManifestError: If the file is missing or not UTF-8 text.
     """
     try:
+        refuse_device(path)
         with path.open(encoding="utf-8-sig") as file:
             yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, start=1) if line.strip())
     except (OSError, UnicodeDecodeError) as error:
@@ -63,6 +65,7 @@ def read_columns(path: Path, *columns: Sequence[str]) -> Iterator[tuple[int, lis
         ManifestError: If the file cannot be read, its quotes do not match, or a column is missing.
     """
     try:
+        refuse_device(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from asr.arguments import require_kind, require_types
 from asr.decoding.config import MAX_SCORE
 from asr.errors import ASRError, VocabularyError
+from asr.files import read_text
 from asr.text import normalize_text
 from asr.tokenizer import CharTokenizer
 
@@ -109,7 +110,7 @@ def read_hot_words(path: Path) -> tuple[HotWord, ...]:
         ASRError: If the file cannot be read, or a line is wrong; the line is named.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
         raise ASRError(f"{path}: cannot be read as hot words ({error}); give a text file in UTF-8") from error
     return _collect([(f"{path}:{number}", line) for number, line in enumerate(lines, start=1)])

@@ -14,6 +14,7 @@ import msgspec
 from asr.data.manifest import Utterance
 from asr.errors import ASRError
 from asr.evaluation.details import FORMAT_VERSION
+from asr.files import read_text
 from asr.metrics import ErrorCounts, compare_paired, error_rate
 from asr.text import normalize_text
 
@@ -45,7 +46,7 @@ def read_report(path: Path) -> dict[str, Any]:
         ASRError: If the file is missing, or not a report of this format.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise ASRError(f"{path}: cannot be read as a report ({error}); give the report.json of --report") from error
     version = fields.get("format_version") if isinstance(fields, dict) else None

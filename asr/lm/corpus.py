@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
+from asr.files import refuse_device
 from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS
 from asr.text import normalize_text
 
@@ -67,6 +68,7 @@ def read_lines(path: Path) -> Generator[str]:
     """
     number = 0
     try:
+        refuse_device(path)
         with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as lines:
             for line in lines:
                 yield line
