@@ -15,6 +15,8 @@ from asr.errors import VocabularyError
 from asr.files import read_text, write_atomically
 from asr.tokenizer import BLANK
 
+_MAX_BYTES = 2**26  # of a file; that of the English model has four million
+
 
 @dataclass(frozen=True)
 class PronunciationDictionary:
@@ -72,7 +74,11 @@ class PronunciationDictionary:
         import msgspec  # here, for the greedy decoder reads no pronunciations
 
         try:
-            dictionary = msgspec.json.decode(path.read_bytes(), type=cls)
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+            if len(content) > _MAX_BYTES:
+                raise VocabularyError(f"{path}: has more than {_MAX_BYTES:,} bytes; expected pronunciations")
+            dictionary = msgspec.json.decode(content, type=cls)
         except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
             raise VocabularyError(f"{path}: cannot be read as pronunciations ({error})") from error
         unknown = set(" ".join(dictionary.words.values()).split()) - set(dictionary.phones)

@@ -65,3 +65,8 @@ def test_file_that_is_no_dictionary_is_refused(tmp_path: Path, content: bytes, m
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(VocabularyError, match=f"^{tmp_path / 'none'}: cannot be read"):
         PronunciationDictionary.read(tmp_path / "none")
+
+
+def test_pronunciations_that_never_end_are_refused() -> None:
+    with pytest.raises(VocabularyError, match="/dev/zero: has more than 67,108,864 bytes"):
+        PronunciationDictionary.load(Path("/dev/zero"))
