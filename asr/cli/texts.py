@@ -48,6 +48,9 @@ def _read_text(path: Path) -> str:
         return strip_cues(read_text(path))
     except UnicodeDecodeError as error:
         raise AlignmentError(f"{path}: not a text in UTF-8 ({error.reason}); save it in that encoding") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AlignmentError(f"{path}: cannot be read: {reason}; give a text file, or the text with --text") from error
 
 
 def _read_pairs(manifest: Path) -> list[PairedInput]:

@@ -92,7 +92,7 @@ def make_films(folder: Path) -> list[bytes]:
     for container, codec, options in _FILMS:
         path = folder / f"seed.{container}"
         with av.open(str(path), "w", format=container, options=options) as file:
-            stream = file.add_stream(codec, rate=rate)
+            stream: Any = file.add_stream(codec, rate=rate)  # the types do not tell that it is of audio
             stream.layout = "mono"
             frame = av.AudioFrame.from_ndarray(tone[None], format="fltp", layout="mono")
             frame.sample_rate, frame.pts = rate, 0

@@ -182,6 +182,15 @@ def test_text_file_that_is_not_utf8_is_status_2(
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'a.txt'}: not a text in UTF-8")
 
 
+def test_words_in_the_place_of_a_text_file_are_told_the_flag(
+    align: Align, write_tone: WriteTone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert align(write_tone("a.wav", 300.0, 0.8), "it rained") == 2
+    assert "it rained: cannot be read: No such file or directory; give a text file, or the text with --text" in (
+        capsys.readouterr().err
+    )
+
+
 def test_folder_with_several_recordings_is_status_2(
     align: Align, write_tone: WriteTone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
