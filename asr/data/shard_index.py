@@ -10,6 +10,7 @@ The index makes ten million utterances 200 MB, and tells what an epoch looks lik
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -178,7 +179,7 @@ def read_index(folder: str) -> ShardIndex:
             normalized=fields["normalized"],
             texts=texts,
         )
-    except (ValueError, KeyError, TypeError, EOFError, gzip.BadGzipFile, TensorFileError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, EOFError, OSError, zlib.error, TensorFileError) as error:
         raise ManifestError(f"{name}: damaged, or not of asr shard ({error}); write the shards again") from error
     if not len(index) == sum(file.utterances for file in files) == fields["utterances"]:
         raise ManifestError(f"{name}: disagrees with {_ARRAYS} on the number of utterances; copy the whole folder")

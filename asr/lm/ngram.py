@@ -250,7 +250,7 @@ class NGramLM:
         try:
             model = _from_tensors(tensors, tuple(json.loads(metadata["counts"])))
             _check(model)
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
             raise LanguageModelError(f"{path}: is damaged ({error}); restore it or train it again") from error
         return model
 

@@ -191,7 +191,7 @@ class RecurrentLM:
             fields = json.loads(metadata["config"])
             config = RecurrentLMConfig(**{**fields, "class_sizes": tuple(fields["class_sizes"])})
             _check(config, words, tensors)
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise LanguageModelError(f"{path}: is damaged ({error}); restore it or train it again") from error
         return cls(config, words, tensors)
 

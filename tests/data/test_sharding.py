@@ -172,6 +172,13 @@ def test_a_missing_manifest_and_damaged_shards_are_one_clear_line(manifest: Path
     shard.write_bytes(b"")
     with pytest.raises(ManifestError, match=r"0 bytes came for bytes 0 to \d+; the file is cut off"):
         ShardSource(index, 1.0, 9).read([0])
+    texts = tmp_path / "shards" / "texts.jsonl.gz"
+    packed = texts.read_bytes()
+    for content in (packed[:12] + bytes(8) + packed[20:], packed[:-12], b"[" * 100_000):
+        texts.write_bytes(content)
+        with pytest.raises(ManifestError, match=r"index\.json: damaged, or not of asr shard"):
+            read_index(str(tmp_path / "shards"))
+    texts.write_bytes(packed)
     (tmp_path / "shards" / "index.safetensors").write_bytes(b"")
     with pytest.raises(ManifestError, match=r"index\.json: damaged, or not of asr shard"):
         read_index(str(tmp_path / "shards"))
