@@ -6,16 +6,18 @@ lives in `--trainer.default_root_dir`: checkpoints, TensorBoard logs, and the bu
 """
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from asr.data.datamodule import SpeechDataModule
-from asr.training.callbacks import build_callbacks
+from asr.training.callbacks import RunConfig, build_callbacks
 from asr.training.hardware import choose_precision
 from asr.training.messages import OneLineParser, check_run, explain_mistakes, hide_idle_warnings
 from asr.training.module import CTCTrainingModule
@@ -46,21 +48,7 @@ class TrainCLI(LightningCLI):
         Args:
             parser: Gains the flags.
         """
-        parser.add_argument(
-            "--ema_decay",
-            type=float,
-            default=0.999,
-            help="Fraction of the averaged weights that each update keeps, in [0, 1); 0 turns the average off.",
-        )
-        parser.add_argument(
-            "--checkpoint_minutes", type=float, default=5.0, help="Minutes between checkpoints to go on from."
-        )
-        parser.add_argument(
-            "--patience",
-            type=int,
-            default=0,
-            help="Validations without a lower word error rate after which training stops early; 0 never stops early.",
-        )
+        parser.add_class_arguments(RunConfig)
         text = "Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint."
         parser.add_argument("--overwrite", type=bool, default=False, help=text)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
@@ -85,8 +73,11 @@ class TrainCLI(LightningCLI):
             config["precision"] = choose_precision(config["accelerator"])
         if config["logger"] is None:
             config["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
-        names = ("ema_decay", "checkpoint_minutes", "patience")
-        added = build_callbacks(folder, **{name: settings[name] for name in names})
+        names = [field.name for field in fields(RunConfig)]
+        added = build_callbacks(folder, RunConfig(**{name: settings[name] for name in names}))
+        if config["enable_progress_bar"] is not False:
+            # The bar asks the device for the loss, which waits for it.
+            added.append(TQDMProgressBar(refresh_rate=max(1, config["log_every_n_steps"] or 1)))
         return super()._instantiate_trainer(config, [*callbacks, *added])
 
 

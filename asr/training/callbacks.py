@@ -3,8 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,52 +20,50 @@ from asr.bundle import Bundle, save_bundle
 from asr.errors import TrainingError
 from asr.lm.internal import InternalLM
 from asr.training.card import render_card
-from asr.training.checkpoints import WriteAtomically
+from asr.training.checkpoints import LastCheckpoint, ValidateLast, WriteAtomically
 from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
+from asr.training.step_times import StepTimes
 
 _log = logging.getLogger(__name__)
 
 
-def build_callbacks(folder: Path, *, ema_decay: float, checkpoint_minutes: float, patience: int) -> list[Callback]:
+@dataclass(frozen=True)
+class RunConfig:
+    """What every run is told beside its model, its data and its trainer.
+
+    Attributes:
+        ema_decay: Fraction of the averaged weights that each update keeps, in [0, 1); 0 turns the average off.
+        checkpoint_minutes: Minutes between checkpoints to go on from.
+        checkpoint_updates: Updates between checkpoints to go on from, where those come first; 0 for minutes alone.
+        patience: Validations without a lower word error rate after which training stops early; 0 never stops early.
+    """
+
+    ema_decay: float = 0.999
+    checkpoint_minutes: float = 5.0
+    checkpoint_updates: int = 1000
+    patience: int = 0
+
+
+def build_callbacks(folder: Path, config: RunConfig) -> list[Callback]:
     """Build the callbacks of every run.
 
     Args:
         folder: Where the run lives.
-        ema_decay: Fraction of the averaged weights that each update keeps, in [0, 1); 0 for no average.
-        checkpoint_minutes: Minutes between checkpoints to resume from.
-        patience: Validations without a lower word error rate after which training stops; 0 for never.
+        config: What it is told.
 
     Returns:
         The callbacks, in the order that they need.
     """
-    callbacks: list[Callback] = [WriteAtomically(), LearningRateMonitor("step"), SaveBundle(folder / "bundle")]
-    if ema_decay > 0:
-        callbacks.append(EMAWeights(ema_decay))
-    if patience > 0:
-        callbacks.append(EarlyStopping("val_wer", patience=patience))
+    callbacks: list[Callback] = [ValidateLast(), WriteAtomically(), StepTimes(), LearningRateMonitor("step")]
+    callbacks.append(SaveBundle(folder / "bundle"))
+    if config.ema_decay > 0:
+        callbacks.append(EMAWeights(config.ema_decay))
+    if config.patience > 0:
+        callbacks.append(EarlyStopping("val_wer", patience=config.patience))
     checkpoints = folder / "checkpoints"
-    interval = timedelta(minutes=checkpoint_minutes)
-    return [
-        *callbacks,
-        ModelCheckpoint(checkpoints, "best", "val_wer", enable_version_counter=False),
-        LastCheckpoint(checkpoints, "last", train_time_interval=interval, enable_version_counter=False),
-    ]
-
-
-class LastCheckpoint(ModelCheckpoint):
-    """The checkpoint to go on from: written every so often, and at the end, from where more epochs may follow."""
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write it once more.
-
-        Args:
-            trainer: Runs the training.
-            pl_module: Holds the weights.
-        """
-        super().on_train_end(trainer, pl_module)
-        if self.dirpath and trainer.state.fn == TrainerFn.FITTING:
-            trainer.save_checkpoint(Path(self.dirpath) / f"{self.filename}{self.FILE_EXTENSION}")
+    last = LastCheckpoint(checkpoints, minutes=config.checkpoint_minutes, updates=config.checkpoint_updates)
+    return [*callbacks, ModelCheckpoint(checkpoints, "best", "val_wer", enable_version_counter=False), last]
 
 
 class EMAWeights(WeightAveraging):

@@ -39,6 +39,7 @@ _WRONG_PRECISIONS = ("64-true", "16-true", "bf16-true", "transformer-engine", "t
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
     "ema_decay": ("in [0, 1)", lambda value: 0 <= value < 1),
     "checkpoint_minutes": ("a positive number up to 1e6", lambda value: 0 < value <= 1e6),
+    "checkpoint_updates": ("0 or more", lambda value: value >= 0),
     "patience": ("0 or more", lambda value: value >= 0),
     "trainer.gradient_clip_val": ("0 or more", lambda value: 0 <= value < math.inf),
     "trainer.max_epochs": ("1 or more, or -1 with max_steps", lambda value: value >= 1 or value == -1),

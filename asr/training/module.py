@@ -9,17 +9,14 @@ Source: Graves et al. (2006), doi:10.1145/1143844.1143891.
 """
 
 import logging
-import math
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Optimizer
 
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
@@ -33,48 +30,14 @@ from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.initial import open_initial, start_from
+from asr.training.optimization import FiniteGuard, OptimizerConfig, build_optimizer
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
 from asr.training.resuming import require_same_model
-from asr.training.schedules import Schedule, rate_factor
 from asr.units import samples_to_seconds
 
 _log = logging.getLogger(__name__)
 _NUM_TEXTS_SHOWN = 5
 _ALPHABET = "alphabet"  # key of a checkpoint
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """How the weights are learnt.
-
-    Attributes:
-        learning_rate: The highest rate of AdamW.
-        weight_decay: Weight decay of AdamW, for matrices only.
-        schedule: `cosine`, `one_cycle` or `constant`.
-        warmup_steps: Updates over which the rate rises; `one_cycle` rises over 30 % of the run instead.
-        final_rate: Fraction of the highest rate at the end of the run.
-        max_skipped_steps: Updates in a row with a loss or gradient that is not finite, after which training stops.
-    """
-
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    schedule: Schedule = "cosine"
-    warmup_steps: int = 500
-    final_rate: float = 0.01
-    max_skipped_steps: int = 10
-
-    def __post_init__(self) -> None:
-        """Check each range."""
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate {self.learning_rate} is not positive")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay {self.weight_decay} is negative")
-        if self.max_skipped_steps < 1:
-            raise ValueError(f"max_skipped_steps {self.max_skipped_steps} is not a positive number")
-        if self.warmup_steps < 1:
-            raise ValueError(f"warmup_steps {self.warmup_steps} is not a positive number")
-        if not 0 <= self.final_rate <= 1:
-            raise ValueError(f"final_rate {self.final_rate} is not in [0, 1]")
 
 
 class CTCTrainingModule(LightningModule):
@@ -127,8 +90,8 @@ class CTCTrainingModule(LightningModule):
         self._decoder = GreedyDecoder()
         self._word_counts, self._character_counts = list[ErrorCounts](), list[ErrorCounts]()
         self._texts: list[tuple[str, str]] = []
-        self._num_skipped = 0
-        self._suspects: tuple[str, ...] = ()
+        self._guard = FiniteGuard(optimizer.max_skipped_steps)
+        self._suspects: tuple[Tensor, tuple[str, ...]] = (torch.empty(0), ())  # losses and names of the last batch
         self._epoch_start = self._epoch_audio = 0.0
 
     def configure_model(self) -> None:
@@ -150,28 +113,16 @@ class CTCTrainingModule(LightningModule):
             sequences = [self.tokenizer.encode(text) for text in texts]
             self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
         self.phones = build_phones(self.phone_config, self.model, texts, initial)
+        data.encode_phones = self.phones.pronunciations.encode if self.phones else None
         data.require_frames(self.model.config.num_frames)
 
     def configure_optimizers(self) -> Any:  # Lightning's own type has nine forms
         """Build AdamW and the schedule of its rate."""
-        config = self.optimizer_config
-        # Weight decay regularises matrices; on biases and normalisation gains it only costs accuracy.
-        matrices = [parameter for parameter in self.parameters() if parameter.ndim > 1]
-        vectors = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        optimizer = AdamW(groups, lr=config.learning_rate)
-        total_steps = self._total_steps()
-
-        def factor(step: int) -> float:
-            return rate_factor(
-                step,
-                schedule=config.schedule,
-                warmup_steps=config.warmup_steps,
-                total_steps=total_steps,
-                floor=config.final_rate,
-            )
-
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+        fused = self.trainer.precision != "16-mixed"
+        optimizer, schedule = build_optimizer(
+            self.parameters(), self.optimizer_config, self._total_steps(), fused=fused
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the alphabet beside the weights.
@@ -205,17 +156,13 @@ class CTCTrainingModule(LightningModule):
         losses = self._losses(log_probs, lengths, batch)
         if self.denominator is not None:
             losses = losses + self.crf_weight * self.denominator(log_probs.transpose(0, 1), lengths)
-        finite = torch.isfinite(losses.detach())
-        self._suspects = batch.utterance_ids
-        if not bool(finite.all()):
-            wrong = [name for name, good in zip(batch.utterance_ids, finite.tolist(), strict=True) if not good]
-            self._suspects = tuple(wrong)
+        self._suspects = (losses.detach(), batch.utterance_ids)
         # An empty text teaches silence; where all are empty, they count as a character each.
         loss = losses.sum() / batch.target_lengths.sum().clamp(min=len(batch.texts))
         self._log_step(loss, batch)
         if self.phones is None:
             return loss
-        phone_loss: Tensor = self.phones(hidden, lengths, batch.texts)
+        phone_loss: Tensor = self.phones(hidden, lengths, batch.phones, batch.phone_lengths)
         self.log("phone_loss", phone_loss.detach(), batch_size=len(batch.texts))
         return (1 - self.phones.weight) * loss + self.phones.weight * phone_loss
 
@@ -237,19 +184,11 @@ class CTCTrainingModule(LightningModule):
         """
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val or float("inf"))
         self.log("gradient_norm", norm)
-        if bool(torch.isfinite(norm)):
-            self._num_skipped = 0
-            return
-        optimizer.zero_grad(set_to_none=True)
-        self._num_skipped += 1
-        names = ", ".join(self._suspects)
-        _log.warning("update %d skipped: the loss or gradient is not finite; utterances: %s", self.global_step, names)
-        if self._num_skipped >= self.optimizer_config.max_skipped_steps:
-            raise TrainingError(
-                f"{self._num_skipped} updates in a row had a loss or gradient that is not finite, the last with "
-                f"{names}; lower --model.optimizer.learning_rate, or set --trainer.gradient_clip_val, and look at "
-                "those recordings"
-            )
+        self._guard.guard(optimizer, norm.detach(), self.global_step, *self._suspects)
+
+    def on_train_end(self) -> None:
+        """Name the updates that were skipped and not named yet."""
+        self._guard.report()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count the errors of a batch."""
@@ -289,11 +228,13 @@ class CTCTrainingModule(LightningModule):
         )
 
     def _log_step(self, loss: Tensor, batch: Batch) -> None:
-        """Log the loss and the speed of an update."""
-        self._epoch_audio += samples_to_seconds(int(batch.waveform_lengths.sum()), self.network.features.sample_rate)
-        speed = self._epoch_audio / (time.perf_counter() - self._epoch_start)
-        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
-        self.log("audio_seconds_per_second", speed, prog_bar=True, batch_size=len(batch.texts))
+        """Log the loss and the speed of an update, where they are shown: a figure sent to the device has its price."""
+        self._epoch_audio += samples_to_seconds(batch.num_samples, self.network.features.sample_rate)
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by Lightning's connector
+        if every and (self.global_step + 1) % every == 0:
+            speed = self._epoch_audio / (time.perf_counter() - self._epoch_start)
+            self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
+            self.log("audio_seconds_per_second", speed, prog_bar=True, batch_size=len(batch.texts))
 
     def _evaluate(self, batch: Batch, part: Literal["val", "test"]) -> None:
         """Decode a batch and count its errors."""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from asr.acoustic.model import AcousticModel, build_phone_head
@@ -120,22 +119,21 @@ class PhoneCTC(nn.Module):
             self.denominator = Denominator(estimate_trigrams(sequences, pronunciations.vocabulary_size))
         self.crf_weight = config.crf_weight
 
-    def forward(self, hidden: Sequence[Tensor], lengths: Tensor, texts: Sequence[str]) -> Tensor:
+    def forward(self, hidden: Sequence[Tensor], lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """Compute the loss of a batch.
 
         Args:
             hidden: Output of each layer of the model, the first one first, shape `(frames, batch, size)`.
             lengths: Frames in each utterance, shape `(batch,)`.
-            texts: Their transcripts.
+            targets: The phones of each, shape `(batch, num_phones)`.
+            target_lengths: Phones in each, shape `(batch,)`.
 
         Returns:
             Nats a phone, a scalar; utterances with fewer frames than phones do not count.
         """
         log_probs = self.head(hidden[self.head.layer - 1])
-        targets = [torch.tensor(self.pronunciations.encode(text), device=lengths.device) for text in texts]
-        target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
         losses = nn.functional.ctc_loss(
-            log_probs, torch.cat(targets), lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True
+            log_probs, targets, lengths, target_lengths, blank=BLANK, reduction="none", zero_infinity=True
         )
         if self.denominator is not None:
             losses = losses + self.crf_weight * self.denominator(log_probs, lengths)

@@ -3,6 +3,7 @@
 A `.ckpt` is a pickle: only for runs of one's own.
 """
 
+import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from asr.errors import TrainingError
+
+_log = logging.getLogger(__name__)
 
 _KEYS = {"state_dict", "pytorch-lightning_version"}
 _KEYS_TO_GO_ON = {"optimizer_states", "lr_schedulers", "loops"}
@@ -46,6 +49,7 @@ def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
             f"{path}: no last checkpoint to go on from, and a new run would overwrite {folder / remains[0]}; name "
             "another --trainer.default_root_dir, or give --overwrite true"
         )
+    _log.info("%s: no last checkpoint to go on from; the run starts from update 0", path)
     return None
 
 

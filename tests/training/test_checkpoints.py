@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.training.callbacks import build_callbacks
+from asr.training.callbacks import RunConfig, build_callbacks
 from asr.training.checkpoints import AtomicCheckpointIO, WriteAtomically
 
 
@@ -40,5 +40,5 @@ def test_interrupted_saving_leaves_the_checkpoint_before(
 
 
 def test_every_run_writes_its_checkpoints_so(tmp_path: Path) -> None:
-    callbacks = build_callbacks(tmp_path, ema_decay=0.9, checkpoint_minutes=1, patience=0)
+    callbacks = build_callbacks(tmp_path, RunConfig(0.9, 1, 0, 0))
     assert any(isinstance(callback, WriteAtomically) for callback in callbacks)

@@ -26,6 +26,8 @@ from tests.training.test_training import arguments
 
 main = partial(run_command, "asr.cli.train")
 
+TARGETS = (torch.tensor([[1, 2, 2], [2, 0, 0]]), torch.tensor([3, 1]))  # P Q Q of "ab c", and Q of "c"
+
 
 @pytest.fixture
 def dictionary(tmp_path: Path) -> Path:
@@ -57,7 +59,7 @@ def test_loss_is_that_of_all_paths_through_the_posteriors_of_the_layer(tiny_bund
     model.layers[0].register_forward_hook(lambda layer, inputs, hidden: outputs.append(hidden))
     with torch.inference_mode():
         hidden, lengths = model.run_layers(torch.randn(2, 2400), torch.tensor([2400, 1500]))
-        loss = phones(hidden, lengths, ["ab c", "c"])
+        loss = phones(hidden, lengths, *TARGETS)
         log_probs = torch.log_softmax(phones.head.linear(outputs[0]), dim=-1)
     targets = [[1, 2, 2], [2]]  # P Q Q, and Q
     assert int(lengths[0]) >= 4
@@ -76,7 +78,7 @@ def test_other_sequences_count_against_the_right_one(tiny_bundle: Bundle, dictio
         phones = build(PhoneConfig(dictionary=str(dictionary), layer=1, crf_weight=crf_weight), model)
         with torch.inference_mode():
             hidden, lengths = model.run_layers(torch.randn(2, 2400), torch.tensor([2400, 1500]))
-            losses.append(float(phones(hidden, lengths, ["ab c", "c"])))
+            losses.append(float(phones(hidden, lengths, *TARGETS)))
             log_probs = phones.head(hidden[0])
     denominator = Denominator(estimate_trigrams([[1, 2, 2], [2]], vocabulary_size=4))
     assert losses[1] - losses[0] == pytest.approx(0.5 * float(denominator(log_probs, lengths).sum()) / 4, rel=1e-4)

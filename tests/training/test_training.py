@@ -120,7 +120,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tones: Path, tmp_path
 
 
 def test_a_killed_run_on_shards_goes_on_batch_for_batch_from_the_middle_of_an_epoch(
-    tones: Path, tmp_path: Path
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_shards([tones / "train.jsonl"], tmp_path / "shards", ShardConfig(shard_size=300_000))
     settings = (
@@ -130,13 +130,15 @@ def test_a_killed_run_on_shards_goes_on_batch_for_batch_from_the_middle_of_an_ep
         "--data.batches.buffer_duration=25",
         "--data.augment.speed_probability=0.5",
         "--trainer.max_epochs=2",
-        "--checkpoint_minutes=0.0001",
+        "--checkpoint_updates=5",
     )
     assert main(arguments(tones, tmp_path / "whole", *settings)) == 0
     kill = ("--trainer.callbacks+=tests.training.test_training.Kill", "--trainer.callbacks.update=9")
     with pytest.raises(RuntimeError, match="killed"):
-        main(arguments(tones, tmp_path / "parts", *settings, *kill))
+        main(arguments(tones, tmp_path / "parts", *settings, *kill, "--ckpt_path=last"))
+    assert "last.ckpt: no last checkpoint to go on from; the run starts from update 0" in capsys.readouterr().err
     assert main(arguments(tones, tmp_path / "parts", *settings, "--ckpt_path=last")) == 0
+    assert "goes on from update 5, in epoch 0" in capsys.readouterr().err
     whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
     assert len(whole) > 20
     assert parts == whole
@@ -159,14 +161,35 @@ def test_a_manifest_is_drawn_as_often_as_its_weight_says(tones: Path) -> None:
     assert Counter(names) == dict.fromkeys([f"validation-{number:03d}" for number in range(10)], 3)
 
 
-def test_two_processes_train_together(tones: Path, tmp_path: Path) -> None:
+def test_two_processes_compute_the_gradient_of_one_that_adds_up_their_batches(tones: Path, tmp_path: Path) -> None:
     # Lightning starts the second process from the command line, so the first must be a command line too.
-    together = ("--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.max_steps=2", "--trainer.max_epochs=1")
-    command = [sys.executable, "-m", "asr.train", *arguments(tones, tmp_path, *together)]
+    one_update = ("--trainer.max_steps=1", "--trainer.max_epochs=1", "--trainer.precision=32-true")
+    together = ("--trainer.devices=2", "--trainer.strategy=ddp", *one_update)
+    command = [sys.executable, "-m", "asr.train", *arguments(tones, tmp_path / "two", *together)]
     run = subprocess.run(command, cwd=CONFIG.parent.parent, capture_output=True, text=True, env=ONE_THREAD, timeout=240)
     assert run.returncode == 0, run.stderr
     assert "MEMBER: 2/2" in run.stderr + run.stdout
-    assert load_bundle(tmp_path / "bundle").training["updates"] == 2
+    assert load_bundle(tmp_path / "two" / "bundle").training["updates"] == 1
+    assert main(arguments(tones, tmp_path / "one", *one_update, "--trainer.accumulate_grad_batches=2")) == 0
+    # After one update, the first moment of AdamW is a tenth of the gradient.
+    two, one = (
+        torch.load(tmp_path / run / "checkpoints" / "last.ckpt")["optimizer_states"][0]["state"]
+        for run in ("two", "one")
+    )
+    for name, state in one.items():
+        scale = float(state["exp_avg"].abs().max())
+        torch.testing.assert_close(two[name]["exp_avg"], state["exp_avg"], rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_the_last_weights_are_validated_where_no_validation_falls_on_the_end(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    often = ("--trainer.check_val_every_n_epoch=null", "--trainer.val_check_interval=3", "--trainer.max_epochs=-1")
+    assert main(arguments(tones, tmp_path, *often, "--trainer.max_steps=4")) == 0
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("val_wer")] == [3, 4]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "waiting for the loader" in line]
+    assert [line.partition(" ")[0] for line in lines] == ["3", "1"]  # batches since the last validation
 
 
 def test_a_misspelt_setting_is_refused(tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

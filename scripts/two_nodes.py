@@ -1,0 +1,138 @@
+"""Training on two nodes on loopback (gloo), with and without a killed rank: `scripts/torchrun_test`.
+
+    one       one process that adds up two batches an update
+    two       two nodes of one process each, on the same batches
+    killed    the same, but rank 1 is killed before the first checkpoint and once more after it; torchrun starts anew
+
+They have to end with the same word error rate, and with the same weights within a tolerance, because sums are added up
+in another order.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
+
+from asr.bundle import load_bundle
+from asr.cli.terminal import run_command
+from asr.errors import TrainingError
+from scripts.make_tones import make_tones
+
+ROOT = Path(__file__).resolve().parents[1]
+_TOLERANCE = 1e-2  # of the largest weight of a tensor; bundles hold half precision
+_UPDATES_A_CHECKPOINT = 10
+_POLL = 0.05  # seconds
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="scripts/torchrun_test", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--epochs", type=int, default=8, metavar="N", help="Epochs of each run. Default: %(default)s.")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train three times and compare what came out."""
+    with TemporaryDirectory(prefix="asr-two-nodes-") as scratch:
+        folder = Path(scratch)
+        make_tones(folder / "tones", {"train": 120, "validation": 20})
+        settings = _settings(folder / "tones", arguments.epochs)
+        one = [sys.executable, "-m", "asr", "train", "fit", *settings, "--trainer.accumulate_grad_batches=2"]
+        subprocess.run([*one, f"--trainer.default_root_dir={folder / 'one'}"], cwd=ROOT, env=_environment(), check=True)
+        _train_on_two_nodes(folder / "two", settings)
+        log = _train_on_two_nodes(folder / "killed", settings, kills=2)
+        starts = log.count("the run starts from update 0"), log.count("goes on from update")
+        if starts != (2, 1):  # at the very start and after the first kill; after the second
+            raise TrainingError(f"the killed run started from 0 and went on {starts} times; expected (2, 1)")
+        _compare(folder / "one", folder / "two")
+        _compare(folder / "two", folder / "killed")
+    return 0
+
+
+def _settings(tones: Path, epochs: int) -> list[str]:
+    """Lay out a run without dropout and masks, whose random choices differ between processes."""
+    return [
+        *("--config=configs/smoke.yaml", f"--data.train={tones / 'train.jsonl'}"),
+        *(f"--data.validation={tones / 'validation.jsonl'}", f"--trainer.max_epochs={epochs}"),
+        *("--data.batches.max_batch_duration=8", "--trainer.accelerator=cpu", "--trainer.precision=32-true"),
+        *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
+        *(f"--checkpoint_updates={_UPDATES_A_CHECKPOINT}", "--ckpt_path=last"),
+    ]
+
+
+def _train_on_two_nodes(folder: Path, settings: Sequence[str], kills: int = 0) -> str:
+    """Start torchrun twice, as on two nodes, kill the second rank some times, and return what the nodes printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    training = ["-m", "asr", "train", "fit", *settings, f"--trainer.default_root_dir={folder}"]
+    training += ["--trainer.num_nodes=2", "--trainer.devices=1", "--trainer.strategy=ddp"]
+    folder.mkdir()
+    nodes = []
+    for node in range(2):
+        launch = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", f"--node-rank={node}"]
+        launch += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=tones", "--max-restarts=3"]
+        launch += [] if node else ["--rdzv-conf=is_host=1"]
+        with (folder / f"node{node}.log").open("w") as log:
+            nodes.append(
+                subprocess.Popen(
+                    [sys.executable, *launch, *training], cwd=ROOT, env=_environment(), stdout=log, stderr=log
+                )
+            )
+    try:
+        if kills:
+            checkpoint = folder / "checkpoints" / "last.ckpt"
+            first = _kill_worker(nodes[1].pid, lambda: "epoch 0:" in (folder / "node1.log").read_text())
+            if checkpoint.exists():
+                raise TrainingError("the first kill came after the first checkpoint")
+            _kill_worker(nodes[1].pid, checkpoint.is_file, before=first)
+        if any([process.wait() for process in nodes]):
+            raise TrainingError(f"a node failed:\n{(folder / 'node0.log').read_text()[-3000:]}")
+    finally:
+        for process in nodes:
+            if process.poll() is None:
+                process.terminate()
+    return (folder / "node0.log").read_text(encoding="utf-8")
+
+
+def _kill_worker(launcher: int, is_time: Callable[[], bool], before: int = 0) -> int:
+    """Wait until it is time and the worker of a launcher is another than before, and kill it."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children")
+    while True:
+        workers = [int(worker) for worker in children.read_text().split()]
+        if workers and workers[0] != before and is_time():
+            os.kill(workers[0], signal.SIGKILL)
+            return workers[0]
+        time.sleep(_POLL)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a run on one thread."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def _compare(first: Path, second: Path) -> None:
+    """Compare the models of two runs, and say how far they are apart."""
+    one, other = (load_bundle(run / "bundle") for run in (first, second))
+    rates = [bundle.training["metrics"]["val_wer"] for bundle in (one, other)]
+    apart = max(
+        float(np.abs(weights.astype(np.float64) - other.network.weights[name]).max() / np.abs(weights).max())
+        for name, weights in one.network.weights.items()
+    )
+    print(f"{first.name} and {second.name}: WER {rates[0]:.4f} and {rates[1]:.4f}, weights {apart:.1e} apart")
+    if rates[0] != rates[1] or apart > _TOLERANCE:
+        raise TrainingError(f"they differ; expected one WER, and weights at most {_TOLERANCE:g} apart")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_command(__name__))
