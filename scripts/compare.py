@@ -2,9 +2,10 @@
 
     python scripts/compare.py --manifest dev.jsonl --whisper faster-whisper-tiny.en --vosk vosk-model-small-en-us
 
-Ours decodes greedily, by beam search, and with its language models. PocketSphinx has the model of its package;
-faster-whisper (int8 weights, a beam of 5) and Vosk have the folders that are named. Each is given every utterance
-whole and runs on one thread. Time is that of the processor, from files to text once the models are loaded.
+Ours decodes greedily, by beam search, and with its language models, in single precision and in int8. PocketSphinx has
+the model of its package; faster-whisper (int8 weights, a beam of 5) and Vosk have the folders that are named. Each is
+given every utterance whole and runs on one thread. Time is that of the processor, from files to text once the models
+are loaded.
 
 Texts are compared without case and punctuation; a number in digits counts as an error where the reference spells it.
 """
@@ -25,6 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
+from asr.acoustic.quantization import Precision
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.cli.terminal import positive_count, run_command
@@ -82,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, title in (("whisper", "faster-whisper"), ("vosk", "Vosk")):
         help_text = f"Model of {title} to run too; may be given several times. Default: none."
         add(f"--{name}", type=Path, action="append", default=[], metavar="FOLDER", help=help_text)
+    add("--every", type=positive_count, default=1, metavar="N", help="Use every Nth utterance of each corpus.")
     add("--limit", type=positive_count, metavar="N", help="Use the first N utterances of each corpus. Default: all.")
     add("--output", type=Path, metavar="FILE", help="JSON file to write, with rates as fractions.")
     return parser
@@ -97,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         of_corpus = []
         for name, system in systems.items():
             _log.info("%s: recognising with %s", corpus, name)
-            report = evaluate(system, members[: arguments.limit])
+            report = evaluate(system, members[:: arguments.every][: arguments.limit])
             of_corpus.append(build_row(corpus, name, report))
         total = report.overall
         print(f"{corpus}: {total.utterances} utterances, {total.words} words, {60 * total.hours:.1f} minutes\n")
@@ -127,19 +130,21 @@ def open_systems(arguments: argparse.Namespace) -> Mapping[str, System]:
     systems |= {f"faster-whisper {folder.name}": load_whisper(folder) for folder in arguments.whisper}
     systems |= {f"Vosk {folder.name}": load_vosk(folder) for folder in arguments.vosk}
     modes = decoding_modes(load_bundle(arguments.model))
-    return systems | {f"asr, {name}": load_ours(mode) for name, mode in modes.items()}
+    systems |= {f"asr, {name}": load_ours(mode, "float32") for name, mode in modes.items()}
+    return systems | {f"asr, {name}, int8": load_ours(mode, "int8") for name, mode in modes.items()}
 
 
-def load_ours(bundle: Bundle) -> System:
+def load_ours(bundle: Bundle, precision: Precision) -> System:
     """Open our recogniser on one thread of the processor.
 
     Args:
         bundle: Its model, and how it decodes.
+        precision: What its LSTMs are computed in.
 
     Returns:
         What recognises with it.
     """
-    recognizer = Recognizer(bundle, device="cpu", threads=1)
+    recognizer = Recognizer(bundle, device="cpu", precision=precision, threads=1)
 
     def recognize(paths: Sequence[Path]) -> list[str]:
         texts = []

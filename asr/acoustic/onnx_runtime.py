@@ -5,6 +5,7 @@ graph serves every network of the same settings.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from asr.acoustic.mfcc import compute_mfcc
 from asr.acoustic.network import Network
 from asr.acoustic.posteriors import Posteriors
+from asr.acoustic.quantization import STORED, Precision, quantize_network
 from asr.errors import BundleError
 
 _ERRORS_ALONE = 3
@@ -22,30 +24,23 @@ _ERRORS_ALONE = 3
 class OnnxRuntime:
     """Runs a network on one thread a batch; batches run side by side on several."""
 
-    def __init__(self, network: Network, graph: bytes) -> None:
+    def __init__(self, network: Network, graph: bytes, precision: Precision = "float32") -> None:
         """Start a session; weights in half precision are converted once, here.
 
         Args:
             network: The network.
             graph: Its ONNX graph.
+            precision: `float32`, or `int8` for its LSTMs.
 
         Raises:
-            BundleError: If the graph does not fit the weights.
+            BundleError: If the graph does not fit the weights, or an LSTM is asked for and there is none.
         """
         self._config = network.config
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ALONE
-        weights = network.named_weights()
-        self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-        options.add_external_initializers([f"{name}.stored" for name in weights], self._weights)
-        try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises a dozen kinds that share no base
-            reason = str(error).splitlines()[0]
-            raise BundleError(
-                f"model.onnx does not fit the weights ({reason}); write it again with asr export"
-            ) from error
+        self._is_quantized = precision == "int8"
+        weights = stored_weights(network)
+        if self._is_quantized:
+            graph, weights = quantize_network(graph, network.config, weights)
+        self._session, self._weights = open_session(graph, weights, "model.onnx")
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
@@ -69,6 +64,12 @@ class OnnxRuntime:
         Returns:
             The posteriors of each, a frame for each `subsampling` frames of features.
         """
+        if self._is_quantized:  # its inputs are scaled together, so each utterance has to be alone
+            return list(chain.from_iterable(self._run_batch([each]) for each in features))
+        return self._run_batch(features)
+
+    def _run_batch(self, features: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
+        """Run the network over features, padded to the longest."""
         lengths = np.array([len(each) for each in features], np.int64)
         padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
         for index, each in enumerate(features):
@@ -81,3 +82,36 @@ class OnnxRuntime:
             Posteriors(named["log_probs"][index, :count], None if phones is None else phones[index, :count])
             for index, count in enumerate(counts)
         ]
+
+
+def stored_weights(network: Network) -> dict[str, NDArray[Any]]:
+    """Return the weights of a network by the names that its graphs have for them."""
+    return {f"{name}{STORED}": array for name, array in network.named_weights().items()}
+
+
+def open_session(
+    graph: bytes, weights: Mapping[str, NDArray[Any]], name: str
+) -> tuple[onnxruntime.InferenceSession, list[onnxruntime.OrtValue]]:
+    """Start a session on one thread, and hand it the weights of a network.
+
+    Args:
+        graph: An ONNX graph.
+        weights: Its weights, by the names that it has for them.
+        name: The file of the graph, for the message.
+
+    Returns:
+        The session, and the weights, which have to live as long.
+
+    Raises:
+        BundleError: If the graph does not fit the weights.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ALONE
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+    options.add_external_initializers(list(weights), values)
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"]), values
+    except Exception as error:  # ONNX Runtime raises a dozen kinds that share no base
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"{name} does not fit the weights ({reason}); write it again with asr export") from error

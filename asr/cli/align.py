@@ -81,8 +81,9 @@ def _align(pairs: Sequence[PairedInput], folder: ResultFolder | None, arguments:
     from asr.alignment.matching import describe_mismatch, require_match
     from asr.recognition.recognizer import Recognizer
 
-    settings = {"decoding": {"decoder": "greedy"}, "device": arguments.device, "threads": arguments.threads}
-    recognizer = Recognizer.from_bundle(arguments.model, **settings)  # alignment needs no language model
+    settings = {name: getattr(arguments, name) for name in ("device", "precision", "threads")}
+    # Alignment needs no language model.
+    recognizer = Recognizer.from_bundle(arguments.model, decoding={"decoder": "greedy"}, **settings)
     reading = {name: getattr(arguments, name) for name in ("channel", "track", "batch_duration")}
     failed = 0
     for item, text in pairs:

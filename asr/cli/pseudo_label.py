@@ -56,6 +56,7 @@ def _label(arguments: argparse.Namespace, utterances: Sequence[Utterance], bound
     greedy = Recognizer.from_bundle(
         arguments.model,
         device=settings["device"],
+        precision=settings["precision"],
         decoding={"decoder": "greedy"},
         segmentation=settings["segmentation"],
         threads=settings["threads"],

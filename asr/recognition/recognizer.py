@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from asr.acoustic.quantization import Precision
 from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.confidence import ConfidenceCalibration
@@ -60,6 +61,7 @@ class Recognizer:
         bundle: Bundle,
         *,
         device: str = "auto",
+        precision: Precision = "float32",
         runtime: AcousticRuntime | None = None,
         segmentation: SegmenterConfig | None = None,
         hot_words: Sequence[HotWord] = (),
@@ -71,6 +73,7 @@ class Recognizer:
         Args:
             bundle: The acoustic model, its alphabet, and how both are used; `dataclasses.replace` changes a part.
             device: What `asr.acoustic.runtime.open_runtime` takes.
+            precision: What `asr.acoustic.runtime.open_runtime` takes.
             runtime: Runs the network, in place of one on `device`.
             segmentation: How long recordings are cut.
             hot_words: Words and phrases to favour.
@@ -89,7 +92,7 @@ class Recognizer:
         require_kind("segmentation", segmentation, SegmenterConfig, "a SegmenterConfig")
         self.bundle = bundle
         self._threads = threads
-        runtime = runtime or open_runtime(bundle.network, device)
+        runtime = runtime or open_runtime(bundle.network, device, precision)
         self.scorer = AcousticScorer(runtime, bundle.config, threads=threads)
         self.decoder = (
             TwoPassDecoder(decoder, threads=threads)
@@ -107,6 +110,7 @@ class Recognizer:
         path: Path | str | None = None,
         *,
         device: str = "auto",
+        precision: Precision = "float32",
         decoding: Settings = None,
         lm: LanguageModelChoice = None,
         recurrent_lm: RecurrentChoice = None,
@@ -119,6 +123,7 @@ class Recognizer:
         Args:
             path: The folder of its bundle; the English model of the package if not given.
             device: What `asr.acoustic.runtime.open_runtime` takes.
+            precision: What `asr.acoustic.runtime.open_runtime` takes: `float32`, `int8` or `auto`.
             decoding: All settings of the decoder, or some by name that replace those of the bundle.
             lm: An n-gram model or its file in place of the bundle's own; `False` for none.
             recurrent_lm: A recurrent model or its file in place of the bundle's own.
@@ -135,7 +140,7 @@ class Recognizer:
         implies_beam = bool(lm or recurrent_lm or hot_words)
         bundle = open_acoustic_bundle(path, decoding=decoding, no_lm=lm is False, implies_beam=implies_beam)
         # Before the language models are opened: they take the memory that a starting runtime frees (30 of 370 MB).
-        runtime = open_runtime(bundle.network, device)
+        runtime = open_runtime(bundle.network, device, precision)
         bundle = open_language_models(path, bundle, lm=lm, recurrent_lm=recurrent_lm)
         return cls(bundle, runtime=runtime, segmentation=segmentation, hot_words=hot_words, threads=threads)
 

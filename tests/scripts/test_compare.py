@@ -173,7 +173,7 @@ def test_time_is_that_of_the_processor_and_without_the_first_use(monkeypatch: py
 def test_a_recording_that_we_cannot_read_stops_the_comparison(tiny_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_bytes(b"no audio at all")
     with pytest.raises(AudioError, match=r"text\.wav"):
-        load_ours(tiny_bundle)([tmp_path / "text.wav"])
+        load_ours(tiny_bundle, "float32")([tmp_path / "text.wav"])
 
 
 def test_each_corpus_is_recognised_by_every_system(
@@ -190,7 +190,8 @@ def test_each_corpus_is_recognised_by_every_system(
     assert printed.count("| PocketSphinx ") == 3  # the third is the mean
     rows = json.loads((tmp_path / "new" / "rows.json").read_text(encoding="utf-8"))
     # The bundle has no language model.
-    systems = ["PocketSphinx", "faster-whisper tiny.en", "Vosk small", "asr, greedy", "asr, beam"]
+    ours = ["asr, greedy", "asr, beam", "asr, greedy, int8", "asr, beam, int8"]
+    systems = ["PocketSphinx", "faster-whisper tiny.en", "Vosk small", *ours]
     assert [(row["corpus"], row["system"]) for row in rows] == [(c, s) for c in ("left", "right") for s in systems]
     # "a" for "a" and for "b a", "b a" for both: one of three words is wrong, and punctuation does not count.
     assert [row["word_error_rate"] for row in rows[:2]] == pytest.approx([1 / 3, 1 / 3])
