@@ -1,6 +1,5 @@
 // The part of scripts/web_test that drives Chromium: node web_test.mjs URL PID_OF_THE_SERVER FOLDER SAMPLES
 
-import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, join } from "node:path";
@@ -9,6 +8,8 @@ const puppeteer = createRequire(import.meta.url)("puppeteer-core");
 const [url, server, folder, samples] = process.argv.slice(2);
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const MIN_SPEED = 10; // times real time, by CPU time; far below what an idle machine reaches
+const TICKS_PER_SECOND = 100; // of /proc on Linux
+const TIME_LIMIT = 900_000; // milliseconds of one step; a machine may be busy
 const failures = [];
 
 const check = (name, isRight, found = "") => {
@@ -18,6 +19,8 @@ const check = (name, isRight, found = "") => {
 
 const browser = await puppeteer.launch({
   executablePath: CHROMIUM,
+  protocolTimeout: TIME_LIMIT,
+  timeout: TIME_LIMIT,
   args: [
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -29,14 +32,21 @@ const browser = await puppeteer.launch({
 
 /** Return the seconds of CPU time that all processes of the browser have taken. */
 function readCpuTime() {
-  const lines = execFileSync("ps", ["-e", "-o", "pid=,ppid=,cputimes="]).toString().trim().split("\n");
-  const processes = lines.map((line) => line.trim().split(/\s+/).map(Number));
+  const ticks = new Map(); // the parent of each process, and its ticks
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ").map(Number);
+      ticks.set(Number(pid), { parent: fields[1], ticks: fields[11] + fields[12] }); // user and system
+    } catch {
+      // ended meanwhile
+    }
+  }
   const family = new Set([browser.process().pid]);
   for (let count = 0; count !== family.size; ) {
     count = family.size;
-    for (const [pid, parent] of processes) if (family.has(parent)) family.add(pid);
+    for (const [pid, { parent }] of ticks) if (family.has(parent)) family.add(pid);
   }
-  return processes.reduce((sum, [pid, , seconds]) => sum + (family.has(pid) ? seconds : 0), 0);
+  return [...family].reduce((sum, pid) => sum + (ticks.get(pid)?.ticks ?? 0) / TICKS_PER_SECOND, 0);
 }
 
 /** Transcribe a file in the page. */
@@ -99,6 +109,7 @@ function listen(page) {
 
 try {
   const page = await browser.newPage();
+  page.setDefaultTimeout(TIME_LIMIT);
   const requests = [];
   page.on("request", (request) => requests.push(request));
   page.on("pageerror", (error) => check(`no error in the page: ${error.message}`, false));

@@ -13,6 +13,7 @@ import { readNGrams } from "../../asr/web/engine/ngrams.js";
 import { Recognizer } from "../../asr/web/engine/recognizer.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
+import { StreamingRecognizer } from "../../asr/web/engine/streaming.js";
 import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
 import { normalizeText } from "../../asr/web/engine/text.js";
 import { Tokenizer } from "../../asr/web/engine/tokenizer.js";
@@ -74,14 +75,20 @@ const FUNCTIONS = {
     return Promise.all(posteriors.map((each) => decoder.decode(readPosteriors(each))));
   },
 
-  async transcribe({ folder, waveforms, inspected }) {
+  async transcribe({ folder, waveforms, inspected, streamed, pieces }) {
     const ort = await importRuntime();
     const { model } = JSON.parse(readFileSync(`${folder}/files.json`));
     const load = async (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/model/${name}.gz`)));
     const recognizer = await Recognizer.open(ort, model, load);
     const transcripts = [];
     for (const path of waveforms) transcripts.push(await recognizer.transcribe(readFloats(path)));
-    return { transcripts, inspection: inspected ? await recognizer.inspect(readFloats(inspected)) : null };
+    const samples = readFloats(streamed);
+    const stream = new StreamingRecognizer(recognizer, { sampleRate: recognizer.sampleRate });
+    const size = Math.ceil(samples.length / pieces);
+    const results = [];
+    for (let i = 0; i < pieces; i++) results.push(...(await stream.accept(samples.slice(i * size, (i + 1) * size))));
+    results.push(...(await stream.finish()));
+    return { transcripts, inspection: await recognizer.inspect(readFloats(inspected)), results };
   },
 };
 

@@ -223,7 +223,7 @@ def test_hypotheses_agree(run: Run, tmp_path: Path, changes: dict[str, Any]) -> 
         np.testing.assert_allclose([each["score"] for each in hypotheses], [each.score for each in expected], atol=1e-6)
 
 
-def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
+def test_an_exported_model_finds_the_same_words_in_files_and_streams_and_shows_the_same_inside(
     run: Run, tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
     texts = ["abc de", "bed abc", "cab ace"]
@@ -239,7 +239,14 @@ def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
     save_bundle(tmp_path / "model", bundle, "# Tiny\n")
     export_web(tmp_path / "page", tmp_path / "model")
     waveforms = [make_noise(duration, seed=7) for duration in (1.3, 2.9, 0.01)]
-    found = run("transcribe", folder=tmp_path / "page", waveforms=waveforms, inspected=waveforms[0])
+    found = run(
+        "transcribe",
+        folder=tmp_path / "page",
+        waveforms=waveforms,
+        inspected=waveforms[0],
+        streamed=waveforms[1],
+        pieces=17,
+    )
     recognizer = Recognizer.from_bundle(tmp_path / "model", device="cpu", threads=1)
     for transcript, waveform in zip(found["transcripts"], waveforms, strict=True):
         expected = recognizer.transcribe(waveform, source_rate=16_000)
@@ -262,3 +269,10 @@ def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
     assert math.isclose(inspection["frameShift"], 0.03)
     path = inspection["path"]
     assert bundle.tokenizer.decode(path) == bundle.tokenizer.join(hypotheses[0].tokens)
+    *partial, final = found["results"]
+    assert [word["text"] for word in final["words"]] == recognizer.transcribe(
+        waveforms[1], source_rate=16_000
+    ).text.split()
+    assert final["end"] == pytest.approx(2.9)
+    assert len(partial) == 2
+    assert all(set(result) == {"committed", "tail"} for result in partial)

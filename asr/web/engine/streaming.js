@@ -11,6 +11,7 @@ import { Resampler } from "./resampling.js";
 import { BLANK } from "./tokenizer.js";
 
 const CHUNK = 1.2; // seconds of new sound that are recognised together
+const MIN_GROWTH = 1 / 8; // of the segment between two recognitions: no sound is recognised more than some nine times
 const ENDPOINT_SILENCE = 0.8; // seconds without a token that end a segment
 const MAX_SEGMENT = 20; // seconds
 const KEPT_SILENCE = 0.5; // seconds before the first word
@@ -36,8 +37,8 @@ export class StreamingRecognizer {
    */
   async accept(samples) {
     this.append(this.resampler.accept(samples));
-    const enough = this.numRecognized + CHUNK * this.recognizer.sampleRate;
-    return this.samples.length >= enough ? this.recognizeSoFar() : [];
+    const wanted = Math.max(CHUNK * this.recognizer.sampleRate, MIN_GROWTH * this.numRecognized);
+    return this.samples.length >= this.numRecognized + wanted ? this.recognizeSoFar() : [];
   }
 
   /** End the stream. */
