@@ -49,6 +49,7 @@ DOORS = {
     "soxr": {"audio"},
     "torch": {"acoustic", "data", "training", "checks.memory", "cli.train", "cli.train_recurrent_lm"},
     "torchaudio": {"acoustic.features", "data"},
+    "num2words": {"alignment.numbers"},
     "numba": {"decoding.compilation"},
     "prometheus_client": {"serving.metrics"},
     "python_multipart": {"serving.uploads"},

@@ -70,7 +70,7 @@ class SkippedWord:
         """Say what is wrong with the word and what to do."""
         return (
             f"line {self.line}, {self.text!r}: the alphabet lacks {list(self.unknown)}; write it as it is spoken, in "
-            "letters of the model"
+            "letters of the model; asr align --numbers en spells whole numbers"
         )
 
 

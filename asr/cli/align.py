@@ -32,8 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="asr align",
         description="Find when each word of a known text is spoken. json holds the times of characters too.",
-        epilog="Exit status: 0 done, 1 if a text does not match its recording or a recording failed, 2 for a mistake "
-        "found before work began.",
+        epilog="Exit status: 1 if a text does not match or a recording failed, 2 for a mistake found before the work.",
     )
     parser.add_argument("audio", nargs="?", metavar="AUDIO", help="A recording, or - for standard input.")
     parser.add_argument(
@@ -41,11 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="TEXT",
-        help="UTF-8 file with what is said in it, or subtitles, the times of which do not matter. Each line becomes a "
-        "segment; case and punctuation do not matter.",
+        help="UTF-8 file of what is said, or subtitles, whose times do not matter; each line becomes a segment.",
     )
     parser.add_argument("--text", metavar="WORDS", help="What is said, instead of a file.")
     parser.add_argument("--manifest", type=Path, metavar="JSONL", help="Recordings and their texts, instead of one.")
+    parser.add_argument("--numbers", metavar="LANGUAGE", help="Spell numbers in digits in this language, such as en.")
     add_writer_arguments(parser, default="json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="File to write, instead of stdout.")
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="Folder for a file per recording and format.")
@@ -61,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ASRError("give --output-dir with --manifest, or with several formats")
     if arguments.output and arguments.output_dir:
         raise ASRError("give either --output or --output-dir")
-    pairs = find_texts(arguments.audio, arguments.text, arguments.text_file, arguments.manifest)
+    sources = (arguments.audio, arguments.text, arguments.text_file, arguments.manifest)
+    pairs = find_texts(*sources, numbers=arguments.numbers)
     items = [item for item, _ in pairs]
     reads = (arguments.text_file, arguments.manifest, arguments.model)
     with ExitStack() as stack:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from asr.alignment.numbers import spell_numbers
 from asr.batch.inputs import Input, find_inputs, identify, name_results, take_recordings
 from asr.data.manifest import ManifestRecording, read_recordings
 from asr.errors import AlignmentError, ASRError, AudioError, ManifestError
@@ -14,7 +15,9 @@ from asr.text import strip_cues
 PairedInput: TypeAlias = tuple[Input, str]  # a recording and what is said in it
 
 
-def find_texts(audio: str | None, text: str | None, text_file: Path | None, manifest: Path | None) -> list[PairedInput]:
+def find_texts(
+    audio: str | None, text: str | None, text_file: Path | None, manifest: Path | None, *, numbers: str | None = None
+) -> list[PairedInput]:
     """List recordings with the texts spoken in them.
 
     Args:
@@ -22,6 +25,7 @@ def find_texts(audio: str | None, text: str | None, text_file: Path | None, mani
         text: What is said in it.
         text_file: UTF-8 file with what is said in it, instead of `text`.
         manifest: Recordings and their texts, instead of one.
+        numbers: The language to spell numbers in digits in; they stay if not given.
 
     Returns:
         Each recording and its text.
@@ -35,11 +39,13 @@ def find_texts(audio: str | None, text: str | None, text_file: Path | None, mani
     if (audio is not None) != ((text_file is None) != (text is None)):
         raise ASRError("give either TEXT or --text with AUDIO, and neither with --manifest")
     if manifest is not None:
-        return _read_pairs(manifest)
-    inputs = find_inputs([audio or "-"])
-    if len(inputs) > 1:
-        raise AudioError(f"{audio}: holds {len(inputs)} recordings, expected one; give several with --manifest")
-    return [(inputs[0], _read_text(text_file) if text_file else text or "")]
+        pairs = _read_pairs(manifest)
+    else:
+        inputs = find_inputs([audio or "-"])
+        if len(inputs) > 1:
+            raise AudioError(f"{audio}: holds {len(inputs)} recordings, expected one; give several with --manifest")
+        pairs = [(inputs[0], _read_text(text_file) if text_file else text or "")]
+    return [(item, spell_numbers(words, numbers)) for item, words in pairs] if numbers else pairs
 
 
 def _read_text(path: Path) -> str:
