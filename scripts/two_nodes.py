@@ -4,8 +4,8 @@
     two       two nodes of one process each, on the same batches
     killed    the same, but rank 1 is killed before the first checkpoint and once more after it; torchrun starts anew
 
-They have to end with the same word error rate, and with the same weights within a tolerance, because sums are added up
-in another order.
+The killed run has to end with the weights of the one that was not killed, and both with the word error rate of one
+process within two points: where an epoch has an odd number of batches, two processes repeat one of them.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from asr.errors import TrainingError
 from scripts.make_tones import make_tones
 
 ROOT = Path(__file__).resolve().parents[1]
-_TOLERANCE = 1e-2  # of the largest weight of a tensor; bundles hold half precision
+_MAX_WER_APART = 0.02
 _UPDATES_A_CHECKPOINT = 10
 _POLL = 0.05  # seconds
 
@@ -54,8 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         starts = log.count("the run starts from update 0"), log.count("goes on from update")
         if starts != (2, 1):  # at the very start and after the first kill; after the second
             raise TrainingError(f"the killed run started from 0 and went on {starts} times; expected (2, 1)")
-        _compare(folder / "one", folder / "two")
-        _compare(folder / "two", folder / "killed")
+        rates = [_compare(folder / "two", folder / name) for name in ("killed", "one")]
+        if rates[0] != (0.0, 0.0) or rates[1][0] > _MAX_WER_APART:
+            raise TrainingError("the runs differ; expected none between two and killed, and 0.02 of WER to one process")
     return 0
 
 
@@ -121,17 +122,16 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
-def _compare(first: Path, second: Path) -> None:
-    """Compare the models of two runs, and say how far they are apart."""
+def _compare(first: Path, second: Path) -> tuple[float, float]:
+    """Say how far the models of two runs are apart: word error rates, and weights by the largest of their tensor."""
     one, other = (load_bundle(run / "bundle") for run in (first, second))
-    rates = [bundle.training["metrics"]["val_wer"] for bundle in (one, other)]
+    rates = [float(bundle.training["metrics"]["val_wer"]) for bundle in (one, other)]
     apart = max(
         float(np.abs(weights.astype(np.float64) - other.network.weights[name]).max() / np.abs(weights).max())
         for name, weights in one.network.weights.items()
     )
     print(f"{first.name} and {second.name}: WER {rates[0]:.4f} and {rates[1]:.4f}, weights {apart:.1e} apart")
-    if rates[0] != rates[1] or apart > _TOLERANCE:
-        raise TrainingError(f"they differ; expected one WER, and weights at most {_TOLERANCE:g} apart")
+    return abs(rates[0] - rates[1]), apart
 
 
 if __name__ == "__main__":

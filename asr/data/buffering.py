@@ -32,16 +32,17 @@ class Buffering:
 
 
 def assign_buffers(
-    visits: tuple[NDArray[np.integer], NDArray[np.integer]],
-    durations: NDArray[np.float64],
+    visits: tuple[NDArray[np.integer], NDArray[np.integer] | None],
+    durations: NDArray[np.floating],
     buffering: Buffering,
     world_size: int,
     generator: torch.Generator,
-) -> NDArray[np.int64] | None:
+) -> NDArray[np.int32] | None:
     """Deal the chunks of an epoch into buffers, equally many for each process.
 
     Args:
-        visits: The chunk of each draw, and how often its utterance was drawn before: as often a chunk is visited again.
+        visits: The chunk of each draw, and how often its utterance was drawn before, for as often a chunk is visited
+            again; `None` where none is drawn twice.
         durations: Seconds of each draw.
         buffering: How large a buffer is.
         world_size: Processes that train together.
@@ -50,23 +51,24 @@ def assign_buffers(
     Returns:
         The buffer of each draw, from 0; `None` where all fit into one for each process.
     """
-    total = float(durations.sum())
+    total = float(durations.sum(dtype=np.float64))
     num_buffers = int(total / (world_size * buffering.buffer_duration)) * world_size
     if num_buffers <= 1:
         return None
     numbers, before = visits
-    if before.any():
-        numbers = np.unique(numbers + before * (int(buffering.chunks.max()) + 1), return_inverse=True)[1]
+    if before is not None:
+        num_chunks = int(buffering.chunks.max()) + 1
+        numbers = np.unique(numbers + before * np.int64(num_chunks), return_inverse=True)[1]
     seconds = np.bincount(numbers, weights=durations)
     order = torch.randperm(len(seconds), generator=generator).numpy()
     middles = np.cumsum(seconds[order]) - seconds[order] / 2
-    buffer_of_visit = np.empty(len(seconds), np.int64)
+    buffer_of_visit = np.empty(len(seconds), np.int32)
     buffer_of_visit[order] = np.unique((middles / total * num_buffers).astype(np.int64), return_inverse=True)[1]
     # With chunks so large that some process would get none, the utterances are few enough to be sorted together.
     return buffer_of_visit[numbers] if int(buffer_of_visit.max()) + 1 >= world_size else None
 
 
-def interleave(batches: NDArray[np.int64], buffers: NDArray[np.int64]) -> NDArray[np.int64]:
+def interleave(batches: NDArray[np.int64], buffers: NDArray[np.integer]) -> NDArray[np.int64]:
     """Serve batches of several buffers in turn.
 
     Args:

@@ -268,7 +268,7 @@ class SpeechDataModule(LightningDataModule):
             self.batches.warmup_batch_duration if warming_up else self.batches.max_batch_duration,
             # A large prime apart, so that no two pairs of seed and epoch give one number.
             seed=self.seed * 1_000_003 + epoch,
-            weights=np.array(decayed, np.float32)[train.owners(numbers)],
+            weights=None if set(decayed) == {1.0} else np.array(decayed, np.float32)[train.owners(numbers)],
             shard=self._shard(even=True),
             buffering=self._buffering(numbers),
         )

@@ -83,7 +83,7 @@ class DurationBatchSampler(Sampler[list[Draw]]):
         Raises:
             ManifestError: If an utterance alone is longer than a batch may be.
         """
-        seconds = np.asarray(durations, np.float64)
+        seconds = np.asarray(durations)
         longest = int(seconds.argmax()) if len(seconds) else 0
         if len(seconds) and seconds[longest] > max_batch_duration:
             raise ManifestError(
@@ -91,26 +91,28 @@ class DurationBatchSampler(Sampler[list[Draw]]):
                 f"({max_batch_duration:.1f} s); raise max_batch_duration or lower max_duration"
             )
         self.start = 0
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        indices, copies, seeds = _draw(len(seconds), weights, generator)
-        keys = _perturb(seconds[indices], generator)
         shard = shard or Shard()
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._indices, copies, self._seeds = _draw(len(seconds), weights, generator)
+        keys = _perturb(seconds[self._indices], generator)
         buffers = None
         if buffering is not None and generator is not None:
-            visits = (buffering.chunks[indices], copies)
-            buffers = assign_buffers(visits, seconds[indices], buffering, shard.world_size, generator)
-        # One key for both is five times faster to sort by than two.
-        order = np.argsort(keys if buffers is None else keys + buffers * (2 * max_batch_duration), kind="stable")
-        self._indices, self._seeds = indices[order], seeds[order]
-        buffers = np.zeros(len(order), np.int64) if buffers is None else buffers[order]
-        self._edges = _cut(seconds[self._indices], buffers, max_batch_duration)
-        self.padding_fraction = _padding_fraction(self._edges, seconds[self._indices])
+            visits = (buffering.chunks[self._indices], copies)
+            buffers = assign_buffers(visits, seconds[self._indices], buffering, shard.world_size, generator)
+        if buffers is not None:
+            keys += buffers * (2 * max_batch_duration)  # one key for both is five times faster to sort by than two
+        self._order = np.argsort(keys, kind="stable")
+        del keys, copies  # each takes 80 MB for ten million utterances
+        ordered = seconds[self._indices[self._order]]
+        buffers = np.zeros(len(ordered), np.int32) if buffers is None else buffers[self._order]
+        self._edges = _cut(ordered, buffers, max_batch_duration)
+        self.padding_fraction = _padding_fraction(self._edges, ordered)
         self._batches = _take_shard(buffers[self._edges[:-1]], shard, generator)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield the batches from `start` on."""
         for batch in self._batches[self.start :].tolist():
-            part = slice(self._edges[batch], self._edges[batch + 1])
+            part = self._order[self._edges[batch] : self._edges[batch + 1]]
             pairs = zip(self._indices[part].tolist(), self._seeds[part].tolist(), strict=True)
             yield [Draw(index, seed) for index, seed in pairs]
 
@@ -121,26 +123,42 @@ class DurationBatchSampler(Sampler[list[Draw]]):
 
 def _draw(
     count: int, weights: Sequence[float] | NDArray[np.floating] | None, generator: torch.Generator | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Draw each utterance as often as its weight says, fractions by chance: its index, how often before, and a seed."""
-    indices = torch.arange(count)
+) -> tuple[NDArray[np.int32], NDArray[np.int32] | None, NDArray[np.int64]]:
+    """Draw each utterance as often as its weight says, fractions by chance.
+
+    Args:
+        count: Utterances.
+        weights: How often each is drawn on average; 1 each if not given.
+        generator: Decides what chance does; each is drawn once if not given.
+
+    Returns:
+        For each draw its utterance, how often that was drawn before (`None` where none is drawn twice), and a seed.
+    """
+    indices = torch.arange(count, dtype=torch.int32)
     if generator is None:
-        return indices.numpy(), np.zeros(count, np.int64), np.zeros(count, np.int64)
+        return indices.numpy(), None, np.zeros(count, np.int64)
     times = torch.ones(count) if weights is None else torch.as_tensor(np.asarray(weights, np.float32))
-    copies = (times.floor() + (torch.rand(count, generator=generator) < times.frac())).long()
-    indices = torch.repeat_interleave(indices, copies)
-    before = torch.arange(len(indices)) - torch.repeat_interleave(copies.cumsum(0) - copies, copies)
-    return indices.numpy(), before.numpy(), torch.randint(2**62, (len(indices),), generator=generator).numpy()
+    copies = (times.floor() + (torch.rand(count, generator=generator) < times.frac())).int()
+    before = None
+    if bool((copies != 1).any()):
+        indices = torch.repeat_interleave(indices, copies)
+        if bool((copies > 1).any()):
+            firsts = torch.repeat_interleave(copies.cumsum(0, dtype=torch.int32) - copies, copies)
+            before = (torch.arange(len(indices), dtype=torch.int32) - firsts).numpy()
+    seeds = torch.randint(2**62, (len(indices),), generator=generator)
+    return indices.numpy(), before, seeds.numpy()
 
 
-def _perturb(durations: NDArray[np.float64], generator: torch.Generator | None) -> NDArray[np.float64]:
+def _perturb(durations: NDArray[np.floating], generator: torch.Generator | None) -> NDArray[np.float64]:
     """Change durations a little at random, if a generator is given."""
-    if generator is None:
-        return durations
-    return durations * (1 + _PERTURBATION * (torch.rand(len(durations), generator=generator) * 2 - 1).double().numpy())
+    keys = durations.astype(np.float64)
+    if generator is not None:
+        noise = torch.rand(len(keys), generator=generator).mul_(2).sub_(1)
+        keys *= 1 + _PERTURBATION * noise.numpy().astype(np.float64)
+    return keys
 
 
-def _cut(durations: NDArray[np.float64], buffers: NDArray[np.int64], max_batch_duration: Seconds) -> NDArray[np.int64]:
+def _cut(durations: NDArray[np.floating], buffers: NDArray[np.int32], max_batch_duration: Seconds) -> NDArray[np.int64]:
     """Fill batches in order until the next draw would burst the bound, or lies in another buffer.
 
     Args:
@@ -165,15 +183,15 @@ def _cut(durations: NDArray[np.float64], buffers: NDArray[np.int64], max_batch_d
     return np.array([*edges, len(durations)], np.int64)
 
 
-def _padding_fraction(edges: NDArray[np.int64], durations: NDArray[np.float64]) -> float:
+def _padding_fraction(edges: NDArray[np.int64], durations: NDArray[np.floating]) -> float:
     """Return the fraction of all padded seconds that is padding, in [0, 1)."""
     if not len(durations):
         return 0.0
     padded = np.maximum.reduceat(durations, edges[:-1]) * np.diff(edges)
-    return float(1 - durations.sum() / padded.sum())
+    return float(1 - durations.sum(dtype=np.float64) / padded.sum(dtype=np.float64))
 
 
-def _take_shard(buffers: NDArray[np.int64], shard: Shard, generator: torch.Generator | None) -> NDArray[np.int64]:
+def _take_shard(buffers: NDArray[np.int32], shard: Shard, generator: torch.Generator | None) -> NDArray[np.int64]:
     """Order the batches and deal them out to the processes.
 
     Args:

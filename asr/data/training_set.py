@@ -40,7 +40,7 @@ class TrainingSet:
         self.sources = sources
         self._firsts = np.cumsum([0, *(len(source.durations) for source in sources)])
         self.durations: NDArray[np.floating] = np.concatenate([source.durations for source in sources])
-        self.kept = np.flatnonzero(self.durations <= max_duration)
+        self.kept: NDArray[np.integer] = np.flatnonzero(self.durations <= max_duration).astype(np.int32)
         total, num_kept = len(self.durations), len(self.kept)
         if not num_kept:
             raise ManifestError(f"all {total} training utterances are longer than {max_duration} s")
