@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.bundle import ENGLISH_MODEL
     from asr.recognition.recognizer import Recognizer
     from asr.serving.server import serve
+    from asr.web import PAGE
 
     key = os.environ.get(_KEY_VARIABLE, "") if arguments.api_key is None else arguments.api_key
     config = ServerConfig(
@@ -78,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             partial(Recognizer.from_bundle, folder, **recognizer_settings(arguments)),
             config,
             model=folder.name,
+            page=PAGE,
             language="en" if folder == ENGLISH_MODEL.resolve() else "",
             on_start=lambda url: print(f"listening at {url}", flush=True),
         )

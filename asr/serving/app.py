@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asr.serving.errors import RequestError
 from asr.serving.gate import Gate
+from asr.serving.inspection import Inspections
 from asr.serving.metrics import CONTENT_TYPE
 from asr.serving.service import Service
 from asr.serving.transcriptions import Models, Transcriptions
@@ -54,6 +55,7 @@ def build_app(service: Service, page: Path | None = None) -> Starlette:
         guarded("/v1/models", Models(service), "GET"),
         guarded("/v1/models/{model}", Models(service), "GET"),
         guarded("/v1/audio/transcriptions", Transcriptions(service), "POST"),
+        guarded("/inspect", Inspections(service), "POST"),
     ]
     if page is not None:
         routes.append(Mount("/", _WithHeaders(StaticFiles(directory=page, html=True), _PAGE_HEADERS)))

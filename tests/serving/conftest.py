@@ -18,6 +18,7 @@ from asr.serving.pool import WorkerPool
 from asr.serving.server import Server, listen
 from asr.serving.service import Service
 from asr.serving.settings import ServerConfig
+from asr.web import PAGE
 from tests.conftest import TINY_ALPHABET
 
 _Result = TypeVar("_Result")
@@ -63,7 +64,7 @@ def live_server(model_folder: Path) -> Iterator[LiveServer]:
 
     async def run() -> None:
         pool = WorkerPool(partial(open_recognizer, model_folder), workers=CONFIG.workers, max_queue=CONFIG.max_queue)
-        server = Server(Service(CONFIG, pool, "tiny"))
+        server = Server(Service(CONFIG, pool, "tiny"), PAGE)
 
         def on_start(url: str) -> None:
             found.append(LiveServer(server, asyncio.get_running_loop(), url))

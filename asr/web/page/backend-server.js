@@ -4,8 +4,8 @@ import { askForKey, readKey } from "./key.js";
 import { toInt16 } from "./wav.js";
 
 const UNREACHABLE = "The server cannot be reached. Check that it is running and that you are connected, then try again.";
-const REFUSED = "The server takes no more live streams at the moment. Try again later, or record a file and drop it here.";
-const LOST = "The connection to the server was lost, so no more words come. The recording is kept.";
+const REFUSED = "The server takes no more live streams at the moment: the words come when you stop.";
+const LOST = "The connection to the server was lost, so the rest of the words comes when you stop.";
 const MAX_TRIES = 20; // of a request that the server is too busy for
 
 export function createBackend() {
@@ -47,7 +47,7 @@ async function openStream(options) {
     // A browser does not tell why a WebSocket was refused; a request to the same server does, and asks for a key.
     const key = readKey();
     await request("GET", "v1/models");
-    if (readKey() === key) throw new Error(REFUSED);
+    if (readKey() === key) throw Object.assign(new Error(REFUSED), { canRecord: true });
   }
 }
 

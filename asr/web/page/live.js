@@ -28,6 +28,11 @@ export async function startSession(backend, { hotWords, onChange, onProblem }) {
     return numSamples / microphone.sampleRate;
   }
 
+  const fail = (message) => {
+    isComplete = false;
+    onProblem(message);
+  };
+
   try {
     stream = await backend.openStream({
       sampleRate: microphone.sampleRate,
@@ -41,18 +46,18 @@ export async function startSession(backend, { hotWords, onChange, onProblem }) {
         Object.assign(session, { committed: "", tail: "" });
         onChange();
       },
-      onError(message) {
-        isComplete = false;
-        if (stream) onProblem(message);
-      },
+      onError: (message) => stream && fail(message), // before that, it is thrown
     });
   } catch (error) {
-    await microphone.stop();
-    throw error;
+    if (!error.canRecord) {
+      await microphone.stop();
+      throw error;
+    }
+    fail(error.message);
   }
 
   microphone.start((block) => {
-    stream.send(block);
+    stream?.send(block);
     numSamples += block.length;
     blocks.push(toInt16(block));
     session.peaks.push(...findPeaks(block, microphone.sampleRate));
@@ -69,7 +74,7 @@ export async function startSession(backend, { hotWords, onChange, onProblem }) {
 
   function abandon() {
     isComplete = false;
-    stream.abort();
+    stream?.abort();
   }
 
   return session;

@@ -126,7 +126,7 @@ async function stopSpeaking() {
   const { blob, transcript } = await ended.stop();
   recordings.change(recording, { file: new File([blob], `${recording.name.replaceAll(":", "-")}.wav`, { type: blob.type }) });
   if (transcript) recordings.finish(recording, transcript);
-  else recordings.change(recording, { state: "failed", error: "The words were cut off, but the recording is complete." });
+  else recordings.enqueue(recording); // the words are not complete, but the recording is
 }
 
 function showMicrophone() {
