@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from asr.recognition.inspection import Inspection, inspect_recording
     from asr.recognition.recognizer import Recognizer
     from asr.recognition.results import Result
+    from asr.recognition.streaming import FinalResult, PartialResult, StreamingRecognizer
+    from asr.recognition.streaming_config import StreamingConfig
     from asr.segmentation import SegmenterConfig
     from asr.transcript import Alternative, Segment, Transcript, Word
     from asr.writers import WRITERS, WriterOptions
@@ -40,15 +42,19 @@ _HOMES = {
     "BundleError": "asr.errors",
     "DecodingConfig": "asr.decoding",
     "Evaluation": "asr.evaluation.evaluate",
+    "FinalResult": "asr.recognition.streaming",
     "HotWord": "asr.decoding",
     "Hypothesis": "asr.decoding",
     "Inspection": "asr.recognition.inspection",
     "NGramLM": "asr.lm.ngram",
+    "PartialResult": "asr.recognition.streaming",
     "Posteriors": "asr.acoustic.posteriors",
     "Recognizer": "asr.recognition.recognizer",
     "Result": "asr.recognition.results",
     "Segment": "asr.transcript",
     "SegmenterConfig": "asr.segmentation",
+    "StreamingConfig": "asr.recognition.streaming_config",
+    "StreamingRecognizer": "asr.recognition.streaming",
     "TextAlignment": "asr.alignment.text",
     "Transcript": "asr.transcript",
     "Utterance": "asr.data.manifest",
@@ -73,15 +79,19 @@ __all__ = [
     "BundleError",
     "DecodingConfig",
     "Evaluation",
+    "FinalResult",
     "HotWord",
     "Hypothesis",
     "Inspection",
     "NGramLM",
+    "PartialResult",
     "Posteriors",
     "Recognizer",
     "Result",
     "Segment",
     "SegmenterConfig",
+    "StreamingConfig",
+    "StreamingRecognizer",
     "TextAlignment",
     "Transcript",
     "Utterance",

@@ -13,6 +13,7 @@ from asr.cli.terminal import run_command
 COMMANDS = {
     "transcribe": "Write down what is said in recordings.",
     "transcribe-cluster": "The same on many machines, with Ray.",
+    "listen": "Write down what is said into a microphone, while it is said.",
     "align": "Find when each word of a known text is spoken.",
     "serve": "Recognise for other programs: OpenAI's API, live streams and a web page.",
     "evaluate": "Measure the error rates of a model on recordings with known texts.",

@@ -1,5 +1,6 @@
-"""A trained recogniser as a folder: `model.safetensors`, `model.onnx`, `config.json`, `tokenizer.json`, a model card.
+"""A trained recogniser as a folder: `model.safetensors`, `config.json`, `tokenizer.json`, a model card.
 
+`model.onnx` is the graph of the network, `streaming.onnx` that of its steps on a stream.
 Language models (`lm.safetensors`, `recurrent_lm.safetensors`), the internal language model
 (`internal_lm.safetensors`) and the phone head (`phones.safetensors`, `pronunciations.json`) may stand beside them.
 Tensors, ONNX and JSON only: nothing is unpickled. Weights of the acoustic model are kept in half precision and computed
@@ -12,38 +13,35 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from asr.acoustic.config import ModelConfig
-from asr.acoustic.network import Network, PhoneOutput, Weights
+from asr.acoustic.feature_stream import FeatureStatistics
+from asr.acoustic.network import Network, Weights
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
 from asr.arguments import require_path
-from asr.bundle_config import FORMAT_VERSION, BundleConfig, read_alphabet, read_config, read_json
+from asr.bundle_config import FORMAT_VERSION, read_alphabet, read_config, read_json
+from asr.bundle_network import GRAPH_FILE, PHONES_FILE, STREAMING_GRAPH_FILE, WEIGHTS_FILE, load_network
 from asr.decoding.build import DecodingModels
 from asr.decoding.config import DecodingConfig
-from asr.errors import BundleError, LanguageModelError, TensorFileError, VocabularyError
-from asr.files import load_tensors, replace_folder, save_tensors, write_atomically, write_bytes_atomically
+from asr.errors import BundleError, LanguageModelError, VocabularyError
+from asr.files import replace_folder, save_tensors, write_atomically, write_bytes_atomically
 from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import CharTokenizer
 
-WEIGHTS_FILE = "model.safetensors"
-GRAPH_FILE = "model.onnx"
 LM_FILE = "lm.safetensors"
 RECURRENT_LM_FILE = "recurrent_lm.safetensors"
 INTERNAL_LM_FILE = "internal_lm.safetensors"
-PHONES_FILE = "phones.safetensors"
 PRONUNCIATIONS_FILE = "pronunciations.json"
 ENGLISH_MODEL = Path(__file__).parent / "models" / "english"
 
 _Part = TypeVar("_Part", NGramLM, InternalLM, RecurrentLM, PronunciationDictionary)
-_Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
-_MAX_GRAPH_BYTES = 2**24  # the graph holds no weights, and has some ten thousand bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +55,7 @@ class Bundle:
         decoding: How its posteriors are decoded.
         timing: How far its tokens stand from the boundaries of words.
         confidence: How its posteriors become probabilities of being right.
+        feature_statistics: What features are like before they are normalised, for streaming; `None` if not measured.
         lm: The language model of the first pass; `None` if there is none.
         internal_lm: Character bigrams of the training texts; `None` if they are not known.
         pronunciations: The phones of words, for the phone head; `None` if there is none.
@@ -69,6 +68,7 @@ class Bundle:
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     timing: WordTiming = field(default_factory=WordTiming)
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
+    feature_statistics: FeatureStatistics | None = field(default=None, repr=False)
     lm: NGramLM | None = field(default=None, repr=False)
     internal_lm: InternalLM | None = field(default=None, repr=False)
     pronunciations: PronunciationDictionary | None = field(default=None, repr=False)
@@ -121,12 +121,15 @@ def load_bundle(folder: Path | str, *, language_models: bool = True) -> Bundle:
     config = read_config(folder / "config.json")
     tokenizer = read_alphabet(folder / "tokenizer.json")
     bundle = Bundle(
-        network=_load_network(folder, config, tokenizer),
+        network=load_network(
+            folder, config.network, tokenizer.vocabulary_size, config.phones.layer if config.phones else None
+        ),
         tokenizer=tokenizer,
         training=config.training,
         decoding=config.decoding,
         timing=config.timing,
         confidence=config.confidence,
+        feature_statistics=config.feature_statistics,
     )
     return add_language_models(folder, bundle) if language_models else bundle
 
@@ -169,6 +172,7 @@ def update_settings(
     decoding: DecodingConfig | None = None,
     timing: WordTiming | None = None,
     confidence: ConfidenceCalibration | None = None,
+    feature_statistics: FeatureStatistics | None = None,
 ) -> None:
     """Change how a bundle on disk is used, and nothing else in it; what is not given stays.
 
@@ -177,12 +181,18 @@ def update_settings(
         decoding: How its posteriors are decoded.
         timing: How far its tokens stand from the boundaries of words.
         confidence: How its posteriors become probabilities of being right.
+        feature_statistics: What features are like before they are normalised.
 
     Raises:
         BundleError: If the folder holds no bundle of this version.
     """
     config = read_json(folder / "config.json")
-    given = {"decoding": decoding, "timing": timing, "confidence": confidence}
+    given = {
+        "decoding": decoding,
+        "timing": timing,
+        "confidence": confidence,
+        "feature_statistics": feature_statistics,
+    }
     config.update({name: asdict(settings) for name, settings in given.items() if settings is not None})
     _write_json(folder / "config.json", config)
 
@@ -213,21 +223,23 @@ def update_language_models(
         update_settings(partial, decoding=decoding)
 
 
-def export_bundle(folder: Path) -> Path:
-    """Write the ONNX graph of a bundle on disk, which recognition on a CPU runs.
+def export_bundle(folder: Path) -> tuple[Path, ...]:
+    """Write the ONNX graphs of a bundle on disk, which recognition on a CPU runs.
 
     Returns:
-        The file.
+        The files: the graph of the network, and that of its steps on a stream.
 
     Raises:
         BundleError: If the bundle cannot be read, or the export differs from PyTorch.
         MissingExtraError: If the package `onnx` is not installed.
     """
-    from asr.acoustic.export import export_graph
+    from asr.acoustic.export import export_graph, export_streaming_graph
 
     network = load_bundle(folder, language_models=False).network
-    write_bytes_atomically(folder / GRAPH_FILE, export_graph(network))
-    return folder / GRAPH_FILE
+    graphs = {GRAPH_FILE: export_graph(network), STREAMING_GRAPH_FILE: export_streaming_graph(network)}
+    for name, graph in graphs.items():
+        write_bytes_atomically(folder / name, graph)
+    return tuple(folder / name for name in graphs)
 
 
 def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
@@ -249,8 +261,11 @@ def _write_files(folder: Path, bundle: Bundle, card: str) -> None:
     if network.phones is not None:
         save_tensors(folder / PHONES_FILE, _halve(network.phones.weights))
         config["phones"] = {"layer": network.phones.layer}
-    if network.graph is not None:
-        write_bytes_atomically(folder / GRAPH_FILE, network.graph)
+    for name, graph in ((GRAPH_FILE, network.graph), (STREAMING_GRAPH_FILE, network.streaming_graph)):
+        if graph is not None:
+            write_bytes_atomically(folder / name, graph)
+    if bundle.feature_statistics is not None:
+        config["feature_statistics"] = asdict(bundle.feature_statistics)
     _write_json(folder / "config.json", config)
     tokenizer = {"format_version": FORMAT_VERSION, "characters": list(bundle.tokenizer.characters)}
     _write_json(folder / "tokenizer.json", tokenizer)
@@ -273,75 +288,12 @@ def _halve(weights: Weights) -> dict[str, Any]:
     return {name: np.ascontiguousarray(array, np.float16) for name, array in weights.items()}
 
 
-def _load_network(folder: Path, config: BundleConfig, tokenizer: CharTokenizer) -> Network:
-    """Open the acoustic model, after comparing every name and shape with the settings."""
-    settings = config.network
-    described = f"config.json and tokenizer.json ({tokenizer.vocabulary_size - 1} characters)"
-    shapes = settings.weight_shapes(tokenizer.vocabulary_size)
-    weights = _load_weights(folder / WEIGHTS_FILE, lambda found: shapes, described)
-    return Network(settings, weights, _load_phones(folder, config), _load_graph(folder / GRAPH_FILE))
-
-
-def _load_phones(folder: Path, config: BundleConfig) -> PhoneOutput | None:
-    """Open the phone head, if there is one."""
-    path = folder / PHONES_FILE
-    if not path.exists():
-        return None
-    if config.phones is None:
-        raise BundleError(f"{folder / 'config.json'}: phones.layer is missing, but there is a {PHONES_FILE}")
-    size = config.network.layer_size
-
-    def expect(found: _Shapes) -> _Shapes:
-        num_tokens = next(iter(found.get("linear.bias", ())), 0)
-        return {"linear.weight": (num_tokens, size), "linear.bias": (num_tokens,)}
-
-    return PhoneOutput(config.phones.layer, _load_weights(path, expect, "config.json"))
-
-
-def _load_graph(path: Path) -> bytes | None:
-    """Read the graph, if there is one."""
-    if not path.exists():
-        return None
-    try:
-        with path.open("rb") as file:
-            graph = file.read(_MAX_GRAPH_BYTES + 1)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(graph) > _MAX_GRAPH_BYTES:
-        raise BundleError(f"{path}: has more than {_MAX_GRAPH_BYTES:,} bytes; write it again with asr export")
-    return graph
-
-
 def _load_part(path: Path, load: Callable[[Path], _Part]) -> _Part | None:
     """Open a part of a bundle, if it is there."""
     try:
         return load(path) if path.exists() else None
     except (LanguageModelError, VocabularyError) as error:
         raise BundleError(str(error)) from error
-
-
-def _load_weights(path: Path, expect: Callable[[_Shapes], _Shapes], described: str) -> Weights:
-    """Read weights, after comparing their names and shapes with those that the settings ask for."""
-
-    def check(found: _Shapes) -> None:
-        expected = expect(found)
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
-                raise BundleError(
-                    f"{path}: {name} has shape {found.get(name)}, but {described} ask for {expected.get(name)}; "
-                    "they are not of one model"
-                )
-
-    try:
-        weights, _ = load_tensors(path, check)
-    except TensorFileError as error:
-        raise BundleError(str(error)) from error
-    for name, array in weights.items():
-        if array.dtype not in {np.dtype(np.float16), np.dtype(np.float32)}:
-            raise BundleError(f"{path}: {name} is of type {array.dtype}; store it as F16 or F32")
-        if not np.isfinite(array).all():  # ONNX Runtime would go on with wrong numbers
-            raise BundleError(f"{path}: {name} holds NaN or infinity; restore the file, or train the model again")
-    return weights
 
 
 def _write_json(path: Path, fields: Mapping[str, Any]) -> None:

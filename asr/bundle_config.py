@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from asr.acoustic.config import ModelConfig
+from asr.acoustic.feature_stream import FeatureStatistics
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
 from asr.decoding.config import DecodingConfig
@@ -50,6 +51,7 @@ class BundleConfig:
         timing: How far its tokens stand from the boundaries of words.
         confidence: How its posteriors become probabilities of being right.
         phones: Where the phone head stands; `None` if there is none.
+        feature_statistics: What features are like before they are normalised; `None` if that has not been measured.
         training: How the model came to be; for people to read.
     """
 
@@ -58,6 +60,7 @@ class BundleConfig:
     timing: WordTiming = field(default_factory=WordTiming)
     confidence: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
     phones: PhoneLayer | None = None
+    feature_statistics: FeatureStatistics | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -89,6 +92,12 @@ def read_config(path: Path) -> BundleConfig:
         raise BundleError(
             f"{path}: phones.layer is {config.phones.layer}; expected 1 to {config.network.num_layers}, the layers of "
             "the network"
+        )
+    statistics, features = config.feature_statistics, config.network.features
+    if statistics is not None and not statistics.fits(features):
+        raise BundleError(
+            f"{path}: feature_statistics has {len(statistics.mean)} means and {len(statistics.variance)} variances; "
+            f"expected {features.num_features} and {1 + features.delta_order}, as network.features asks for"
         )
     return config
 

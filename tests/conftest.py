@@ -13,7 +13,8 @@ import torch
 from hypothesis import settings
 
 from asr.acoustic.config import MFCCConfig, ModelConfig
-from asr.acoustic.export import export_graph
+from asr.acoustic.export import export_graph, export_streaming_graph
+from asr.acoustic.feature_stream import FeatureStatistics
 from asr.acoustic.model import AcousticModel, as_network
 from asr.acoustic.network import Network
 from asr.audio import save_audio
@@ -75,13 +76,14 @@ def tiny_network() -> Network:
             if weights.ndim > 1:
                 weights.mul_(3)  # fresh weights are too small to prefer one character here and another there
     network = as_network(model)
-    return replace(network, graph=export_graph(network))
+    return replace(network, graph=export_graph(network), streaming_graph=export_streaming_graph(network))
 
 
 @pytest.fixture
 def tiny_bundle(tiny_network: Network) -> Bundle:
     """An untrained recogniser."""
-    return Bundle(tiny_network, TINY_ALPHABET)
+    statistics = FeatureStatistics((-20.0,) + (0.0,) * (tiny_network.config.features.num_features - 1), (10.0,))
+    return Bundle(tiny_network, TINY_ALPHABET, feature_statistics=statistics)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ RANKS = {
     **dict.fromkeys(["audio", "metrics", "writers"], 2),
     **dict.fromkeys(["segmentation", "lm", "acoustic"], 3),
     **dict.fromkeys(["decoding", "alignment"], 4),
-    "bundle_config": 5,
+    **dict.fromkeys(["bundle_config", "bundle_network"], 5),
     "bundle": 6,
     **dict.fromkeys(["recognition", "web"], 7),
     "data": 8,
@@ -46,6 +46,7 @@ DOORS = {
     "ray": {"distributed.cluster"},
     "msgspec": {"bundle_config", "acoustic.pronunciation", "evaluation.comparison"},
     "soundfile": {"audio"},
+    "sounddevice": {"audio.live"},
     "soxr": {"audio"},
     "torch": {"acoustic", "data", "training", "checks.memory", "cli.train", "cli.train_recurrent_lm"},
     "torchaudio": {"acoustic.features", "data"},
@@ -76,10 +77,11 @@ DOORS = {
 # Modules of packages that train, and those that run or export the network in PyTorch.
 WITH_TORCH = {
     *("acoustic.device", "acoustic.export", "acoustic.features", "acoustic.model", "acoustic.phone_head"),
-    *("acoustic.torch_runtime", "cli.train", "train", "checks", "training", "data"),
+    *("acoustic.stepping", "acoustic.torch_runtime", "cli.train", "train", "checks", "training", "data"),
 }
 WITHOUT_TORCH_IN_DATA = {
     *("data.manifest", "data.corpora", "data.tables", "data.feasibility", "data.preparation", "data.synthesis"),
+    "data.statistics",
     *("data.synthesizers", "data.sharding", "data.shard_index", "data.shards", "data.sources", "data.storage"),
 }
 

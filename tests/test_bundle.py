@@ -37,7 +37,7 @@ from asr.lm.internal import InternalLM
 from tests.acoustic.networks import add_phone_head, export, noise
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ["README.md", "config.json", "model.onnx", "model.safetensors", "tokenizer.json"]
+FILES = ["README.md", "config.json", "model.onnx", "model.safetensors", "streaming.onnx", "tokenizer.json"]
 PRONUNCIATIONS = PronunciationDictionary(("P", "Q"), {"ab": "P Q"})
 
 
@@ -94,7 +94,7 @@ def test_graph_can_be_added_to_a_bundle_on_disk(bundle_folder: Path) -> None:
     (bundle_folder / "model.onnx").unlink()  # as in bundles of earlier versions
     without = load_bundle(bundle_folder)
     assert without.network.graph is None
-    assert export_bundle(bundle_folder) == bundle_folder / "model.onnx"
+    assert export_bundle(bundle_folder) == (bundle_folder / "model.onnx", bundle_folder / "streaming.onnx")
     assert np.array_equal(score(load_bundle(bundle_folder)).log_probs, score(export_again(without)).log_probs)
 
 

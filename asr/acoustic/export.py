@@ -9,7 +9,7 @@ The exporter is the one that traces (`dynamo=False`): the newer one fails on an 
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -22,11 +22,14 @@ from asr.acoustic.model import AcousticModel, build_model, build_phone_head
 from asr.acoustic.network import Network
 from asr.acoustic.onnx_runtime import OnnxRuntime
 from asr.acoustic.phone_head import PhoneHead
+from asr.acoustic.stepping import Stepper
+from asr.acoustic.streaming_runtime import StepRuntime
 from asr.errors import BundleError, MissingExtraError
 from asr.files import tensor_offsets
 
 _OPSET = 17
 _CHECKED_SHAPES = ((1, 7), (3, 451), (8, 100))  # (batch, frames)
+_CHECKED_STEPS = ((0, 40, 60), (2, 40, 62), (2, 1, 9))  # (skip, keep, frames)
 _TOLERANCE = 1e-3
 _FILES = {"model": "model.safetensors", "phones": "phones.safetensors"}
 
@@ -60,39 +63,74 @@ def export_graph(network: Network) -> bytes:
         MissingExtraError: If the package `onnx` is not installed.
         BundleError: If the graph computes something else than PyTorch does.
     """
-    graph = _name_weights(_trace(network), network)
+    inputs = {
+        "features": torch.zeros(2, 40, network.config.features.num_features),
+        "lengths": torch.tensor([40, 31]),
+    }
+    outputs = ["log_probs", "phone_log_probs"][: 1 if network.phones is None else 2]
+    axes = {
+        "features": {0: "batch", 1: "feature_frames"},
+        "lengths": {0: "batch"},
+        **{name: {0: "batch", 1: "frames"} for name in outputs},
+    }
+    encoder = _Encoder(build_model(network), build_phone_head(network)).eval()
+    graph = _name_weights(_trace(encoder, inputs, outputs, axes), network)
     encoder = _Encoder(build_model(network), build_phone_head(network)).eval()
     _check(encoder, graph, network)
     return graph
 
 
-def _trace(network: Network) -> bytes:
-    """Trace the encoder with weights inside and nothing folded, so that each weight keeps its name and shape."""
+def export_streaming_graph(network: Network) -> bytes:
+    """Export the network step by step (`asr.acoustic.stepping`), and check the result as `export_graph` does.
+
+    Args:
+        network: The network, as for `export_graph`.
+
+    Returns:
+        The ONNX graph: `features, skip, keep` and the states `hidden` (and `cell` for an LSTM) to `log_probs` and the
+        states with the suffix `_out`.
+
+    Raises:
+        MissingExtraError: If the package `onnx` is not installed.
+        BundleError: If the graph computes something else than PyTorch does.
+    """
+    config = network.config
+    states = ["hidden", "cell"] if config.cell == "lstm" else ["hidden"]
+    inputs = {
+        "features": torch.zeros(1, 40 * config.subsampling, config.features.num_features),
+        "skip": torch.tensor(2),
+        "keep": torch.tensor(25),
+        **{name: torch.zeros(config.num_layers, 1, config.hidden_size) for name in states},
+    }
+    axes = {"features": {1: "feature_frames"}, "log_probs": {1: "frames"}}
+    outputs = ["log_probs", *(f"{name}_out" for name in states)]
+    graph = _name_weights(_trace(Stepper(build_model(network)).eval(), inputs, outputs, axes), network)
+    _check_steps(Stepper(build_model(network)).eval(), graph, network)
+    return graph
+
+
+def _trace(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], axes: Mapping[str, Mapping[int, str]]
+) -> bytes:
+    """Trace a module with weights inside and nothing folded, so that each weight keeps its name and shape."""
     _require_onnx()
-    encoder = _Encoder(build_model(network), build_phone_head(network)).eval()
     # The exporter merges weights that are equal, such as those of fresh normalisations, so it gets different ones.
     generator = torch.Generator().manual_seed(0)
-    for parameter in encoder.parameters():
+    for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator)
-    features, lengths = torch.zeros(2, 40, network.config.features.num_features), torch.tensor([40, 31])
-    outputs = ["log_probs", "phone_log_probs"][: 1 if encoder.phones is None else 2]
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # the exporter warns of its successor, and of batches other than the traced one
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            encoder,
-            (features, lengths),
+            module,
+            tuple(inputs.values()),
             buffer,  # type: ignore[arg-type]  # a file object is accepted, though its types say otherwise
             dynamo=False,
             opset_version=_OPSET,
             do_constant_folding=False,
-            input_names=["features", "lengths"],
-            output_names=outputs,
-            dynamic_axes={
-                "features": {0: "batch", 1: "feature_frames"},
-                "lengths": {0: "batch"},
-                **{name: {0: "batch", 1: "frames"} for name in outputs},
-            },
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(named) for name, named in axes.items()},
         )
     return buffer.getvalue()
 
@@ -171,6 +209,24 @@ def _check(encoder: _Encoder, graph: bytes, network: Network) -> None:
             parts: list[NDArray[Any] | None] = [posteriors.log_probs, posteriors.phone_log_probs]
             for output, part in zip(expected, parts, strict=False):
                 _compare(output[index, : posteriors.num_frames], part, (batch, frames))
+
+
+def _check_steps(stepper: Stepper, graph: bytes, network: Network) -> None:
+    """Refuse a graph whose steps differ, one after the other, from those of PyTorch."""
+    runtime = StepRuntime(network, graph)
+    config = network.config
+    generator = np.random.default_rng(0)
+    found = runtime.initial_states()
+    expected = [torch.from_numpy(state) for state in found]
+    for skip, keep, frames in _CHECKED_STEPS:
+        shape = (frames * config.subsampling, config.features.num_features)
+        features = generator.standard_normal(shape, np.float32)
+        arguments = [torch.from_numpy(features)[None], torch.tensor(skip), torch.tensor(keep)]
+        with torch.inference_mode():
+            log_probs, *expected = stepper(*arguments, *expected)
+        step = runtime.step(features, skip, keep, found)
+        _compare(log_probs[0].numpy(), step.log_probs, (1, len(features)))
+        found = step.states
 
 
 def _compare(expected: NDArray[Any], found: NDArray[Any] | None, shape: tuple[int, int]) -> None:

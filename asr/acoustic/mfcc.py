@@ -25,17 +25,50 @@ def compute_mfcc(waveform: NDArray[np.float32], config: MFCCConfig) -> NDArray[n
     Returns:
         Shape `(frames, num_features)`.
     """
-    window, filters, dct = _tables(config)
     emphasized = waveform.copy()
     emphasized[1:] -= np.float32(config.preemphasis) * waveform[:-1]
+    streams = [_normalize(compute_cepstra(emphasized, config))]
+    for _ in range(config.delta_order):
+        padded = np.pad(streams[-1], ((DELTA_REACH, DELTA_REACH), (0, 0)))  # the mean of an utterance, zero
+        streams.append(_normalize(fit_slopes(padded)))
+    return np.concatenate(streams, axis=1) if len(streams) > 1 else streams[0]
+
+
+def compute_cepstra(emphasized: NDArray[np.float32], config: MFCCConfig) -> NDArray[np.float32]:
+    """Compute cepstral coefficients as they are, without slopes and normalisation.
+
+    Args:
+        emphasized: A waveform after pre-emphasis, shape `(num_samples,)`, at least `config.n_fft` samples.
+        config: The settings of the front end.
+
+    Returns:
+        Shape `(frames, n_mfcc)`.
+    """
+    window, filters, dct = _tables(config)
     frames = sliding_window_view(emphasized, config.n_fft)[:: config.hop_length]  # (frames, n_fft)
     spectrum = np.fft.rfft(frames * window)  # (frames, n_fft // 2 + 1), single precision as its input
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     log_mels = np.log(power @ filters + np.float32(LOG_FLOOR))  # (frames, n_mels)
-    streams = [_normalize(log_mels @ dct)]
-    for _ in range(config.delta_order):
-        streams.append(_normalize(_deltas(streams[-1])))
-    return np.concatenate(streams, axis=1) if len(streams) > 1 else streams[0]
+    cepstra: NDArray[np.float32] = log_mels @ dct
+    return cepstra
+
+
+def fit_slopes(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fit a slope to each five neighbouring frames.
+
+    Args:
+        features: Shape `(frames, num_features)`.
+
+    Returns:
+        Shape `(frames - 2 * DELTA_REACH, num_features)`: nothing for the frames at the edges.
+    """
+    frames = len(features) - 2 * DELTA_REACH
+    slopes = np.zeros((frames, features.shape[1]), np.float32)
+    for reach in range(1, DELTA_REACH + 1):
+        after = features[DELTA_REACH + reach : DELTA_REACH + reach + frames]
+        slopes += np.float32(reach) * (after - features[DELTA_REACH - reach : DELTA_REACH - reach + frames])
+    slopes /= np.float32(2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))
+    return slopes
 
 
 @lru_cache(maxsize=8)
@@ -68,15 +101,3 @@ def _normalize(features: NDArray[np.float32]) -> NDArray[np.float32]:
     centred: NDArray[np.float32] = features - features.mean(axis=0)
     centred /= np.sqrt(np.mean(np.square(centred)) + np.float32(VARIANCE_FLOOR))
     return centred
-
-
-def _deltas(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fit a slope to five neighbouring frames; the frames outside an utterance count as its mean, zero."""
-    frames = len(features)
-    padded = np.pad(features, ((DELTA_REACH, DELTA_REACH), (0, 0)))
-    slopes = np.zeros_like(features)
-    for reach in range(1, DELTA_REACH + 1):
-        after = padded[DELTA_REACH + reach : DELTA_REACH + reach + frames]
-        slopes += np.float32(reach) * (after - padded[DELTA_REACH - reach : DELTA_REACH - reach + frames])
-    slopes /= np.float32(2 * sum(reach**2 for reach in range(1, DELTA_REACH + 1)))
-    return slopes

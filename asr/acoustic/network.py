@@ -37,12 +37,14 @@ class Network:
         weights: Its weights by name, as `config.weight_shapes` lists them; half or single precision.
         phones: The phone head; `None` if there is none.
         graph: The ONNX graph of `asr.acoustic.export`, without weights; `None` if it has not been exported.
+        streaming_graph: That of its steps; `None` likewise.
     """
 
     config: ModelConfig
     weights: Weights = field(repr=False)
     phones: PhoneOutput | None = None
     graph: bytes | None = field(default=None, repr=False)
+    streaming_graph: bytes | None = field(default=None, repr=False)
 
     @property
     def vocabulary_size(self) -> int:

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, get_args
@@ -92,23 +93,42 @@ def find_graph(network: Network) -> bytes:
     Raises:
         BundleError: If there is no graph, and PyTorch is not installed.
     """
-    if network.graph is not None:
-        return network.graph
-    kept = Path(user_cache_dir("asr", appauthor=False)) / "graphs" / f"{_fingerprint(network)}.onnx"
+    return network.graph if network.graph is not None else _make_graph(network, "model.onnx", "export_graph")
+
+
+def find_streaming_graph(network: Network) -> bytes:
+    """Return the graph of the steps of a network, as `find_graph` does.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The ONNX graph.
+
+    Raises:
+        BundleError: If there is no graph, and PyTorch is not installed.
+    """
+    graph = network.streaming_graph
+    return graph if graph is not None else _make_graph(network, "streaming.onnx", "export_streaming_graph")
+
+
+def _make_graph(network: Network, name: str, function: str) -> bytes:
+    """Take a graph from the user's cache, or export it with a function of `asr.acoustic.export`."""
+    kept = Path(user_cache_dir("asr", appauthor=False)) / "graphs" / f"{_fingerprint(network)}-{name}"
     if kept.is_file():
         return kept.read_bytes()
     try:
-        from asr.acoustic.export import export_graph
+        export = getattr(import_module("asr.acoustic.export"), function)
     except ImportError as error:
         raise BundleError(
-            "the model has no model.onnx, which recognition on a CPU needs; run `asr export FOLDER` once where "
+            f"the model has no {name}, which recognition on a CPU needs; run `asr export FOLDER` once where "
             '`pip install "asr[train]"` has been run'
         ) from error
     _log.info("exporting the network to ONNX, once on this machine; asr export FOLDER writes it into the model")
     try:
-        graph = export_graph(network)
+        graph: bytes = export(network)
     except MissingExtraError as error:
-        raise BundleError(f"the model has no model.onnx, and it cannot be made here: {error}") from error
+        raise BundleError(f"the model has no {name}, and it cannot be made here: {error}") from error
     try:
         write_bytes_atomically(kept, graph)
     except OSError:

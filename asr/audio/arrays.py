@@ -34,13 +34,26 @@ def open_array(source: object, sample_rate: int | None) -> OpenRecording:
     is_shaped = array.ndim == 1 or (array.ndim == 2 and array.shape[0] <= max(1, array.shape[1]))
     if not is_shaped or array.dtype.kind not in "iuf":
         raise AudioError(f"the array is {array.dtype} {array.shape}; expected real numbers (num_channels, num_samples)")
-    samples = np.array(np.atleast_2d(array).T, dtype=np.float32)  # (num_samples, num_channels)
-    if array.dtype.kind in "iu":
-        samples /= np.float32(2 ** (np.iinfo(array.dtype).bits - 1))
-        samples -= np.float32(array.dtype.kind == "u")
+    samples = scale_samples(np.atleast_2d(array).T)  # (num_samples, num_channels)
     info = AudioInfo(sample_rate, samples.shape[1], math.nan, "array", "FLOAT")
 
     def decode(num_samples: int) -> Iterator[Waveform]:
         return (samples[start : start + num_samples] for start in range(0, len(samples), num_samples))
 
     return OpenRecording("the array", info, decode)
+
+
+def scale_samples(array: npt.NDArray[Any]) -> Waveform:
+    """Convert samples of any type to single precision; integers are scaled to [-1, 1) by the range of their type.
+
+    Args:
+        array: Integers or floating-point numbers, of any shape.
+
+    Returns:
+        A copy, of the same shape.
+    """
+    samples = np.array(array, dtype=np.float32)
+    if array.dtype.kind in "iu":
+        samples /= np.float32(2 ** (np.iinfo(array.dtype).bits - 1))
+        samples -= np.float32(array.dtype.kind == "u")
+    return samples

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import final
 
 import numpy as np
 import soxr
@@ -67,6 +68,40 @@ def _resample_run(blocks: Iterable[Waveform], resampler: soxr.ResampleStream) ->
         yield tail
     if damage:
         raise damage
+
+
+@final
+class Resampler:
+    """Changes the sample rate of a stream of samples, with the result of `resample` for all of them."""
+
+    def __init__(self, orig_rate: int, new_rate: int) -> None:
+        """Begin.
+
+        Args:
+            orig_rate: Samples per second that come.
+            new_rate: Samples per second wanted.
+
+        Raises:
+            AudioError: If a rate is out of range.
+        """
+        check_rates("the stream", orig_rate, new_rate)
+        is_needed = orig_rate != new_rate
+        self._stream = soxr.ResampleStream(orig_rate, new_rate, 1, quality=_QUALITY) if is_needed else None
+
+    def accept(self, samples: Waveform, *, last: bool = False) -> Waveform:
+        """Resample the next samples.
+
+        Args:
+            samples: Shape `(num_samples,)`.
+            last: Whether no more will come.
+
+        Returns:
+            What can be known by now, shape `(num_samples,)`; a few milliseconds wait for the next samples.
+        """
+        if self._stream is None:
+            return samples
+        resampled: Waveform = self._stream.resample_chunk(samples, last=last)
+        return resampled
 
 
 def check_rates(name: str, *sample_rates: int) -> None:

@@ -1,7 +1,8 @@
-"""Write the ONNX graph of a model into its bundle, or a page that recognises with it in the browser.
+"""Write the ONNX graphs of a model into its bundle, or a page that recognises with it in the browser.
 
-`asr export BUNDLE` writes the graph, which recognition on a CPU runs. Training writes it; a bundle of an earlier
-version lacks it. `asr export [BUNDLE] --web DIR` writes a folder that any static host serves.
+`asr export BUNDLE` writes the graphs, which recognition on a CPU runs. Training writes them, and the statistics that
+streaming starts from; a bundle of an earlier version lacks them. `asr export [BUNDLE] --web DIR` writes a folder that
+any static host serves.
 """
 
 import argparse
@@ -22,10 +23,17 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="BUNDLE",
-        help="Folder of the model; model.onnx is written there. With --web by default the English model.",
+        help="Folder of the model; the graphs are written there. With --web by default the English model.",
     )
     parser.add_argument(
         "--web", type=Path, metavar="DIR", help="Write a page that recognises in the browser to this folder instead."
+    )
+    parser.add_argument(
+        "--feature-statistics",
+        type=Path,
+        metavar="MANIFEST",
+        help="Also measure the statistics of features, which streaming starts from, over up to 1000 utterances of this "
+        "manifest; take the one that the model was trained on.",
     )
     parser.add_argument("--quiet", action="store_true", help="Show errors alone on stderr.")
     return parser
@@ -54,6 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ASRError("no model was given; name its folder, or a folder for a page with --web")
     from asr.bundle import export_bundle
 
-    path = export_bundle(arguments.bundle)
-    print(f"{path}: written, {path.stat().st_size:,} bytes")
+    if arguments.feature_statistics:
+        from asr.data.statistics import update_statistics
+
+        num_utterances = update_statistics(arguments.bundle, arguments.feature_statistics)
+        print(f"{arguments.bundle / 'config.json'}: statistics of {num_utterances:,} utterances written")
+    for path in export_bundle(arguments.bundle):
+        print(f"{path}: written, {path.stat().st_size:,} bytes")
     return 0

@@ -86,6 +86,33 @@ def signals_left_alone() -> Generator[None]:
         signal.set_wakeup_fd(previous_fd)
 
 
+@contextmanager
+def first_interrupt() -> Generator[threading.Event]:
+    """Let the first SIGINT ask for an end in order, for work without one of its own; the second stops it.
+
+    Yields:
+        What the first one sets. In a thread other than the main one, nothing does.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    previous_fd = signal.set_wakeup_fd(-1)
+    previous = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, previous)
+        signal.set_wakeup_fd(previous_fd)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        signal.set_wakeup_fd(previous_fd)
+
+
 def report(status: int) -> int:
     """Say on stderr what ended the command, and see that its threads do not keep the process alive.
 

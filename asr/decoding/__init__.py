@@ -2,7 +2,7 @@
 
 from asr.decoding.build import DecodingModels, build_decoder
 from asr.decoding.config import DecodingConfig
-from asr.decoding.decoder import Decoder, Hypothesis, Rescorer
+from asr.decoding.decoder import Decoder, Hypothesis, IncrementalDecoder, Outlook, Rescorer, StreamingDecoder
 from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.hot_words import HotWord, parse_hot_words, read_hot_words
 from asr.decoding.two_pass import TwoPassDecoder
@@ -14,7 +14,10 @@ __all__ = [
     "GreedyDecoder",
     "HotWord",
     "Hypothesis",
+    "IncrementalDecoder",
+    "Outlook",
     "Rescorer",
+    "StreamingDecoder",
     "TwoPassDecoder",
     "build_decoder",
     "parse_hot_words",

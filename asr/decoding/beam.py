@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,20 @@ from numpy.typing import NDArray
 from asr.acoustic.posteriors import Posteriors
 from asr.decoding import search as kernel
 from asr.decoding.config import DecodingConfig
-from asr.decoding.decoder import Hypothesis
+from asr.decoding.decoder import Hypothesis, Outlook
 from asr.decoding.hot_words import HotWord
 from asr.decoding.tables import Tables, build_tables
-from asr.decoding.workspace import BEAM, NONE, Records, make_workspace
+from asr.decoding.workspace import BEAM, NONE, Records, grow_workspace, make_workspace
 from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.tokenizer import CharTokenizer
 
 # Stands for the logarithm of 0, so that every text has a score, whatever a network rules out.
 _IMPOSSIBLE = -1e4
+
+_STREAM_BEAM_SIZE = 100
+_STREAM_FRAMES = 100  # that there is room for at first
+_AGREEMENT = 0.95  # fraction of the probability of the beam
 
 _log = logging.getLogger(__name__)
 
@@ -91,14 +95,7 @@ class BeamSearchDecoder:
         Raises:
             ValueError: If the shape does not fit the alphabet, or a value is NaN.
         """
-        log_probs = posteriors.log_probs
-        if log_probs.ndim != 2 or log_probs.shape[1] != self.vocabulary_size:
-            raise ValueError(
-                f"log_probs have the shape {log_probs.shape}, but must have (frames, {self.vocabulary_size})"
-            )
-        if np.isnan(log_probs).any():
-            raise ValueError("log_probs hold NaN, but must be the logarithms of probabilities")
-        matrix = np.ascontiguousarray(np.maximum(log_probs, _IMPOSSIBLE), np.float32)
+        matrix = _check(posteriors.log_probs, self.vocabulary_size)
         work = make_workspace(len(matrix), self.vocabulary_size, self.tables)
         kernel.search(matrix, self.tables, work)
         beam = work.beam[: work.counts[BEAM]]
@@ -106,6 +103,96 @@ class BeamSearchDecoder:
         best = best[best["total"] > -np.inf]
         texts = _spell(best["prefix"], work.prefixes)
         return [Hypothesis(tokens, total) for tokens, total in zip(texts, best["total"].tolist(), strict=True)]
+
+    def begin(self, tokenizer: CharTokenizer) -> "BeamStream":
+        """Begin with a stretch of sound whose frames are still coming in."""
+        return BeamStream(self.tables, tokenizer.vocabulary_size)
+
+
+@final
+class BeamStream:
+    """The search at work on one stretch of sound whose frames are still coming in.
+
+    It keeps its workspace between frames. A word, with the space after it, is committed once the texts that go on from
+    it have nearly all of the probability of the beam; texts that do not are dropped then, so it never changes.
+    """
+
+    def __init__(self, tables: Tables, vocabulary_size: int) -> None:
+        """Begin with a smaller beam, for provisional texts need less.
+
+        Args:
+            tables: What to search with.
+            vocabulary_size: Tokens, the blank among them.
+        """
+        settings = tables.settings
+        smaller = settings._replace(beam_size=min(settings.beam_size, _STREAM_BEAM_SIZE))
+        self._tables = tables._replace(settings=smaller)
+        self._vocabulary_size = vocabulary_size
+        self._work = make_workspace(_STREAM_FRAMES, vocabulary_size, self._tables)
+        self._committed = 0  # the prefix that will not change
+
+    def accept(self, log_probs: NDArray[np.float32]) -> None:
+        """Take frames for good, as `IncrementalDecoder` says."""
+        matrix = _check(log_probs, self._vocabulary_size)
+        self._work = grow_workspace(self._work, len(matrix))
+        kernel.advance(matrix, self._tables, self._work)
+
+    def look_ahead(self, log_probs: NDArray[np.float32]) -> Outlook:
+        """Decode provisional frames, as `IncrementalDecoder` says."""
+        held = self._beam.copy()
+        self.accept(log_probs)
+        ahead = self._beam.copy()
+        self._restore(held)
+        self._commit(ahead)
+        prefixes = self._work.prefixes
+        ahead = ahead[self._goes_on(ahead["prefix"], self._committed)]
+        best = ahead["prefix"][ahead["total"].argmax()]
+        [tokens, committed] = _spell(np.array([best, self._committed]), prefixes)
+        return Outlook(tokens, len(committed))
+
+    @property
+    def _beam(self) -> Records:
+        """The prefixes that are followed."""
+        return self._work.beam[: self._work.counts[BEAM]]
+
+    def _restore(self, beam: Records) -> None:
+        """Follow other prefixes; the tree keeps what was found meanwhile."""
+        prefixes = self._work.prefixes
+        prefixes["beam_index"][self._beam["prefix"]] = NONE
+        self._work.beam[: len(beam)] = beam
+        self._work.counts[BEAM] = len(beam)
+        prefixes["beam_index"][beam["prefix"]] = np.arange(len(beam))
+
+    def _commit(self, ahead: Records) -> None:
+        """Commit the words that nearly all of the probability of a beam agrees on, and drop what contradicts them."""
+        prefixes = self._work.prefixes
+        weights = np.exp(ahead["total"] - ahead["total"].max())
+        needed = _AGREEMENT * weights.sum()
+        nodes = ahead["prefix"]
+        spaces, shares = [], []
+        while (below := nodes > self._committed).any():
+            nodes, weights = nodes[below], weights[below]
+            is_space = prefixes["token"][nodes] == self._tables.settings.space
+            spaces.append(nodes[is_space])
+            shares.append(weights[is_space])
+            nodes = prefixes["parent"][nodes]
+        if not spaces:
+            return
+        found, which = np.unique(np.concatenate(spaces), return_inverse=True)
+        agreed = found[np.bincount(which, np.concatenate(shares), len(found)) >= needed]
+        # A later word that all agree on has a higher number, for a prefix is made after that which it goes on from.
+        for node in agreed[::-1].tolist():
+            if (kept := self._goes_on(self._beam["prefix"], node)).any():
+                self._restore(self._beam[kept])
+                self._committed = node
+                return
+
+    def _goes_on(self, ends: NDArray[np.int64], node: int) -> NDArray[np.bool_]:
+        """Tell which prefixes begin with another one."""
+        while (below := ends > node).any():
+            ends = np.where(below, self._work.prefixes["parent"][ends], ends)
+        begins: NDArray[np.bool_] = ends == node
+        return begins
 
 
 def _is_compiled() -> bool:
@@ -128,3 +215,12 @@ def _spell(ends: NDArray[np.int64], prefixes: Records) -> list[tuple[int, ...]]:
     if not columns:
         return [()] * len(ends)
     return [tuple(row[row != NONE].tolist()) for row in np.stack(columns[::-1], axis=1)]
+
+
+def _check(log_probs: NDArray[np.float32], vocabulary_size: int) -> NDArray[np.float32]:
+    """Refuse what the search cannot take; return finite and contiguous log-probabilities."""
+    if log_probs.ndim != 2 or log_probs.shape[1] != vocabulary_size:
+        raise ValueError(f"log_probs have the shape {log_probs.shape}, but must have (frames, {vocabulary_size})")
+    if np.isnan(log_probs).any():
+        raise ValueError("log_probs hold NaN, but must be the logarithms of probabilities")
+    return np.ascontiguousarray(np.maximum(log_probs, _IMPOSSIBLE), np.float32)

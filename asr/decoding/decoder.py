@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
+from asr.tokenizer import CharTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,58 @@ class Decoder(Protocol):
 
         Returns:
             Hypotheses, the best first; at least one.
+        """
+        ...
+
+
+class IncrementalDecoder(Protocol):
+    """A decoder at work on one stretch of sound whose frames are still coming in."""
+
+    def accept(self, log_probs: NDArray[np.float32]) -> None:
+        """Take frames for good.
+
+        Args:
+            log_probs: Natural logarithms, shape `(frames, vocabulary_size)`.
+        """
+        ...
+
+    def look_ahead(self, log_probs: NDArray[np.float32]) -> "Outlook":
+        """Decode provisional frames after those that were accepted; they are forgotten afterwards.
+
+        Args:
+            log_probs: As for `accept`.
+
+        Returns:
+            The likeliest text of both.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The likeliest text so far.
+
+    Attributes:
+        tokens: Collapsed indices, without blanks.
+        num_committed: How many of them, whole words and the space after them, will never change.
+    """
+
+    tokens: tuple[int, ...]
+    num_committed: int
+
+
+@runtime_checkable
+class StreamingDecoder(Protocol):
+    """A decoder that can work on frames while they come in."""
+
+    def begin(self, tokenizer: CharTokenizer) -> IncrementalDecoder:
+        """Begin with a stretch of sound.
+
+        Args:
+            tokenizer: The alphabet of its frames.
+
+        Returns:
+            What decodes it.
         """
         ...
 

@@ -3,11 +3,14 @@
 Source: Graves et al. (2006), section 3.2, doi:10.1145/1143844.1143891.
 """
 
+from typing import final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
-from asr.decoding.decoder import Hypothesis
-from asr.tokenizer import BLANK
+from asr.decoding.decoder import Hypothesis, Outlook
+from asr.tokenizer import BLANK, CharTokenizer
 
 
 class GreedyDecoder:
@@ -27,3 +30,38 @@ class GreedyDecoder:
         tokens = best[is_new & (best != BLANK)]
         score = posteriors.log_probs[np.arange(len(best)), best].sum(dtype=np.float64)
         return [Hypothesis(tuple(tokens.tolist()), float(score))]
+
+    def begin(self, tokenizer: CharTokenizer) -> "GreedyStream":
+        """Begin with a stretch of sound whose frames are still coming in."""
+        return GreedyStream(tokenizer.space)
+
+
+@final
+class GreedyStream:
+    """Decodes one stretch of sound frame by frame; a word is certain once the space after it is."""
+
+    def __init__(self, space: int | None) -> None:
+        """Begin.
+
+        Args:
+            space: The token between words, if there is one.
+        """
+        self._space = space
+        self._tokens: tuple[int, ...] = ()
+        self._last = BLANK
+
+    def accept(self, log_probs: NDArray[np.float32]) -> None:
+        """Take frames for good, as `IncrementalDecoder` says."""
+        self._tokens += self._collapse(log_probs)
+        self._last = int(log_probs[-1].argmax())
+
+    def look_ahead(self, log_probs: NDArray[np.float32]) -> Outlook:
+        """Decode provisional frames, as `IncrementalDecoder` says."""
+        spaces = [index for index, token in enumerate(self._tokens) if token == self._space]
+        return Outlook(self._tokens + self._collapse(log_probs), spaces[-1] + 1 if spaces else 0)
+
+    def _collapse(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
+        """Return the tokens that begin in some frames."""
+        best = log_probs.argmax(axis=1)
+        is_new = np.diff(best, prepend=self._last) != 0
+        return tuple(best[is_new & (best != BLANK)].tolist())

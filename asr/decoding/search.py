@@ -37,11 +37,17 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
         tables: What to search with.
         work: From `make_workspace`; afterwards its beam holds whole texts and their totals, in no order.
     """
+    advance(log_probs, tables, work)
+    _finish(tables, work)
+
+
+@compiled
+def advance(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
+    """Take a search further, whose text goes on: arguments as for `search`, frame after frame in one workspace."""
     for frame in log_probs:
         floor = _stay(frame, tables.settings, work)
         _extend(frame, floor, tables, work)
         _select(tables, work)
-    _finish(tables, work)
 
 
 @helper

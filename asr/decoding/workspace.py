@@ -105,3 +105,24 @@ def make_workspace(num_frames: int, vocabulary_size: int, tables: Tables) -> Wor
     work.contexts[0, 0] = BEGIN
     work.beam[0]["log_token"] = -np.inf
     return work
+
+
+def grow_workspace(work: Workspace, num_frames: int) -> Workspace:
+    """Make room for more frames of a search that is under way; memory at least doubles, so it is seldom copied.
+
+    Args:
+        work: The workspace.
+        num_frames: Frames that come next.
+
+    Returns:
+        The same search, in the same arrays where they are large enough.
+    """
+    used, room = int(work.counts[PREFIXES]), len(work.prefixes)
+    needed = used + num_frames * len(work.beam)
+    if needed <= room:
+        return work
+    prefixes = np.zeros(max(needed, 2 * room), PREFIX)
+    prefixes[:used] = work.prefixes[:used]
+    contexts = np.empty((len(prefixes) + 1, work.contexts.shape[1]), np.int64)
+    contexts[:used] = work.contexts[:used]
+    return work._replace(prefixes=prefixes, contexts=contexts)

@@ -13,7 +13,7 @@ import numpy as np
 
 from asr.acoustic.posteriors import Posteriors
 from asr.alignment.confidence import calibrate
-from asr.alignment.ctc import align, group_words
+from asr.alignment.ctc import TokenSpan, align, group_words
 from asr.audio.excerpts import AudioExcerpt
 from asr.bundle import Bundle
 from asr.decoding import Hypothesis
@@ -78,7 +78,7 @@ class Assembler:
         """
         duration = samples_to_seconds(len(part.chunk.waveform), self.bundle.config.sample_rate)
         blank_posterior = float(np.exp(posteriors.log_probs[:, BLANK]).mean())
-        words = self._place_words(posteriors, hypotheses[0].tokens, duration)
+        words = self.place_words(align(posteriors.log_probs, hypotheses[0].tokens), duration)
         min_certainty = self.bundle.decoding.min_certainty
         if words and min_certainty:
             certainty = measure_certainty(posteriors.log_probs, words)
@@ -93,6 +93,19 @@ class Assembler:
         )
         segment = Segment(0.0, duration, words, alternatives).shift(part.chunk.start)
         return RecognizedChunk(part.index, part.chunk.overlap, segment, blank_posterior)
+
+    def place_words(self, spans: Sequence[TokenSpan], duration: Seconds) -> tuple[Word, ...]:
+        """Find when the words that tokens spell were spoken, with confidences that are not calibrated.
+
+        Args:
+            spans: The frames of the tokens.
+            duration: Seconds of all frames.
+
+        Returns:
+            The words, their times from the first frame on.
+        """
+        frame_shift = self.bundle.config.frame_shift
+        return group_words(spans, self.bundle.tokenizer, frame_shift, self.bundle.timing, duration)
 
     def collect(self, parts: Iterable[RecognizedPart], on_segment: Callable[[Segment], None]) -> Result:
         """Put the parts of one recording together.
@@ -135,12 +148,6 @@ class Assembler:
         explanation = "" if segments else self._explain(end, chunks)
         self._report_noise(end, chunks if segments else ())
         return Result(end.source, Transcript(tuple(segments), duration, explanation), end.damage)
-
-    def _place_words(self, posteriors: Posteriors, tokens: Sequence[int], duration: Seconds) -> tuple[Word, ...]:
-        """Find where the words that tokens spell were spoken, with confidences that are not calibrated."""
-        spans = align(posteriors.log_probs, tokens)
-        frame_shift = self.bundle.config.frame_shift
-        return group_words(spans, self.bundle.tokenizer, frame_shift, self.bundle.timing, duration)
 
     def _report_noise(self, end: RecordingEnd, chunks: Sequence[RecognizedChunk]) -> None:
         """Say which part of a recording that has words was taken for noise."""

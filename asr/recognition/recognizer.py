@@ -16,8 +16,9 @@ from itertools import groupby
 from pathlib import Path
 
 from asr.acoustic.quantization import Precision
-from asr.acoustic.runtime import AcousticRuntime, open_runtime
+from asr.acoustic.runtime import AcousticRuntime, find_streaming_graph, open_runtime
 from asr.acoustic.scorer import AcousticScorer
+from asr.acoustic.streaming_runtime import StepRuntime
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
 from asr.arguments import require_function, require_kind, require_list, require_number
@@ -54,6 +55,7 @@ class Recognizer:
         bundle: The trained recogniser.
         scorer: Turns waveforms into posteriors.
         decoder: Turns posteriors into hypotheses.
+        assembler: Turns hypotheses into words, and those into transcripts.
     """
 
     def __init__(
@@ -102,7 +104,17 @@ class Recognizer:
             )
         )
         self._reader = ChunkReader(Segmenter(segmentation, bundle.config.sample_rate), threads=threads)
-        self._assembler = Assembler(bundle)
+        self.assembler = Assembler(bundle)
+
+    @functools.cached_property
+    def step_runtime(self) -> StepRuntime:
+        """What runs the network on streams, on the processor; opened when it is first needed.
+
+        Raises:
+            BundleError: If the bundle has no graph for it, and none can be made here.
+        """
+        network = self.bundle.network
+        return StepRuntime(network, find_streaming_graph(network))
 
     @classmethod
     def from_bundle(
@@ -227,7 +239,7 @@ class Recognizer:
         parts = self._reader.read(sources, source_rate=source_rate, channel=channel, track=track, partial=partial)
         for index, recognized in groupby(self._recognize(parts, batch_duration), key=lambda part: part.index):
             watched = report_progress(recognized, self.bundle.config.sample_rate, on_progress)
-            yield self._assembler.collect(watched, functools.partial(on_segment, index))
+            yield self.assembler.collect(watched, functools.partial(on_segment, index))
 
     def align(
         self,
@@ -284,7 +296,7 @@ class Recognizer:
         """Return a recogniser that gives the confidence of the posteriors as it is, and shares all else with this."""
         other = copy(self)
         other.bundle = replace(self.bundle, confidence=ConfidenceCalibration())
-        other._assembler = Assembler(other.bundle)
+        other.assembler = Assembler(other.bundle)
         return other
 
     def _recognize(self, parts: Iterable[RecordingPart], batch_duration: Seconds) -> Iterator[RecognizedPart]:
@@ -312,5 +324,5 @@ class Recognizer:
             if not isinstance(part, RecordingChunk):
                 yield part
             elif following is not None and part is following[0]:
-                yield self._assembler.recognize(*following, next(decoded))
+                yield self.assembler.recognize(*following, next(decoded))
                 following = next(remaining, None)

@@ -17,7 +17,8 @@ from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.text import TextAligner
 from asr.audio import AudioSource, load_audio, save_audio
-from asr.bundle import ENGLISH_MODEL, GRAPH_FILE, Bundle
+from asr.bundle import ENGLISH_MODEL, Bundle
+from asr.bundle_network import GRAPH_FILE
 from asr.data.dataset import SpeechDataset, collate
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw

@@ -1,0 +1,49 @@
+"""Where segments of a stream end."""
+
+import numpy as np
+import pytest
+
+from asr.recognition.endpoint import Endpointer
+
+
+def flags(text: str) -> np.ndarray:
+    """Blank frames are dots."""
+    return np.array([character == "." for character in text])
+
+
+def test_pause_ends_a_segment_in_its_middle() -> None:
+    assert Endpointer(4, 100).find(flags("..aa.a....aa")) == 8
+
+
+def test_pause_counts_across_chunks() -> None:
+    endpointer = Endpointer(4, 100)
+    assert endpointer.find(flags("aa..")) is None
+    assert endpointer.find(flags("..a.")) == 4
+
+
+def test_shorter_pauses_end_a_long_segment() -> None:
+    endpointer = Endpointer(10, 100)
+    assert all(endpointer.find(flags("aaaaaa....")) is None for _ in range(9))
+    assert endpointer.find(flags("aaaaaa....")) == 98
+
+
+@pytest.mark.parametrize(("last", "cut"), [("aa..a.aaaa", 93), ("aaaaaaaaaa", 100)])
+def test_longest_segment_ends_in_the_best_pause_of_its_last_chunk(last: str, cut: int) -> None:
+    endpointer = Endpointer(10, 105)
+    assert all(endpointer.find(flags("aaaaaaaaaa")) is None for _ in range(9))
+    assert endpointer.find(flags(last)) == cut
+
+
+def test_silence_before_speech_is_left_behind_but_for_half_a_pause() -> None:
+    endpointer = Endpointer(4, 100)
+    assert endpointer.find(flags("......")) == 4
+    assert Endpointer(4, 100).find(flags("......aa")) is None
+    assert Endpointer(4, 100).find(flags("...")) is None
+
+
+def test_speech_is_any_frame_but_a_blank() -> None:
+    endpointer = Endpointer(4, 100)
+    endpointer.find(flags("..."))
+    assert not endpointer.has_speech
+    endpointer.find(flags("a"))
+    assert endpointer.has_speech
