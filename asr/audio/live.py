@@ -50,6 +50,9 @@ class Microphone:
 def list_microphones() -> list[Microphone]:
     """List the devices that sound comes from.
 
+    Returns:
+        The microphones, in the order of their numbers.
+
     Raises:
         MissingExtraError: If the package `sounddevice` or its library is not installed.
     """
@@ -137,7 +140,7 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
         stream: A pipe or a file.
         stop: Ends the reading when it is set.
 
-    Yields:
+    Returns:
         Blocks of shape `(num_samples,)`, until the stream ends.
     """
     blocks: _Blocks = Queue(_PIPE_BLOCKS)
