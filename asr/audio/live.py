@@ -162,19 +162,19 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
 
 
 def _take_blocks(blocks: _Blocks, stop: threading.Event) -> Iterator[NDArray[Any]]:
-    """Take blocks until there are no more, or until told to stop and none is waiting."""
-    while True:
+    """Take blocks until there are no more, or until told to stop, and then those that had come."""
+    while not stop.is_set():
         try:
             block = blocks.get(timeout=_PATIENCE)
         except Empty:
-            if stop.is_set():
-                return
             continue
         if block is None:
             return
         yield block
-        if stop.is_set():
+    for _ in range(blocks.qsize()):
+        if (block := blocks.get()) is None:
             return
+        yield block
 
 
 def _import_sounddevice() -> Any:  # a module without types

@@ -8,9 +8,9 @@ of frame t, c: the last token of y, y-: y without it):
     ready:  R_t(y, c) = B_t(y)             if y ends in c, for the same token again needs a blank between
                       = B_t(y) + T_t(y)    otherwise
 
-The beam keeps the prefixes with the highest total: log(B + T) plus the score of the text, which is that of
-`DecodingConfig`. The score is exact for complete words. An incomplete word is charged what the likeliest word that it
-can become costs by itself (language model look-ahead); when it ends, what it costs after the words before it.
+The beam keeps the prefixes with the highest total: log(B + T) plus the score of the text (`DecodingConfig`), which is
+exact for complete words. An incomplete word is charged what the likeliest word that it can become costs by itself
+(language model look-ahead); when it ends, what it costs after the words before it.
 
 A space only separates words: at the start, after a space and at the end it changes nothing.
 
@@ -43,7 +43,7 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
 
 @compiled
 def advance(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Take a search further, whose text goes on: arguments as for `search`, frame after frame in one workspace."""
+    """Take a search further whose text goes on; arguments as for `search`."""
     for frame in log_probs:
         floor = _stay(frame, tables.settings, work)
         _extend(frame, floor, tables, work)
