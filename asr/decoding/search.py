@@ -30,20 +30,20 @@ from asr.tokenizer import BLANK
 
 @compiled
 def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Find the best texts: each frame proposes candidates, of which the best become the next beam.
-
-    Args:
-        log_probs: Finite natural logarithms, shape `(frames, vocabulary_size)`.
-        tables: What to search with.
-        work: From `make_workspace`; afterwards its beam holds whole texts and their totals, in no order.
-    """
+    """Find the best texts, as `advance` does; afterwards the beam holds whole texts and their totals, in no order."""
     advance(log_probs, tables, work)
     _finish(tables, work)
 
 
 @compiled
 def advance(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Take a search further whose text goes on; arguments as for `search`."""
+    """Take a search further: each frame proposes candidates, of which the best become the next beam.
+
+    Args:
+        log_probs: Finite natural logarithms, shape `(frames, vocabulary_size)`.
+        tables: What to search with.
+        work: From `make_workspace`.
+    """
     for frame in log_probs:
         floor = _stay(frame, tables.settings, work)
         _extend(frame, floor, tables, work)

@@ -21,7 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from asr.acoustic.runtime import find_graph
-from asr.bundle import ENGLISH_MODEL, GRAPH_FILE, PHONES_FILE, WEIGHTS_FILE, Bundle, load_bundle
+from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
+from asr.bundle_network import GRAPH_FILE, PHONES_FILE, WEIGHTS_FILE
 from asr.errors import BundleError
 from asr.files import replace_folder, save_tensors
 from asr.lm.recurrent_network import GRAPHS

@@ -87,7 +87,7 @@ def test_microphone_that_is_not_one_is_refused_with_the_choice(
 
 def test_machine_without_a_microphone_is_told_so(devices: list[dict[str, Any]]) -> None:
     devices[1:] = []
-    with pytest.raises(AudioError, match="no microphone was found on this machine"):
+    with pytest.raises(AudioError, match=r"no microphone was found on this machine"):
         choose_microphone(None)
 
 
@@ -106,7 +106,7 @@ def test_recording_gives_what_came_before_it_was_stopped_and_says_what_was_lost(
 
 def test_microphone_that_cannot_be_opened_is_named(devices: list[dict[str, Any]]) -> None:
     with (
-        pytest.raises(AudioError, match="^microphone 'Built-in Microphone' cannot be opened: Device unavailable"),
+        pytest.raises(AudioError, match=r"^microphone 'Built-in Microphone' cannot be opened: Device unavailable"),
         record(choose_microphone("1"), threading.Event()),
     ):
         pass
