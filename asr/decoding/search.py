@@ -37,12 +37,9 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
 
 @compiled
 def advance(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Take a search further: each frame proposes candidates, of which the best become the next beam.
+    """Search on by finite log-probabilities of shape `(frames, vocabulary_size)`.
 
-    Args:
-        log_probs: Finite natural logarithms, shape `(frames, vocabulary_size)`.
-        tables: What to search with.
-        work: From `make_workspace`.
+    Each frame proposes candidates, of which the best become the next beam.
     """
     for frame in log_probs:
         floor = _stay(frame, tables.settings, work)
