@@ -29,7 +29,7 @@ _IMPOSSIBLE = -1e4
 
 _STREAM_BEAM_SIZE = 100
 _STREAM_FRAMES = 100  # that there is room for at first
-_AGREEMENT = 0.95  # fraction of the probability of the beam
+_AGREEMENT = 0.6  # fraction of the probability of the beam
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class BeamStream:
     """The search at work on one stretch of sound whose frames are still coming in.
 
     It keeps its workspace between frames. A word, with the space after it, is committed once the texts that go on from
-    it have nearly all of the probability of the beam; texts that do not are dropped then, so it never changes.
+    it have most of the probability of the beam; texts that do not are dropped then, so it never changes.
     """
 
     def __init__(self, tables: Tables, vocabulary_size: int) -> None:
@@ -164,7 +164,7 @@ class BeamStream:
         prefixes["beam_index"][beam["prefix"]] = np.arange(len(beam))
 
     def _commit(self, ahead: Records) -> None:
-        """Commit the words that nearly all of the probability of a beam agrees on, and drop what contradicts them."""
+        """Commit the words that most of the probability of a beam agrees on, and drop what contradicts them."""
         prefixes = self._work.prefixes
         weights = np.exp(ahead["total"] - ahead["total"].max())
         needed = _AGREEMENT * weights.sum()
