@@ -133,8 +133,8 @@ def kill_workers(folder: Path, cluster: Any, second: Any) -> None:
     inputs = ["poison://cup.wav", "talks", "sitecustomize.py"]
     driver = _start(folder, cluster, [*inputs, "--output-dir", str(out)])
     _wait_until(lambda: len(_texts(out)) >= 6, "three results", driver)
-    victim = _actors(cluster)[0]
-    os.kill(victim, signal.SIGKILL)
+    _wait_until(lambda: bool(_actors(cluster)), "an actor was seen", driver)
+    os.kill(_actors(cluster)[0], signal.SIGKILL)
     _wait_until(lambda: len(_texts(out)) >= 12, "six results", driver)
     cluster.remove_node(second, allow_graceful=False)
     status, errors = _finish(driver)
