@@ -79,7 +79,7 @@ def tiny_network() -> Network:
     return replace(network, graph=export_graph(network), streaming_graph=export_streaming_graph(network))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_bundle(tiny_network: Network) -> Bundle:
     """An untrained recogniser."""
     statistics = FeatureStatistics((-20.0,) + (0.0,) * (tiny_network.config.features.num_features - 1), (10.0,))

@@ -10,21 +10,23 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asr.serving import realtime, stream_protocol, vosk
 from asr.serving.errors import RequestError
 from asr.serving.gate import Gate
 from asr.serving.inspection import Inspections
 from asr.serving.metrics import CONTENT_TYPE
 from asr.serving.service import Service
+from asr.serving.sessions import ErrorReport, SessionRoute, Talk
 from asr.serving.transcriptions import Models, Transcriptions
 
 # The page loads what this server gives it, and nothing else; scripts and styles are files of their own.
 _PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "img-src 'self' data:; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; font-src 'self'; "
+    "img-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -47,6 +49,9 @@ def build_app(service: Service, page: Path | None = None) -> Starlette:
     def guarded(path: str, app: ASGIApp, *methods: str) -> Route:
         return Route(path, Gate(app, path, service.config, service.metrics), methods=methods)
 
+    def live(path: str, talk: Talk, report: ErrorReport) -> WebSocketRoute:
+        return WebSocketRoute(path, Gate(SessionRoute(service, talk, report), path, service.config, service.metrics))
+
     probes = Probes(service)
     routes: list[BaseRoute] = [
         Route("/health", probes.health),
@@ -56,6 +61,9 @@ def build_app(service: Service, page: Path | None = None) -> Starlette:
         guarded("/v1/models/{model}", Models(service), "GET"),
         guarded("/v1/audio/transcriptions", Transcriptions(service), "POST"),
         guarded("/inspect", Inspections(service), "POST"),
+        live("/v1/realtime", realtime.talk, realtime.report),
+        live("/stream", stream_protocol.talk, stream_protocol.report),
+        live("/vosk", vosk.talk, vosk.report),
     ]
     if page is not None:
         routes.append(Mount("/", _WithHeaders(StaticFiles(directory=page, html=True), _PAGE_HEADERS)))
@@ -88,6 +96,7 @@ class Probes:
     async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Show the counters."""
         metrics, pool = self._service.metrics, self._service.pool
+        metrics.active_streams.set(pool.num_streams)
         metrics.queue_length.set(pool.queue_length)
         metrics.workers_ready.set(pool.num_ready)
         metrics.worker_restarts.set(pool.restarts)

@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from asr.decoding import HotWord
+from asr.units import Seconds
+
+Encoding: TypeAlias = Literal["pcm_s16le", "pcm_f32le"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,86 @@ class Cancel:
     id: int
 
 
-Request: TypeAlias = Call | Cancel
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What a live stream is.
+
+    Attributes:
+        sample_rate: Samples per second.
+        encoding: Of the samples: signed 16-bit integers, or 32-bit floats of full scale 1, the low byte first.
+        hot_words: Words and phrases to favour.
+        endpoint_silence: Seconds of silence that end a segment; `None` for the default.
+    """
+
+    sample_rate: int = 16_000
+    encoding: Encoding = "pcm_s16le"
+    hot_words: tuple[HotWord, ...] = ()
+    endpoint_silence: Seconds | None = None
+
+    @property
+    def sample_size(self) -> int:
+        """Bytes of a sample."""
+        return 2 if self.encoding == "pcm_s16le" else 4
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Begin a live stream.
+
+    Attributes:
+        id: The request.
+        stream: A new number for the stream.
+        settings: What it is.
+    """
+
+    id: int
+    stream: int
+    settings: StreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStream:
+    """Take the next samples of a live stream; the reply is what has become known.
+
+    Attributes:
+        id: The request.
+        stream: The stream.
+        data: Whole samples.
+    """
+
+    id: int
+    stream: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FinishStream:
+    """End what came of a live stream, which may go on as a new one; the reply is the rest of its results.
+
+    Attributes:
+        id: The request.
+        stream: The stream.
+    """
+
+    id: int
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Forget a live stream; there is no reply.
+
+    Attributes:
+        id: The request.
+        stream: The stream.
+    """
+
+    id: int
+    stream: int
+
+
+StreamRequest: TypeAlias = OpenStream | FeedStream | FinishStream
+Request: TypeAlias = Call | Cancel | StreamRequest | CloseStream
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, final
 
 from asr.errors import ASRError
 from asr.recognition.recognizer import Recognizer
 from asr.serving.errors import RequestError
-from asr.serving.messages import Call
+from asr.serving.messages import Call, StreamSettings
 from asr.serving.process import Worker, WorkerDiedError
+from asr.serving.remote_stream import RemoteStream
 from asr.serving.uploads import Upload
 from asr.units import Seconds
 
@@ -25,6 +27,7 @@ _log = logging.getLogger("asr.serving")
 
 _FIRST_PAUSE: Seconds = 0.5  # before a worker that died at its start is replaced; doubled each time
 _LONGEST_PAUSE: Seconds = 30.0
+_STREAM_WAIT: Seconds = 10.0
 
 
 @final
@@ -34,21 +37,27 @@ class WorkerPool:
     Attributes:
         failure: Why no worker could start; `None` while there is hope.
         restarts: Workers that died and were replaced.
+        num_streams: Live streams.
     """
 
-    def __init__(self, open_recognizer: Callable[[], Recognizer], *, workers: int, max_queue: int) -> None:
+    def __init__(
+        self, open_recognizer: Callable[[], Recognizer], *, workers: int, max_queue: int, max_streams: int
+    ) -> None:
         """Begin without workers.
 
         Args:
             open_recognizer: Opens the recogniser of a worker; it is pickled.
             workers: Processes.
             max_queue: Calls that wait at most.
+            max_streams: Live streams at a time.
         """
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.restarts = 0
+        self.num_streams = 0
         self._open_recognizer = open_recognizer
         self._num_workers = workers
         self._max_queue = max_queue
+        self._max_streams = max_streams
         self._keepers: list[asyncio.Task[None]] = []
         self._ready: list[Worker] = []
         self._free: deque[Worker] = deque()
@@ -138,6 +147,36 @@ class WorkerPool:
             raise RequestError(500, message, code="worker_died") from error
         self._call_duration += (time.monotonic() - start - self._call_duration) / 8
         return result
+
+    @asynccontextmanager
+    async def open_stream(self, settings: StreamSettings) -> AsyncGenerator[RemoteStream]:
+        """Begin a live stream in the worker that has fewest.
+
+        Args:
+            settings: What it is.
+
+        Yields:
+            The stream.
+
+        Raises:
+            RequestError: If there are too many streams, no worker is ready, or the settings are wrong.
+        """
+        if self.num_streams >= self._max_streams:
+            message = f"{self.num_streams} live streams are open, which is all that the server takes; try again later"
+            raise RequestError(429, message, code="too_many_streams", retry_after=_STREAM_WAIT)
+        if not self._ready:
+            raise RequestError(503, "no worker is ready yet; try again later", code="not_ready", retry_after=1)
+        worker = min(self._ready, key=lambda each: each.num_streams)
+        stream = RemoteStream(worker, self._ids, settings)
+        self.num_streams += 1
+        worker.num_streams += 1
+        try:
+            await stream.open()
+            yield stream
+        finally:
+            self.num_streams -= 1
+            worker.num_streams -= 1
+            stream.close()
 
     async def _take(self) -> Worker:
         """Wait for a worker that is free."""

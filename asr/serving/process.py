@@ -106,10 +106,14 @@ class Worker:
             future.set_exception(WorkerDiedError())
         return future
 
+    def tell(self, request: Request) -> None:
+        """Send a request that has no reply."""
+        self._outbox.put((request, None))
+
     def cancel(self, identifier: int) -> None:
         """Give up a request; the process is killed if it goes on regardless."""
         if identifier in self._pending:
-            self._outbox.put((Cancel(identifier), None))
+            self.tell(Cancel(identifier))
             self._loop.call_later(_CANCEL_GRACE, self._kill_if_pending, identifier)
 
     def end(self) -> None:

@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -19,6 +19,7 @@ from asr.serving.app import build_app
 from asr.serving.pool import WorkerPool
 from asr.serving.service import Service
 from asr.serving.settings import LOOPBACK, ServerConfig
+from asr.serving.wyoming import WyomingServer
 from asr.units import Seconds
 
 _log = logging.getLogger("asr.serving")
@@ -52,13 +53,17 @@ def serve(
     """
 
     async def run() -> None:
-        pool = WorkerPool(open_recognizer, workers=config.workers, max_queue=config.max_queue)
+        pool = WorkerPool(
+            open_recognizer, workers=config.workers, max_queue=config.max_queue, max_streams=config.max_streams
+        )
         server = Server(Service(config, pool, model, language), page)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
-        await server.run(listener, on_start)
+        await server.run(listener, wyoming=wyoming, on_start=on_start)
 
-    with listen(config.host, config.port) as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen(config.host, config.port))
+        wyoming = stack.enter_context(listen(config.wyoming_host, config.wyoming_port)) if config.wyoming_port else None
         asyncio.run(run())
 
 
@@ -80,11 +85,18 @@ class Server:
         self.service = service
         self._uvicorn = _Uvicorn(_uvicorn_config(service, page))
 
-    async def run(self, listener: socket.socket, on_start: Callable[[str], None] = lambda url: None) -> None:
+    async def run(
+        self,
+        listener: socket.socket,
+        *,
+        wyoming: socket.socket | None = None,
+        on_start: Callable[[str], None] = lambda url: None,
+    ) -> None:
         """Serve until `stop` is called.
 
         Args:
-            listener: Where to listen.
+            listener: Where to listen for HTTP and WebSocket.
+            wyoming: Where to listen for the Wyoming protocol; `None` for nowhere.
             on_start: Called with the address once all workers are warm.
 
         Raises:
@@ -95,7 +107,9 @@ class Server:
             _log.warning("anybody who reaches %s may use this server; give it an API key", service.config.host)
         pool.start()
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
-        helpers = [asyncio.create_task(each) for each in (self._announce(listener, on_start), self._drain())]
+        helpers = [asyncio.create_task(self._announce(listener, on_start)), asyncio.create_task(self._drain())]
+        if wyoming is not None:
+            helpers.append(asyncio.create_task(WyomingServer(service).run(wyoming)))
         try:
             await asyncio.wait({serving, pool.failure}, return_when=asyncio.FIRST_COMPLETED)
             if pool.failure.done():
@@ -128,6 +142,10 @@ class Server:
     async def _drain(self) -> None:
         """Wait for the end of live streams before the listener is closed, which would cut them off."""
         await self.service.stopping.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.service.config.shutdown_timeout):
+                while self.service.pool.num_streams:
+                    await asyncio.sleep(_TICK)
         self._uvicorn.should_exit = True
 
 
@@ -208,5 +226,5 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(1024)
     except OSError as error:
         listener.close()
-        raise ASRError(f"cannot listen at {host}:{port}: {error.strerror}; give another --host or --port") from error
+        raise ASRError(f"cannot listen at {host}:{port}: {error.strerror}; give another host or port") from error
     return listener

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from asr.recognition.streaming import StreamingResult
 from asr.serving.errors import RequestError
 from asr.serving.gate import ClientGoneError
 from asr.serving.metrics import Metrics
 from asr.serving.parameters import ALIAS
 from asr.serving.pool import WorkerPool
+from asr.serving.remote_stream import RemoteStream
 from asr.serving.settings import ServerConfig
 
 _Result = TypeVar("_Result")
@@ -53,6 +55,24 @@ class Service:
         """
         if self.stopping.is_set():
             raise RequestError(503, "the server is shutting down; try again later", code="stopping", retry_after=10)
+
+    async def feed(self, stream: RemoteStream, data: bytes) -> list[StreamingResult]:
+        """Pass samples on to a live stream, and count them.
+
+        Args:
+            stream: The stream.
+            data: Its next samples.
+
+        Returns:
+            What has become known.
+
+        Raises:
+            RequestError: If they are no samples, or the worker dies.
+        """
+        start = time.monotonic()
+        results = await stream.feed(data)
+        self.metrics.count_stream_audio(stream.duration(data), time.monotonic() - start)
+        return results
 
 
 async def unless_gone(request: Request, work: Awaitable[_Result]) -> _Result:

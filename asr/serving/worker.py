@@ -19,11 +19,14 @@ import numpy as np
 
 from asr.errors import ASRError
 from asr.recognition.recognizer import Recognizer
-from asr.serving.messages import STARTED, Call, Cancel, Done, Failure, Item, Reply
+from asr.recognition.streaming import StreamingRecognizer
+from asr.serving.live import Streams
+from asr.serving.messages import STARTED, Call, Cancel, CloseStream, Done, Failure, Item, Reply
 
 _log = logging.getLogger("asr.serving")
 
-_WARM_UP_SAMPLES = 16_000
+_WARM_UP_SAMPLES = 32_000
+_STREAM_THREADS = 2  # so that the end of a segment of one stream does not hold up the others
 
 
 class Cancelled(BaseException):
@@ -46,6 +49,8 @@ def work(connection: Connection, open_recognizer: Callable[[], Recognizer], log_
         # What is compiled, mapped and allocated on first use is not for the first client to wait for.
         noise = np.random.default_rng(0).normal(0, 0.1, _WARM_UP_SAMPLES).astype(np.float32)
         recognizer.transcribe(noise, source_rate=recognizer.bundle.config.sample_rate)
+        if recognizer.bundle.feature_statistics is not None:  # without these the model takes no streams
+            StreamingRecognizer(recognizer).accept(noise)
     except (ASRError, OSError, MemoryError) as error:
         connection.send(Failure(STARTED, str(error) or "there is not enough memory for the model", is_mistake=True))
         return
@@ -76,13 +81,18 @@ class _Worker:
 
     def run(self) -> None:
         """Answer until the server is gone."""
-        calls = ThreadPoolExecutor(1, "calls")
+        calls, feeds = ThreadPoolExecutor(1, "calls"), ThreadPoolExecutor(_STREAM_THREADS, "feeds")
+        streams = Streams(self._recognizer)
         self._send(Done(STARTED))
         with suppress(EOFError, OSError):
             while True:
                 request = self._connection.recv()
                 if isinstance(request, Cancel):
                     self._cancelled.add(request.id)
+                elif isinstance(request, CloseStream):
+                    streams.close(request.stream)
+                elif not isinstance(request, Call):
+                    feeds.submit(self._answer, request.id, streams.answer, request)
                 else:
                     file = _open_named(recv_handle(self._connection), request.name)
                     calls.submit(self._answer, request.id, self._call, request, file)

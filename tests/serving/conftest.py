@@ -1,8 +1,10 @@
 """A server with one worker and the tiny model, on a loop of its own in a thread."""
 
 import asyncio
+import socket
 import threading
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from asr.acoustic.network import Network
 from asr.bundle import Bundle, save_bundle
 from asr.recognition.recognizer import Recognizer
 from asr.serving.pool import WorkerPool
@@ -19,7 +20,6 @@ from asr.serving.server import Server, listen
 from asr.serving.service import Service
 from asr.serving.settings import ServerConfig
 from asr.web import PAGE
-from tests.conftest import TINY_ALPHABET
 
 _Result = TypeVar("_Result")
 CONFIG = ServerConfig(port=0, workers=1, max_queue=1, max_streams=2, max_upload=1.0, idle_timeout=2)
@@ -32,6 +32,7 @@ class LiveServer:
     server: Server
     loop: asyncio.AbstractEventLoop
     url: str
+    wyoming: tuple[str, int]
 
     @property
     def pool(self) -> WorkerPool:
@@ -39,6 +40,13 @@ class LiveServer:
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30)
+
+    @staticmethod
+    def wait_until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """Run a coroutine on the loop of the server."""
@@ -51,9 +59,9 @@ def open_recognizer(folder: Path) -> Recognizer:
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory, tiny_network: Network) -> Path:
+def model_folder(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Bundle) -> Path:
     folder = tmp_path_factory.mktemp("served") / "tiny"
-    save_bundle(folder, Bundle(tiny_network, TINY_ALPHABET), "# A model for tests\n")
+    save_bundle(folder, tiny_bundle, "# A model for tests\n")
     return folder
 
 
@@ -62,20 +70,29 @@ def live_server(model_folder: Path) -> Iterator[LiveServer]:
     started = threading.Event()
     found: list[LiveServer] = []
 
-    async def run() -> None:
-        pool = WorkerPool(partial(open_recognizer, model_folder), workers=CONFIG.workers, max_queue=CONFIG.max_queue)
+    async def run(listener: socket.socket, wyoming: socket.socket) -> None:
+        pool = WorkerPool(
+            partial(open_recognizer, model_folder),
+            workers=1,
+            max_queue=CONFIG.max_queue,
+            max_streams=CONFIG.max_streams,
+        )
         server = Server(Service(CONFIG, pool, "tiny"), PAGE)
 
         def on_start(url: str) -> None:
-            found.append(LiveServer(server, asyncio.get_running_loop(), url))
+            address = wyoming.getsockname()
+            found.append(LiveServer(server, asyncio.get_running_loop(), url, address))
             started.set()
 
-        with listen(CONFIG.host, CONFIG.port) as listener:
-            await server.run(listener, on_start)
+        await server.run(listener, wyoming=wyoming, on_start=on_start)
 
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    def serve() -> None:
+        with listen(CONFIG.host, 0) as listener, listen(CONFIG.host, 0) as wyoming:
+            asyncio.run(run(listener, wyoming))
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    assert started.wait(60)
+    assert started.wait(300)
     yield found[0]
     found[0].loop.call_soon_threadsafe(found[0].server.stop)
     thread.join(30)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -21,13 +20,6 @@ def upload() -> Any:
         file.write(b"a secret")
         file.flush()
         yield Upload("secret.wav", file)
-
-
-def wait_until_ready(server: LiveServer) -> None:
-    deadline = time.monotonic() + 30
-    while not server.pool.is_ready:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_function_is_called_with_the_upload_under_its_name(live_server: LiveServer, upload: Upload) -> None:
@@ -97,7 +89,7 @@ def test_a_dead_worker_fails_its_request_alone_and_is_replaced(live_server: Live
         live_server.run(pool.call(calls.die, upload))
     assert death.value.status == 500
     assert live_server.run(pool.call(calls.read_back, upload, "?")) == "secret.wav: a secret?"
-    wait_until_ready(live_server)
+    live_server.wait_until(lambda: pool.is_ready)
     assert pool.restarts == before + 1
     assert pool.process_ids != (old,)
 

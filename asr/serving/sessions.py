@@ -1,0 +1,152 @@
+"""Conversations over a WebSocket: messages with a time limit, errors in the shape of the protocol, an orderly end."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeAlias, final
+
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from asr.errors import ASRError
+from asr.serving.errors import RequestError
+from asr.serving.gate import KEY_PROTOCOLS
+from asr.serving.service import Service
+
+_CLOSE_OK, _CLOSE_GOING_AWAY, _CLOSE_REFUSED, _CLOSE_FAULT, _CLOSE_BUSY = 1000, 1001, 1008, 1011, 1013
+_MAX_REASON = 120  # bytes
+
+
+class StoppingError(Exception):
+    """The server was told to stop while it waited for a message."""
+
+
+@final
+class Session:
+    """One WebSocket.
+
+    Attributes:
+        service: The server.
+        websocket: The connection.
+    """
+
+    def __init__(self, service: Service, websocket: WebSocket) -> None:
+        """Begin with an accepted connection."""
+        self.service = service
+        self.websocket = websocket
+        self._stopping = asyncio.ensure_future(service.stopping.wait())
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._stopping.cancel()
+
+    async def receive(self) -> str | bytes:
+        """Wait for the next message.
+
+        Returns:
+            Text or bytes.
+
+        Raises:
+            RequestError: If none comes in time.
+            StoppingError: If the server was told to stop.
+            WebSocketDisconnect: If the client is gone.
+        """
+        limit = self.service.config.idle_timeout
+        receiving = asyncio.ensure_future(self.websocket.receive())
+        try:
+            await asyncio.wait({receiving, self._stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not receiving.done():
+                receiving.cancel()
+        if not receiving.done():
+            if self._stopping.done():
+                raise StoppingError
+            raise RequestError(408, f"no message came for {limit:g} s", code="idle_timeout")
+        message = receiving.result()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", _CLOSE_OK))
+        text, data = message.get("text"), message.get("bytes")
+        return text if data is None else data
+
+    async def send(self, fields: dict[str, Any]) -> None:
+        """Send a message as JSON."""
+        await self.websocket.send_text(json.dumps(fields, ensure_ascii=False))
+
+
+Talk: TypeAlias = Callable[[Session], Awaitable[None]]
+ErrorReport: TypeAlias = Callable[[RequestError], dict[str, Any] | None]
+
+
+@final
+class SessionRoute:
+    """Holds conversations in one protocol."""
+
+    def __init__(self, service: Service, talk: Talk, report: ErrorReport) -> None:
+        """Serve a protocol.
+
+        Args:
+            service: The server.
+            talk: Holds one conversation to its end; a `StoppingError` is its own business.
+            report: Describes an error as a message of the protocol; `None` if that has no such message.
+        """
+        self._service = service
+        self._talk = talk
+        self._report = report
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        websocket = WebSocket(scope, receive, send)
+        # A browser insists on one of those that it offered.
+        protocols = sorted(scope.get("subprotocols", ()), key=lambda each: each.startswith(KEY_PROTOCOLS))
+        await websocket.accept(protocols[0] if protocols else None)
+        session = Session(self._service, websocket)
+        code, reason = _CLOSE_OK, ""
+        with suppress(WebSocketDisconnect):
+            try:
+                self._service.require_running()
+                async with asyncio.timeout(self._service.config.stream_timeout):
+                    await self._talk(session)
+                code = _CLOSE_GOING_AWAY if self._service.stopping.is_set() else _CLOSE_OK
+            except (ASRError, TimeoutError) as error:
+                code, reason = await self._refuse(session, error)
+            finally:
+                session.close()
+            await websocket.close(code, reason)
+
+    async def _refuse(self, session: Session, error: Exception) -> tuple[int, str]:
+        """Send an error, and return how to close the connection."""
+        if isinstance(error, TimeoutError):
+            limit = self._service.config.stream_timeout
+            error = RequestError(408, f"a stream may last {limit:g} s; begin a new one", code="timeout")
+        elif not isinstance(error, RequestError):
+            error = RequestError(400, str(error))
+        message = self._report(error)
+        if message is not None:
+            await session.send(message)
+        codes = {429: _CLOSE_BUSY, 500: _CLOSE_FAULT, 503: _CLOSE_BUSY}
+        reason = str(error).encode()[:_MAX_REASON].decode(errors="ignore")
+        return codes.get(error.status, _CLOSE_REFUSED), reason
+
+
+def read_object(message: str | bytes) -> dict[str, Any]:
+    """Read a message that is a JSON object.
+
+    Args:
+        message: Text.
+
+    Returns:
+        The object.
+
+    Raises:
+        RequestError: If it is anything else.
+    """
+    if isinstance(message, bytes):
+        raise RequestError(400, f"{len(message)} bytes came where a JSON object was expected", code="invalid_message")
+    try:
+        fields = json.loads(message)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise RequestError(400, f"{message[:50]!r} is no JSON object", code="invalid_message")
+    return fields

@@ -1,0 +1,289 @@
+"""Live streams in each protocol, over real connections."""
+
+import base64
+import json
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from asr.recognition.streaming import FinalResult, StreamingRecognizer
+from tests.serving.conftest import CONFIG, LiveServer, open_recognizer
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def samples() -> bytes:
+    """Four seconds of a rising tone, as 16-bit samples."""
+    times = np.arange(4 * RATE) / RATE
+    tone = 0.3 * np.sin(2 * np.pi * 300 * (1 + times / 2) * times)
+    return (tone * 32767).astype("<i2").tobytes()
+
+
+@pytest.fixture(scope="module")
+def expected(model_folder: Path, samples: bytes) -> str:
+    """The finals that the library gives."""
+    stream = StreamingRecognizer(open_recognizer(model_folder))
+    results = [*stream.accept(np.frombuffer(samples, "<i2")), *stream.finish()]
+    text = " ".join(result.text for result in results if isinstance(result, FinalResult))
+    assert text
+    return text
+
+
+@contextmanager
+def connected(server: LiveServer, path: str) -> Generator[ClientConnection]:
+    with connect(f"{server.url.replace('http', 'ws')}{path}", open_timeout=20) as websocket:
+        yield websocket
+
+
+def receive(websocket: ClientConnection) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(websocket.recv(20))
+    return found
+
+
+def send(websocket: ClientConnection, **fields: Any) -> None:
+    websocket.send(json.dumps(fields))
+
+
+def pieces(samples: bytes, size: int = 16_000) -> list[bytes]:
+    return [samples[start : start + size] for start in range(0, len(samples), size)]
+
+
+def test_a_stream_gives_partial_and_final_results(live_server: LiveServer, samples: bytes, expected: str) -> None:
+    with connected(live_server, "/stream") as websocket:
+        send(websocket, type="start", sample_rate=RATE, encoding="pcm_s16le")
+        assert receive(websocket) == {"type": "ready"}
+        for piece in pieces(samples):
+            websocket.send(piece)
+        send(websocket, type="end")
+        messages = [json.loads(message) for message in websocket]
+    assert messages[-1] == {"type": "done"}
+    finals = [message for message in messages if message["type"] == "final"]
+    assert " ".join(message["text"] for message in finals) == expected
+    assert all(0 <= word["start"] <= word["end"] <= 4 for message in finals for word in message["words"])
+    partials = [message for message in messages if message["type"] == "partial"]
+    assert partials
+    for each in partials:
+        text = " ".join(word["text"] for word in each["words"])
+        assert " ".join(filter(None, [each["committed"], each["tail"]])) == text
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("hello", "'hello' is no JSON object"),
+        (b"1234", "4 bytes came where a JSON object was expected"),
+        ('{"type": "end"}', "the first message has the type 'end'; expected 'start'"),
+        ('{"type": "start", "rate": 1}', "the parameter 'rate' is not served; leave it out"),
+        ('{"type": "start", "sample_rate": 5}', "sample_rate is 5; expected a whole number from 8000 to 96000"),
+        ('{"type": "start", "encoding": "mp3"}', "encoding 'mp3' is not served; expected pcm_s16le or pcm_f32le"),
+        ('{"type": "start", "hot_words": [1]}', "hot_words is no list of texts such as 'anna:5'"),
+    ],
+)
+def test_a_wrong_start_is_told_and_ends_the_stream(
+    live_server: LiveServer, message: str | bytes, expected: str
+) -> None:
+    with connected(live_server, "/stream") as websocket:
+        websocket.send(message)
+        error = receive(websocket)
+        with pytest.raises(ConnectionClosed):
+            websocket.recv(20)
+    assert (error["type"], error["message"]) == ("error", expected)
+
+
+def test_half_a_sample_is_told(live_server: LiveServer) -> None:
+    with connected(live_server, "/stream") as websocket:
+        send(websocket, type="start")
+        receive(websocket)
+        websocket.send(b"123")
+        error = receive(websocket)
+    assert error["message"] == "a message has 3 bytes; expected whole samples of 2 bytes each"
+
+
+def test_a_silent_client_is_given_up(live_server: LiveServer) -> None:
+    with connected(live_server, "/stream") as websocket:
+        send(websocket, type="start")
+        receive(websocket)
+        assert receive(websocket)["code"] == "idle_timeout"
+
+
+def test_streams_are_limited_and_their_places_come_free(live_server: LiveServer) -> None:
+    with connected(live_server, "/stream") as first, connected(live_server, "/stream") as second:
+        for websocket in (first, second):
+            send(websocket, type="start")
+            assert receive(websocket) == {"type": "ready"}
+        with connected(live_server, "/stream") as third:
+            send(third, type="start")
+            error = receive(third)
+            assert error["code"] == "too_many_streams"
+            assert error["message"].startswith(f"{CONFIG.max_streams} live streams are open")
+        first.close()
+        second.close()
+    live_server.wait_until(lambda: live_server.pool.num_streams == 0)
+
+
+def test_two_streams_at_once_do_not_mix(live_server: LiveServer, samples: bytes, expected: str) -> None:
+    with connected(live_server, "/stream") as first, connected(live_server, "/stream") as second:
+        send(first, type="start")
+        send(second, type="start", hot_words=["a:900"])
+        for piece in pieces(samples):
+            first.send(piece)
+            second.send(bytes(len(piece)))
+        send(first, type="end")
+        send(second, type="end")
+        texts = [
+            " ".join(message["text"] for message in map(json.loads, websocket) if message["type"] == "final")
+            for websocket in (first, second)
+        ]
+    assert texts[0] == expected
+    assert texts[1] != expected
+
+
+def test_vosk_gets_one_reply_for_each_message(live_server: LiveServer, samples: bytes, expected: str) -> None:
+    with connected(live_server, "/vosk") as websocket:
+        websocket.send('{ "config" : { "sample_rate" : 16000.000000 } }')
+        replies = []
+        for piece in pieces(samples):
+            websocket.send(piece)
+            replies.append(receive(websocket))
+        websocket.send('{"eof" : 1}')
+        replies.append(receive(websocket))
+    finals = [reply for reply in replies if "text" in reply]
+    assert " ".join(reply["text"] for reply in finals if reply["text"]) == expected
+    assert all(("partial" in reply) != ("text" in reply) for reply in replies)
+    assert {"conf", "end", "start", "word"} == set(finals[0]["result"][0])
+
+
+def test_vosk_is_told_by_the_reason_of_the_close(live_server: LiveServer) -> None:
+    with connected(live_server, "/vosk") as websocket:
+        send(websocket, config={"max_alternatives": 3})
+        with pytest.raises(ConnectionClosed, match="max_alternatives is not served"):
+            websocket.recv(20)
+
+
+def append(websocket: ClientConnection, samples: bytes) -> None:
+    send(websocket, type="input_audio_buffer.append", audio=base64.b64encode(samples).decode())
+
+
+def test_a_realtime_session_transcribes_what_is_committed(
+    live_server: LiveServer, samples: bytes, expected: str
+) -> None:
+    with connected(live_server, "/v1/realtime?intent=transcription") as websocket:
+        assert receive(websocket)["type"] == "session.created"
+        audio = {"format": {"type": "audio/pcm", "rate": RATE}, "turn_detection": None}
+        send(websocket, type="session.update", session={"type": "transcription", "audio": {"input": audio}})
+        updated = receive(websocket)
+        assert updated["type"] == "session.updated"
+        assert updated["session"]["audio"]["input"]["format"] == audio["format"]
+        for piece in pieces(samples):
+            append(websocket, piece)
+        send(websocket, type="input_audio_buffer.commit")
+        events = []
+        while not events or not events[-1]["type"].endswith("completed"):
+            events.append(receive(websocket))
+        send(websocket, type="input_audio_buffer.commit")
+        empty = receive(websocket)
+    assert events[-1]["transcript"] == expected
+    assert events[-1]["usage"] == {"type": "duration", "seconds": 4}
+    assert [event["type"] for event in events[-2:-1]] == ["input_audio_buffer.committed"]
+    assert {event["item_id"] for event in events} == {"item_0"}
+    assert empty["error"]["code"] == "input_audio_buffer_commit_empty"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"type": "response.create"}, "messages of the type 'response.create' are not served"),
+        ({"type": "input_audio_buffer.append", "audio": "?"}, "audio is no text in base64"),
+        ({"type": "session.update", "session": {"type": "realtime"}}, "sessions of the type 'realtime' are not served"),
+        (
+            {"type": "session.update", "session": {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}},
+            "turn_detection of the type 'semantic_vad' is not served",
+        ),
+        (
+            {"type": "transcription_session.update", "session": {"input_audio_format": "g711_ulaw"}},
+            "the format 'g711_ulaw' is not served",
+        ),
+    ],
+)
+def test_a_realtime_session_goes_on_after_what_is_not_served(
+    live_server: LiveServer, fields: dict[str, Any], expected: str
+) -> None:
+    with connected(live_server, "/v1/realtime") as websocket:
+        receive(websocket)
+        send(websocket, event_id="mine", **fields)
+        error = receive(websocket)
+        send(websocket, type="input_audio_buffer.clear")
+        assert receive(websocket)["type"] == "input_audio_buffer.cleared"
+    assert error["type"] == "error"
+    assert error["error"]["message"].startswith(expected)
+    assert error["error"]["event_id"] == "mine"
+
+
+def wyoming_event(kind: str, data: dict[str, Any] | None = None, payload: bytes = b"") -> bytes:
+    body = json.dumps(data or {}).encode()
+    head = {"type": kind, "data_length": len(body), "payload_length": len(payload)}
+    return json.dumps(head).encode() + b"\n" + body + payload
+
+
+def read_wyoming(connection: socket.socket) -> list[tuple[str, dict[str, Any]]]:
+    events = []
+    with connection.makefile("rb") as file:
+        while line := file.readline():
+            head = json.loads(line)
+            events.append((head["type"], json.loads(file.read(head["data_length"]))))
+    return events
+
+
+def talk_wyoming(server: LiveServer, *events: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """Send events and half-close; return what came back."""
+    with socket.create_connection(server.wyoming, 20) as connection:
+        connection.sendall(b"".join(events))
+        connection.shutdown(socket.SHUT_WR)
+        return read_wyoming(connection)
+
+
+def test_wyoming_transcribes(live_server: LiveServer, samples: bytes, expected: str) -> None:
+    form = {"rate": RATE, "width": 2, "channels": 1}
+    chunks = [wyoming_event("audio-chunk", form, piece) for piece in pieces(samples)]
+    start, stop = wyoming_event("audio-start", form), wyoming_event("audio-stop")
+    events = talk_wyoming(live_server, wyoming_event("transcribe"), start, *chunks, stop)
+    assert dict(events)["transcript"] == {"text": expected}
+    assert "".join(data["text"] for kind, data in events if kind == "transcript-chunk") == expected
+    assert [kind for kind, _ in events if kind != "transcript-chunk"] == [
+        "transcript-start",
+        "transcript",
+        "transcript-stop",
+    ]
+
+
+def test_wyoming_describes_itself(live_server: LiveServer) -> None:
+    [(kind, data), pong] = talk_wyoming(live_server, wyoming_event("describe"), wyoming_event("ping", {"text": "a"}))
+    assert kind == "info"
+    assert data["asr"][0]["models"][0]["name"] == "tiny"
+    assert pong == ("pong", {"text": "a"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\n", "what came is no event of the Wyoming protocol"),
+        (b"[" * 70_000 + b"\n", "what came is no event of the Wyoming protocol"),
+        (b'{"type": "ping", "payload_length": 99999999}\n', "an event has 99999999 bytes; expected at most 4194304"),
+        (wyoming_event("audio-stop"), "audio-stop came without audio-start"),
+        (
+            wyoming_event("audio-start", {"rate": RATE, "width": 4, "channels": 2}),
+            "the audio has 4 bytes a sample and 2 channels; expected 2 and 1",
+        ),
+    ],
+)
+def test_wyoming_tells_what_is_wrong(live_server: LiveServer, sent: bytes, expected: str) -> None:
+    [(kind, data)] = talk_wyoming(live_server, sent)
+    assert (kind, data["text"]) == ("error", expected)
