@@ -66,8 +66,8 @@ class Session:
         message = receiving.result()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", _CLOSE_OK))
-        text, data = message.get("text"), message.get("bytes")
-        return text if data is None else data
+        content: str | bytes = message["bytes"] if message.get("bytes") is not None else message["text"]
+        return content
 
     async def send(self, fields: dict[str, Any]) -> None:
         """Send a message as JSON."""
