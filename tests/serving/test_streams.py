@@ -185,7 +185,7 @@ def test_a_realtime_session_transcribes_what_is_committed(
         for piece in pieces(samples):
             append(websocket, piece)
         send(websocket, type="input_audio_buffer.commit")
-        events = []
+        events: list[dict[str, Any]] = []
         while not events or not events[-1]["type"].endswith("completed"):
             events.append(receive(websocket))
         send(websocket, type="input_audio_buffer.commit")

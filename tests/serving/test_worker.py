@@ -60,8 +60,9 @@ def call(pipe: Connection, request: Call, path: Path) -> None:
 
 def last_reply(pipe: Connection) -> Reply:
     """Return the reply after the items."""
-    while isinstance(reply := pipe.recv(), Item):
-        pass
+    reply: Reply = pipe.recv()
+    while isinstance(reply, Item):
+        reply = pipe.recv()
     return reply
 
 
