@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 
-const puppeteer = createRequire(import.meta.url)("puppeteer-core"); // also from NODE_PATH
+const puppeteer = createRequire(import.meta.url)("puppeteer-core"); // from NODE_PATH
 
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -20,6 +20,14 @@ export async function startBrowser(microphone) {
       `--use-file-for-fake-audio-capture=${microphone}%noloop`,
     ],
   });
+}
+
+/** Show a page in `light` or `dark`, without animations, which slow down pictures on a busy machine. */
+export function useScheme(page, scheme) {
+  return page.emulateMediaFeatures([
+    { name: "prefers-color-scheme", value: scheme },
+    { name: "prefers-reduced-motion", value: "reduce" },
+  ]);
 }
 
 /**
@@ -39,6 +47,7 @@ export async function openPage(browser, address, { width, height, isPhone, downl
     }
   });
   page.on("dialog", (dialog) => dialog.accept());
+  await useScheme(page, "light");
   await page.setViewport({ width, height, isMobile: isPhone, hasTouch: isPhone });
   await page.goto(address, { waitUntil: "networkidle0" });
   return { page, problems };

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openPage, startBrowser } from "./browser.mjs";
+import { openPage, startBrowser, useScheme } from "./browser.mjs";
 import { startServer } from "./server.mjs";
 
 const SAMPLES = resolve("data/samples");
@@ -45,7 +45,7 @@ class Visit {
   async take(title) {
     this.number++;
     for (const value of ["light", "dark"]) {
-      await this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+      await useScheme(this.page, value);
       await sleep(150); // for pictures that are drawn again
       const path = join(pictures, `${this.name}-${this.number}-${title}-${value}.png`);
       await this.page.screenshot({ path, fullPage: true });
