@@ -30,6 +30,7 @@ from asr.units import Seconds, seconds_to_samples
 from scripts.measure.beam import measure_beam
 from scripts.measure.long import measure_long
 from scripts.measure.processes import measure_processes
+from scripts.measure.profile import measure_profile
 from scripts.measure.recognition import measure_features, measure_recognition
 from scripts.measure.yardsticks import CLIP_DURATION, HAS_TORCH, SHORT_DURATION, Measurement, Setup
 
@@ -46,6 +47,7 @@ PARTS: Mapping[str, Callable[[Setup], Iterator[Measurement]]] = {
     "processes": measure_processes,
     "features": measure_features,
     "recognition": measure_recognition,
+    "profile": measure_profile,
     "beam": lambda setup: measure_beam(setup.bundle, setup.clip, setup.repeats),
     "training": _measure_training,
     "long": lambda setup: measure_long(setup.bundle, setup.manifest, setup.long_duration),

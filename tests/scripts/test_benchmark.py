@@ -88,6 +88,21 @@ def test_recognition_is_measured_without_pytorch_too(
     assert found["features"]["compared_with"] == found["network alone, 3 files, cpu"]["compared_with"] == ""
 
 
+def test_shares_of_the_stages_add_up_to_one(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    found = measure(options, "profile", capsys)
+    assert list(found) == [
+        "reading",
+        "features",
+        "network, float32",
+        "network, int8",
+        "first pass",
+        "alignment and confidence",
+        "writing srt",
+    ]
+    shares = [row["ratio"] for name, row in found.items() if name != "network, int8"]
+    assert sum(shares) == pytest.approx(1.0)
+
+
 def test_whole_processes_are_measured_with_greedy_decoding_and_beam_search(
     options: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
