@@ -93,10 +93,10 @@ def _train_on_two_nodes(folder: Path, settings: Sequence[str], kills: int = 0) -
     try:
         if kills:
             checkpoint = folder / "checkpoints" / "last.ckpt"
-            first = _kill_worker(nodes[1].pid, lambda: "epoch 0:" in (folder / "node1.log").read_text())
+            first = _kill_worker(nodes[1], lambda: "epoch 0:" in (folder / "node1.log").read_text())
             if checkpoint.exists():
                 raise TrainingError("the first kill came after the first checkpoint")
-            _kill_worker(nodes[1].pid, checkpoint.is_file, before=first)
+            _kill_worker(nodes[1], checkpoint.is_file, before=first)
         if any([process.wait() for process in nodes]):
             raise TrainingError(f"a node failed:\n{(folder / 'node0.log').read_text()[-3000:]}")
     finally:
@@ -106,15 +106,16 @@ def _train_on_two_nodes(folder: Path, settings: Sequence[str], kills: int = 0) -
     return (folder / "node0.log").read_text(encoding="utf-8")
 
 
-def _kill_worker(launcher: int, is_time: Callable[[], bool], before: int = 0) -> int:
+def _kill_worker(launcher: subprocess.Popen[bytes], is_time: Callable[[], bool], before: int = 0) -> int:
     """Wait until it is time and the worker of a launcher is another than before, and kill it."""
-    children = Path(f"/proc/{launcher}/task/{launcher}/children")
-    while True:
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
+    while launcher.poll() is None:
         workers = [int(worker) for worker in children.read_text().split()]
         if workers and workers[0] != before and is_time():
             os.kill(workers[0], signal.SIGKILL)
             return workers[0]
         time.sleep(_POLL)
+    raise TrainingError("a node ended before its worker was to be killed")
 
 
 def _environment() -> dict[str, str]:
