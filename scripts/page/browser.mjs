@@ -7,11 +7,14 @@ const puppeteer = createRequire(import.meta.url)("puppeteer-core"); // from NODE
 
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
+const TIME_LIMIT = 120_000; // ms, for one step on a busy machine
+
 export async function startBrowser(microphone) {
   const executablePath = BROWSERS.find(existsSync);
   if (!executablePath) throw new Error("the test needs Chromium; run: apt-get install --no-install-recommends chromium");
   return puppeteer.launch({
     executablePath,
+    protocolTimeout: 2 * TIME_LIMIT,
     args: [
       "--no-sandbox",
       "--disable-dev-shm-usage",
@@ -38,6 +41,7 @@ export function useScheme(page, scheme) {
 export async function openPage(browser, address, { width, height, isPhone, downloads }) {
   const context = await browser.createBrowserContext({ downloadBehavior: { policy: "allow", downloadPath: downloads } });
   const page = await context.newPage();
+  page.setDefaultTimeout(TIME_LIMIT);
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.stack ?? String(error)));
   page.on("console", (message) => {
