@@ -1,6 +1,6 @@
 """The routes of the server as one ASGI application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def build_app(service: Service, page: Path | None = None) -> Starlette:
     """
 
     def guarded(path: str, app: ASGIApp, *methods: str) -> Route:
-        return Route(path, Gate(app, path, service.config, service.metrics), methods=methods)
+        return Route(path, _ForMethods(Gate(app, path, service.config, service.metrics), methods))
 
     def live(path: str, talk: Talk, report: ErrorReport) -> WebSocketRoute:
         return WebSocketRoute(path, Gate(SessionRoute(service, talk, report), path, service.config, service.metrics))
@@ -101,6 +101,21 @@ class Probes:
         metrics.workers_ready.set(pool.num_ready)
         metrics.worker_restarts.set(pool.restarts)
         await Response(metrics.render(), media_type=CONTENT_TYPE)(scope, receive, send)
+
+
+class _ForMethods:
+    """Refuses other methods of a route; the router would ask the page for them."""
+
+    def __init__(self, app: ASGIApp, methods: Sequence[str]) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["method"] not in self._methods:
+            raise HTTPException(405, headers={"allow": ", ".join(self._methods)})
+        await self._app(scope, receive, send)
 
 
 class _WithHeaders:
