@@ -144,14 +144,14 @@ class SpeechDataModule(LightningDataModule):
         Args:
             num_frames: The model's rule from samples to frames.
         """
-        self._require_train().require_frames(
+        self.training_set.require_frames(
             num_frames, self.sample_rate, speed=self.augment.max_speed, skip_infeasible=self.skip_infeasible
         )
 
     @property
     def train_texts(self) -> tuple[str, ...]:
         """The texts of the training manifests, and of a sample of the shards, once `setup` has read them."""
-        return tuple(self._require_train().texts())
+        return tuple(self.training_set.texts())
 
     def num_batches(self, num_epochs: int) -> int:
         """Count the batches that this process will train on.
@@ -173,7 +173,7 @@ class SpeechDataModule(LightningDataModule):
         epoch = self.trainer.current_epoch if self.trainer else 0
         numbers, sampler = self._sampler(epoch)
         _log.info("epoch %d: %d batches, %.1f %% padding", epoch, len(sampler), 100 * sampler.padding_fraction)
-        dataset = self._dataset(_Selected(self._require_train(), numbers), build_augment(self.augment))
+        dataset = self._dataset(_Selected(self.training_set, numbers), build_augment(self.augment))
         return ResumableLoader(dataset, sampler, epoch, self.num_workers)
 
     def val_dataloader(self) -> CheckedLoader:
@@ -190,7 +190,7 @@ class SpeechDataModule(LightningDataModule):
         Returns:
             Plain JSON data: the manifests with the hashes of their contents, utterances, and hours per corpus.
         """
-        train = self._require_train()
+        train = self.training_set
         return {
             "manifests": {
                 Path(name).name: hash_source(name) for part in ("train", "validation") for name in self.names[part]
@@ -254,7 +254,7 @@ class SpeechDataModule(LightningDataModule):
         """Lay out the batches of an epoch, over the utterances short enough for it, whose numbers it returns too."""
         warming_up = epoch < self.batches.warmup_epochs
         longest = self.batches.warmup_max_duration if warming_up else self.max_duration
-        train = self._require_train()
+        train = self.training_set
         durations = train.durations[train.kept]
         numbers, durations = train.kept[durations <= longest], durations[durations <= longest]
         if not len(numbers):
@@ -281,7 +281,7 @@ class SpeechDataModule(LightningDataModule):
 
     def _buffering(self, numbers: NDArray[np.integer]) -> Buffering | None:
         """Put utterances into buffers where there are shards among them."""
-        train = self._require_train()
+        train = self.training_set
         if all(isinstance(source, ManifestSource) for source in train.sources):
             return None
         return Buffering(train.chunks()[numbers], self.batches.buffer_duration)
@@ -303,8 +303,9 @@ class SpeechDataModule(LightningDataModule):
             return Shard()
         return Shard(self.trainer.global_rank, self.trainer.world_size, even)
 
-    def _require_train(self) -> TrainingSet:
-        """Return what to train on, which `setup` opens."""
+    @property
+    def training_set(self) -> TrainingSet:
+        """What to train on, which `setup` opens."""
         if self._train is None:
             raise ManifestError("the manifests are not read yet; call setup('fit') first")
         return self._train

@@ -1,11 +1,11 @@
 """Recordings to the statistics of their features, which streaming starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asr.acoustic.config import MFCCConfig
 from asr.acoustic.feature_stream import FeatureStatistics, measure_statistics
-from asr.audio import load_audio
+from asr.audio import AudioSource, load_audio
 from asr.bundle import load_bundle, update_settings
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ManifestError
@@ -28,7 +28,7 @@ def update_statistics(folder: Path, manifest: Path) -> int:
     """
     features = load_bundle(folder, language_models=False).config.features
     utterances = choose_utterances(read_manifest(manifest, require_text=False))
-    update_settings(folder, feature_statistics=measure_utterances(utterances, features))
+    update_settings(folder, feature_statistics=measure_recordings((each.source for each in utterances), features))
     return len(utterances)
 
 
@@ -37,11 +37,11 @@ def choose_utterances(utterances: Sequence[Utterance]) -> Sequence[Utterance]:
     return utterances[:: max(1, -(-len(utterances) // _NUM_UTTERANCES))]
 
 
-def measure_utterances(utterances: Sequence[Utterance], config: MFCCConfig) -> FeatureStatistics:
+def measure_recordings(sources: Iterable[AudioSource], config: MFCCConfig) -> FeatureStatistics:
     """Measure what features are like before they are normalised.
 
     Args:
-        utterances: What to measure.
+        sources: What to measure.
         config: The settings of the front end.
 
     Returns:
@@ -49,9 +49,9 @@ def measure_utterances(utterances: Sequence[Utterance], config: MFCCConfig) -> F
 
     Raises:
         AudioError: If a recording cannot be read.
-        ManifestError: If no utterance is as long as a frame.
+        ManifestError: If no recording is as long as a frame.
     """
     try:
-        return measure_statistics((load_audio(each.source, config.sample_rate) for each in utterances), config)
+        return measure_statistics((load_audio(each, config.sample_rate) for each in sources), config)
     except ValueError as error:
         raise ManifestError(f"the statistics of features cannot be measured: {error}") from error

@@ -18,6 +18,7 @@ from asr.units import Seconds
 _log = logging.getLogger(__name__)
 
 _NUM_NAMED = 20  # of what is left out
+_NUM_NEIGHBOURS = 5  # of a sample
 
 
 class TrainingSet:
@@ -72,6 +73,18 @@ class TrainingSet:
             read = self.sources[owner].read([number - int(self._firsts[owner]) for number in own])
             found.update(zip(own, read, strict=True))
         return [found[number] for number in numbers]
+
+    def sample(self, count: int) -> list[AudioSource]:
+        """Choose recordings from the beginning, the middle and the end alike.
+
+        Args:
+            count: How many at most, a multiple of 5: neighbours are taken together, for they share a chunk.
+
+        Returns:
+            What they are read from.
+        """
+        runs = np.array_split(self.kept, min(len(self.kept), max(1, count // _NUM_NEIGHBOURS)))
+        return [source for _, source in self.read(np.concatenate([run[:_NUM_NEIGHBOURS] for run in runs]).tolist())]
 
     def texts(self) -> Iterator[str]:
         """Return the texts of manifests, and of a random sample of the utterances in shards."""

@@ -14,9 +14,11 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMon
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from asr.acoustic.export import export_graph
+from asr.acoustic.export import export_graph, export_streaming_graph
+from asr.acoustic.feature_stream import FeatureStatistics
 from asr.acoustic.model import as_network
 from asr.bundle import Bundle, save_bundle
+from asr.data.statistics import measure_recordings
 from asr.errors import TrainingError
 from asr.lm.internal import InternalLM
 from asr.training.card import render_card
@@ -24,6 +26,8 @@ from asr.training.checkpoints import LastCheckpoint, ValidateLast, WriteAtomical
 from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
 from asr.training.step_times import StepTimes
+
+_NUM_MEASURED = 200  # utterances whose features streaming starts from: some seconds of work
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +111,8 @@ class SaveBundle(Callback):
         """
         self.folder = folder
         self.best_wer = float("inf")
-        self._graph: bytes | None = None  # that of every bundle of the run, for it holds no weights
+        self._graphs: tuple[bytes, bytes] | None = None  # those of every bundle of the run, for they hold no weights
+        self._statistics: FeatureStatistics | None = None  # likewise, for they are of the data
         self._seconds_before = 0.0  # in the runs that this one continues
         self._started = time.perf_counter()
 
@@ -181,11 +186,15 @@ class SaveBundle(Callback):
         internal_lm = InternalLM.from_texts(texts, pl_module.tokenizer)
         phones = pl_module.phones
         network = as_network(pl_module.model, phones.head if phones else None)
-        self._graph = self._graph or export_graph(network)
+        self._graphs = self._graphs or (export_graph(network), export_streaming_graph(network))
+        if self._statistics is None:
+            recordings = trainer.datamodule.training_set.sample(_NUM_MEASURED)  # type: ignore[attr-defined]  # as above
+            self._statistics = measure_recordings(recordings, network.config.features)
         bundle = Bundle(
-            replace(network, graph=self._graph),
+            replace(network, graph=self._graphs[0], streaming_graph=self._graphs[1]),
             pl_module.tokenizer,
             training,
+            feature_statistics=self._statistics,
             internal_lm=internal_lm,
             pronunciations=phones.pronunciations if phones else None,
         )

@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from asr.audio import load_audio
 from asr.bundle import load_bundle
 from asr.cli.terminal import run_command
 from asr.data.datamodule import SpeechDataModule
@@ -22,6 +23,7 @@ from asr.data.manifest import read_manifest
 from asr.data.sharding import ShardConfig, write_shards
 from asr.metrics import word_error_rate
 from asr.recognition.recognizer import Recognizer
+from asr.recognition.streaming import StreamingRecognizer
 from asr.training.hardware import choose_precision
 from asr.training.module import CTCTrainingModule
 from asr.training.schedules import rate_factor
@@ -83,6 +85,9 @@ def test_a_run_learns_the_tones_and_its_bundle_recognises_them(
     hypotheses = [recognizer.transcribe(utterance.audio_filepath).text for utterance in utterances]
     wer = word_error_rate([utterance.text for utterance in utterances], hypotheses)
     assert wer < 0.1
+    stream = StreamingRecognizer(recognizer)
+    results = [*stream.accept(load_audio(utterances[0].audio_filepath, stream.sample_rate)), *stream.finish()]
+    assert results[-1].text == hypotheses[0]
     # Validation and the recogniser are one path, so they agree on the figure that chose the bundle.
     training = load_bundle(tmp_path / "bundle").training
     assert training["metrics"]["val_wer"] == pytest.approx(wer, abs=1e-4)
