@@ -29,7 +29,9 @@ _IMPOSSIBLE = -1e4
 
 _STREAM_BEAM_SIZE = 100
 _STREAM_FRAMES = 100  # that there is room for at first
-_AGREEMENT = 0.6  # fraction of the probability of the beam
+# Fraction of the probability of the beam. With 0.8 instead, words are committed 0.7 s later in the median, and of 99
+# that are, 23 are not in the final result, against 26 of 155 (16 utterances).
+_AGREEMENT = 0.6
 
 _log = logging.getLogger(__name__)
 
