@@ -33,7 +33,7 @@ from asr.recognition.recognizer import Recognizer
 from asr.tokenizer import BLANK, CharTokenizer
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
-SOUND = SAMPLES / "digits-slt.flac"
+SOUND = SAMPLES / "pi.flac"
 SAID = "three one four one five nine two six"
 
 parser = argparse.ArgumentParser(prog="tour", description="Go from a sound to its words, step by step.")
