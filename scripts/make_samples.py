@@ -61,7 +61,7 @@ SAMPLE_LIST = (
         "Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do.",
     ),
     Sample("pi", "af_heart", "three, one, four, one, five, nine, two, six."),
-    Sample("phone-number", "bm_george", "zero, seven, eight, two, four, nine, six, five."),
+    Sample("phone-number", "am_michael", "zero, seven, eight, two, four, nine, six, five."),
 )
 
 
