@@ -101,7 +101,7 @@ async def run_stream(url: str, duration: Seconds, number: int, measured: Measure
     samples = np.resize(samples, round(duration * _RATE))
     size = round(_MESSAGE * _RATE)
     await asyncio.sleep(number * _MESSAGE / 8)  # microphones do not start together
-    async with connect(f"{url.replace('http', 'ws')}/stream", open_timeout=60, ping_timeout=None) as websocket:
+    async with connect(f"{url.replace('http', 'ws')}/stream", open_timeout=60, ping_interval=None) as websocket:
         await websocket.send(json.dumps({"type": "start", "sample_rate": _RATE}))
         reading = asyncio.create_task(read_stream(websocket, measured))
         start = time.monotonic()
@@ -197,7 +197,10 @@ def main() -> int:
     measured, calm = Measured(), Measured()
     options = ["--workers", f"{arguments.workers}", "--max-streams", f"{max(1, arguments.streams)}"]
     with running_server(options) as server:
+        before, start = server.cpu_time(), time.monotonic()
         asyncio.run(load(server, arguments, measured))
+        used, duration = server.cpu_time() - before, time.monotonic() - start
+        print(f"server: {used:.1f} s of CPU time in {duration:.1f} s")
         print(f"uploads: {dict(measured.statuses)}; {show(measured.latencies)}")
         print(f"streams: {len(measured.delays)}; end of speech to last word {show(measured.delays)}")
         print(f"health: {show(measured.health)}")

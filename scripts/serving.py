@@ -1,5 +1,6 @@
 """A server of its own for scripts: `asr serve` on a free port, until the end of a block."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -24,13 +25,18 @@ class RunningServer:
 
     def workers(self) -> list[int]:
         """List the processes that recognise."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        tasks = Path(f"/proc/{self.process.pid}/task")  # a process is the child of the thread that started it
+        children = [each for task in tasks.iterdir() for each in (task / "children").read_text().split()]
         return [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
     def memory(self) -> float:
         """Return the megabytes that the main process and its workers hold."""
         return sum(_resident(pid) for pid in [self.process.pid, *self.workers()])
+
+    def cpu_time(self) -> float:
+        """Return the seconds of CPU time that the main process and its workers took."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        return sum(sum(_cpu_ticks(pid)) for pid in [self.process.pid, *self.workers()]) / ticks
 
     def descriptors(self) -> int:
         """Count the open files and connections of the main process."""
@@ -66,6 +72,12 @@ def running_server(options: Sequence[str] = ()) -> Generator[RunningServer]:
                 raise RuntimeError("the server did not end within 60 s") from None
         if status:
             raise RuntimeError(f"the server ended with status {status}")
+
+
+def _cpu_ticks(pid: int) -> tuple[int, int]:
+    """Return what a process took of the processor for itself and in the kernel."""
+    values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return int(values[11]), int(values[12])
 
 
 def _resident(pid: int) -> float:

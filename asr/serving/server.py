@@ -28,6 +28,8 @@ _MAX_HEAD = 2**15  # bytes of a request line and headers
 _MAX_MESSAGE = 2**22  # bytes of a message on a WebSocket
 _TICK: Seconds = 0.05
 
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what is wrong with a form is told to its client
+
 
 def serve(
     open_recognizer: Callable[[], Recognizer],
@@ -168,6 +170,9 @@ def _uvicorn_config(service: Service, page: Path | None) -> uvicorn.Config:
         h11_max_incomplete_event_size=_MAX_HEAD,
         ws_max_size=_MAX_MESSAGE,
         ws_per_message_deflate=False,
+        # Where streams come faster than they are recognised, reading waits, and a pong would be read too late: a client
+        # that is gone shows by its silence, or by taking no messages.
+        ws_ping_interval=None,
     )
 
 

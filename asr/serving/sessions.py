@@ -14,7 +14,8 @@ from asr.serving.errors import RequestError
 from asr.serving.gate import KEY_PROTOCOLS
 from asr.serving.service import Service
 
-_CLOSE_OK, _CLOSE_GOING_AWAY, _CLOSE_REFUSED, _CLOSE_FAULT, _CLOSE_BUSY = 1000, 1001, 1008, 1011, 1013
+_CLOSE_OK, _CLOSE_GOING_AWAY, _CLOSE_ABNORMAL, _CLOSE_REFUSED = 1000, 1001, 1006, 1008
+_CLOSE_FAULT, _CLOSE_BUSY = 1011, 1013
 _MAX_REASON = 120  # bytes
 
 
@@ -70,8 +71,16 @@ class Session:
         return content
 
     async def send(self, fields: dict[str, Any]) -> None:
-        """Send a message as JSON."""
-        await self.websocket.send_text(json.dumps(fields, ensure_ascii=False))
+        """Send a message as JSON.
+
+        Raises:
+            WebSocketDisconnect: If the client does not take it in time.
+        """
+        text = json.dumps(fields, ensure_ascii=False)
+        try:
+            await asyncio.wait_for(self.websocket.send_text(text), self.service.config.idle_timeout)
+        except TimeoutError:
+            raise WebSocketDisconnect(_CLOSE_ABNORMAL) from None
 
 
 Talk: TypeAlias = Callable[[Session], Awaitable[None]]
