@@ -31,6 +31,7 @@ _IDLE_WARNINGS = (
     "LightningCLI's args parameter is intended to run from within Python",
     "The '.*' does not have many workers",
     "Checkpoint directory .* exists and is not empty",
+    r"`ModelCheckpoint\(monitor='val_wer'\)` could not find the monitored key",  # before the first validation
 )
 
 _WRONG_PRECISIONS = ("64-true", "16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
