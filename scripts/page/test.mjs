@@ -120,6 +120,7 @@ async function playWords(visit) {
   await visit.page.click("#words .word:nth-of-type(5)");
   await visit.wait(() => !document.querySelector("#audio").paused);
   await visit.wait(() => document.querySelector("#words .word.now"));
+  await visit.wait(() => document.querySelector("#audio").played.length > 0);
   const start = await visit.page.$eval("#audio", (audio) => audio.played.start(0));
   assert.ok(Math.abs(start - 1.32) < 0.1, `played from ${start} s on`);
   await visit.page.click("#play");

@@ -55,7 +55,8 @@ def asked(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 def test_model_flags_have_the_defaults_their_help_names() -> None:
     arguments = vars(parse())
-    assert arguments == {"model": None, "device": "auto", "batch_duration": 160.0, "threads": None, "quiet": False}
+    expected = {"model": None, "device": "auto", "precision": "float32", "batch_duration": 160.0}
+    assert arguments == {**expected, "threads": None, "quiet": False}
 
 
 def test_model_flags_are_read_as_numbers() -> None:
