@@ -73,10 +73,11 @@ const readExpected = (path) => JSON.parse(readFileSync(join(folder, "expected", 
 function compare(found, path) {
   const [words, expected] = [listWords(found), listWords(readExpected(path))];
   const isSame = found.text === readExpected(path).text;
-  const differences = isSame
-    ? words.flatMap((word, i) => ["start", "end", "confidence"].map((key) => Math.abs(word[key] - expected[i][key])))
-    : [];
-  check(`${basename(path)}: same words, times and confidences`, isSame && Math.max(0, ...differences) < 0.005, found.text.slice(0, 60));
+  const largest = (...keys) =>
+    isSame ? Math.max(0, ...words.flatMap((word, i) => keys.map((key) => Math.abs(word[key] - expected[i][key])))) : 0;
+  // Where two hypotheses are all but equal, the last digits of their scores decide which one a confidence is from.
+  const isClose = largest("start", "end") < 0.005 && largest("confidence") < 0.02;
+  check(`${basename(path)}: same words, times and confidences`, isSame && isClose, found.text.slice(0, 60));
 }
 
 /** Speak into the fake microphone; return the final segments, and what recognition of each as a file gives. */
