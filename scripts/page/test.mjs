@@ -224,8 +224,14 @@ async function useKeyboard(visit) {
   assert.deepEqual([...reached].filter((name) => order.includes(name)), order);
   assert.equal(reached.at(-1), "textgrid");
   await visit.page.focus('#words .word[tabindex="0"]');
-  await visit.press("End", "Home", "ArrowRight", "ArrowDown", "ArrowUp");
-  assert.equal(await visit.page.evaluate(() => document.activeElement.dataset.index), "1");
+  const word = async (...keys) => {
+    await visit.press(...keys);
+    return visit.page.evaluate(() => Number(document.activeElement.dataset.index));
+  };
+  assert.equal(await word("End", "Home", "ArrowRight"), 1);
+  const below = await word("ArrowDown"); // the same word where there is no line below
+  const above = await word("ArrowUp");
+  assert.ok(1 <= below && above <= below, `${below}, ${above}`);
   await visit.press("Enter");
   await visit.wait(() => !document.querySelector("#audio").paused);
   await visit.press("Space");
