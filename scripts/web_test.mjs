@@ -75,7 +75,7 @@ function compare(found, path) {
   const isSame = found.text === readExpected(path).text;
   const largest = (...keys) =>
     isSame ? Math.max(0, ...words.flatMap((word, i) => keys.map((key) => Math.abs(word[key] - expected[i][key])))) : 0;
-  // Where two hypotheses are all but equal, the last digits of their scores decide which one a confidence is from.
+  // One of some 280 words of the long recording differs by 0.012 in confidence; why was not examined.
   const isClose = largest("start", "end") < 0.005 && largest("confidence") < 0.02;
   check(`${basename(path)}: same words, times and confidences`, isSame && isClose, found.text.slice(0, 60));
 }
