@@ -23,6 +23,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="asr train-recurrent-lm", description=__doc__)
     parser.add_argument("text", type=Path, nargs="+", metavar="TEXT", help="Files of sentences.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="File to write the model to.")
+    parser.add_argument(
+        "--initial",
+        type=Path,
+        metavar="FILE",
+        help="Trained model of the same sizes to begin with; its words are kept.",
+    )
     sizes = {
         "vocabulary-size": (65533, 10_000_000, "Keep the N most frequent words."),
         "min-count": (2, 1_000_000_000, "Keep words that occur at least N times."),
@@ -74,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {
         field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
     }
-    outputs, reads = [complete_path(arguments.output)], [*arguments.text, arguments.held_out]
+    outputs, reads = [complete_path(arguments.output)], [*arguments.text, arguments.held_out, arguments.initial]
     with (
         replacing(outputs, reads, overwrite=arguments.overwrite),
         tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar,
@@ -90,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             RecurrentLMTraining(**settings),
             text=TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count),
+            initial=arguments.initial,
             held_out=arguments.held_out,
             device=arguments.device,
             on_progress=show,

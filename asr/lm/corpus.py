@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
 from asr.files import refuse_device
-from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS
+from asr.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN
 from asr.text import normalize_text
 
 _OPENERS: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -209,6 +209,21 @@ def encode_corpus(
     table = np.zeros(len(ids), np.uint32)
     table[[ids[word] for word in kept]] = np.arange(len(kept))
     return Corpus(tuple(kept), table[encoded])
+
+
+def use_vocabulary(corpus: Corpus, words: Sequence[str]) -> Corpus:
+    """Number the words of a corpus as a model does that is there already.
+
+    Args:
+        corpus: Any corpus.
+        words: Those of the model, the special ones among them.
+
+    Returns:
+        The same sentences; a word that the model lacks is `<unk>`.
+    """
+    ids = {word: index for index, word in enumerate(words)}
+    table = np.array([ids.get(word, UNKNOWN) for word in corpus.words], np.uint32)
+    return Corpus(tuple(words), table[corpus.word_ids])
 
 
 def number_words(words: Iterable[str] = ()) -> defaultdict[str, int]:

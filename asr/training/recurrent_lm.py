@@ -20,7 +20,7 @@ from torch import Tensor
 from asr.acoustic.device import choose_device
 from asr.errors import TrainingError
 from asr.files import replace_atomically
-from asr.lm.corpus import Corpus, TextConfig, read_corpus, read_held_out
+from asr.lm.corpus import Corpus, TextConfig, read_corpus, read_held_out, use_vocabulary
 from asr.lm.ngram import END, SPECIAL_WORDS
 from asr.lm.perplexity import measure_perplexity
 from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
@@ -62,6 +62,7 @@ def train_recurrent_lm_on_texts(
     settings: RecurrentLMTraining,
     *,
     text: TextConfig,
+    initial: Path | None = None,
     held_out: Path | None = None,
     device: str = "auto",
     on_progress: Callable[[int, int], None] = lambda update, updates: None,
@@ -74,6 +75,7 @@ def train_recurrent_lm_on_texts(
         config: The shape of the model.
         settings: How it is trained.
         text: How text is read, and which words are kept.
+        initial: A trained model of the same shape, whose weights and words the training begins with.
         held_out: Text to measure the perplexity on.
         device: Where to compute: `auto`, `cpu` or `cuda`.
         on_progress: Called after each update with its number and that of the last.
@@ -89,15 +91,30 @@ def train_recurrent_lm_on_texts(
     path.parent.mkdir(parents=True, exist_ok=True)
     chosen = choose_device(device)
     sentences = read_held_out(held_out, normalize=text.normalize) if held_out else []
-    corpus = sort_by_frequency(read_corpus(texts, text))
+    trained = _open_initial(initial, config) if initial else None
+    if trained:
+        corpus = use_vocabulary(read_corpus(texts, TextConfig(text.normalize)), trained.words)
+    else:
+        corpus = sort_by_frequency(read_corpus(texts, text))
     checkpoint = path.with_suffix(".checkpoint")
     network = train_recurrent_lm(
-        corpus, config, settings, checkpoint=checkpoint, device=chosen, on_progress=on_progress
+        corpus, config, settings, initial=trained, checkpoint=checkpoint, device=chosen, on_progress=on_progress
     )
     network.to_language_model().save(path)
     checkpoint.unlink(missing_ok=True)  # not before: an hour of work may be in it
     lm = RecurrentLM.load(path)  # what others will open, not what was in memory
     return TrainedLM(path, lm, measure_perplexity(lm, sentences) if sentences else None)
+
+
+def _open_initial(path: Path, config: RecurrentLMConfig) -> RecurrentLM:
+    """Open the model to begin with, and check that it has the shape that is asked for."""
+    lm = RecurrentLM.load(path)
+    if lm.config != config:
+        raise TrainingError(
+            f"{path}: has {lm.config.embedding_size} values in the vector of a word and {lm.config.hidden_size} in the "
+            f"state, but {config.embedding_size} and {config.hidden_size} were asked for"
+        )
+    return lm
 
 
 def sort_by_frequency(corpus: Corpus) -> Corpus:
@@ -173,6 +190,7 @@ def train_recurrent_lm(
     config: RecurrentLMConfig,
     settings: RecurrentLMTraining,
     *,
+    initial: RecurrentLM | None = None,
     checkpoint: Path,
     device: torch.device | None = None,
     on_progress: Callable[[int, int], None] = lambda update, updates: None,
@@ -180,11 +198,11 @@ def train_recurrent_lm(
     """Train a model, and keep a checkpoint to go on from.
 
     Args:
-        corpus: What `sort_by_frequency` returned.
+        corpus: What `sort_by_frequency` returned, or the text in the words of `initial`.
         config: The shape of the model.
         settings: How it is trained.
-        checkpoint: Written every five minutes and gone on from if it is there; for the caller to remove once the
-            model is safe.
+        initial: A model to begin with; fresh weights if none.
+        checkpoint: Written every five minutes and gone on from if it is there; the caller removes it.
         device: Where to compute; the CPU if not given.
         on_progress: Called after each update with its number and that of the last.
 
@@ -195,7 +213,7 @@ def train_recurrent_lm(
         TrainingError: If the checkpoint is of another run.
     """
     torch.manual_seed(settings.seed)
-    model = RecurrentLMNetwork(config, corpus.words).to(device).train()
+    model = _build_network(config, corpus.words, initial).to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
     batches = SentenceBatches(corpus, settings.batch_words, settings.seed)
     updates = max(1, round(settings.epochs * len(batches)))
@@ -206,10 +224,7 @@ def train_recurrent_lm(
     for update, sentences in enumerate(batches.read(done), start=done + 1):
         if update > updates:
             break
-        rate = rate_factor(
-            update - 1, schedule="cosine", warmup_steps=settings.warmup_steps, total_steps=updates, floor=_FINAL_RATE
-        )
-        losses.append(_update(model, optimizer, sentences.to(device), settings.learning_rate * rate))
+        losses.append(_update(model, optimizer, sentences.to(device), _learning_rate(settings, update, updates)))
         on_progress(update, updates)
         if update % _REPORT_UPDATES == 0:
             _log.info("update %d of %d: perplexity %.1f", update, updates, math.exp(sum(losses) / len(losses)))
@@ -218,6 +233,17 @@ def train_recurrent_lm(
             _save(checkpoint, run, model, optimizer, update)
             saved = time.monotonic()
     return model.cpu().eval()
+
+
+def _build_network(config: RecurrentLMConfig, words: Sequence[str], initial: RecurrentLM | None) -> RecurrentLMNetwork:
+    """Return the network to begin with."""
+    return RecurrentLMNetwork.from_language_model(initial) if initial else RecurrentLMNetwork(config, words)
+
+
+def _learning_rate(settings: RecurrentLMTraining, update: int, updates: int) -> float:
+    """Return the learning rate of an update, counted from 1."""
+    steps = {"warmup_steps": settings.warmup_steps, "total_steps": updates}
+    return settings.learning_rate * rate_factor(update - 1, schedule="cosine", floor=_FINAL_RATE, **steps)
 
 
 def _score_next(model: RecurrentLMNetwork, sentences: Tensor) -> Tensor:

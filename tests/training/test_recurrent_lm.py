@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import TrainingError
-from asr.lm.corpus import encode_corpus
+from asr.lm.corpus import TextConfig, encode_corpus
 from asr.lm.ngram import SPECIAL_WORDS
 from asr.lm.recurrent import RecurrentLMConfig
 from asr.training.recurrent_lm import (
@@ -18,6 +18,7 @@ from asr.training.recurrent_lm import (
     SentenceBatches,
     sort_by_frequency,
     train_recurrent_lm,
+    train_recurrent_lm_on_texts,
 )
 
 SHAPE = RecurrentLMConfig(embedding_size=16, hidden_size=12, class_sizes=(4, 2))
@@ -78,3 +79,21 @@ def test_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: 
     (tmp_path / "part").write_bytes(b"nothing")
     with pytest.raises(TrainingError, match="cannot be read as a checkpoint"):
         train_recurrent_lm(corpus, SHAPE, settings, checkpoint=tmp_path / "part")
+
+
+def test_training_begins_with_the_weights_and_words_of_a_model(tmp_path: Path) -> None:
+    first, more = tmp_path / "first.txt", tmp_path / "more.txt"
+    first.write_text("\n".join(GRAMMAR * 10))
+    more.write_text("a unseen a\n")
+    settings = RecurrentLMTraining(epochs=2, batch_words=40, warmup_steps=2)
+    text = TextConfig()
+    begun = train_recurrent_lm_on_texts([first], tmp_path / "begun", SHAPE, settings, text=text)
+    still = replace(settings, learning_rate=1e-12)
+    again = train_recurrent_lm_on_texts([more], tmp_path / "again", SHAPE, still, text=text, initial=begun.path)
+    sentences = [["a", "ab", "unseen"], ["b"]]
+    assert again.lm.words == begun.lm.words
+    assert again.lm.score(sentences) == pytest.approx(begun.lm.score(sentences), abs=1e-2)
+    with pytest.raises(TrainingError, match=r"16 values .* but 20 and 12 were asked for"):
+        train_recurrent_lm_on_texts(
+            [more], tmp_path / "no", replace(SHAPE, embedding_size=20), still, text=text, initial=begun.path
+        )
