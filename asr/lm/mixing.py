@@ -1,10 +1,16 @@
-"""Several n-gram models become one: a linear interpolation, with weights that suit a held-out text.
+"""Several n-gram models become one: an interpolation whose weights suit a held-out text, and each history.
 
-The interpolation has every n-gram of the models. Its probability there is the weighted sum of what each model gives the
-last word, by back-off where that lacks the n-gram; the back-off weights are set so that the probabilities sum to one.
-Elsewhere it backs off, so it is the exact interpolation only where some model has the n-gram (Stolcke 2002, section 4).
+A model weighs the more after a history, the likelier it finds that history: after three letters, a text of spelled
+names counts, however little of it there is. With the weight `w_i` and the probability `P_i(h)` of the words of `h`,
 
-Sources: Jelinek and Mercer (1980); Stolcke (2002), "SRILM - An extensible language modeling toolkit".
+    P(word | h) = sum_i w_i P_i(h) P_i(word | h) / sum_i w_i P_i(h)
+
+The interpolation has every n-gram of the models. Its probability there is that sum, with what each model gives by
+back-off where it lacks the n-gram; the back-off weights are set so that the probabilities sum to one. Elsewhere it
+backs off, so it is the exact interpolation only where some model has the n-gram (Stolcke 2002, section 4).
+
+Sources: Jelinek and Mercer (1980); Stolcke (2002), "SRILM - An extensible language modeling toolkit", whose program
+`ngram -bayes` weighs histories so.
 """
 
 from collections.abc import Sequence
@@ -72,7 +78,8 @@ def interpolate(
         raise LanguageModelError("models with different words cannot be interpolated; estimate them together")
     parts = [_Part(model) for model in models]
     levels = [np.arange(len(words))]
-    log_probs = [_mix([model.log_probs[: len(words)] for model in models], weights)]
+    joint = np.log(weights)[:, None] + np.stack([model.log_probs[: len(words)].astype(np.float64) for model in models])
+    log_probs = [np.logaddexp.reduce(joint)]
     num_children = []
     for order in range(1, max(model.order for model in models)):
         first = sum(map(len, levels[:-1]))  # node of the first history
@@ -80,7 +87,9 @@ def interpolate(
         for part in parts:
             part.settle(order, union, first + len(levels[-1]))
         histories, word_ids = union // len(words) - first, union % len(words)
-        log_probs.append(_mix([part.match(histories, word_ids) for part in parts], weights))
+        after = np.logaddexp.reduce(joint)[histories]
+        joint = joint[:, histories] + np.stack([part.match(histories, word_ids) for part in parts])
+        log_probs.append(np.logaddexp.reduce(joint) - after)
         num_children.append(np.bincount(histories, minlength=len(levels[-1])))
         levels.append(word_ids)
     mixed = NGramLM(
@@ -130,11 +139,3 @@ class _Part:
         contexts = self._ends[histories]
         self._ends, log_probs = match_suffixes(self._model, self._links, contexts, word_ids.astype(np.uint32))
         return log_probs
-
-
-def _mix(log_probs: Sequence[NDArray[np.floating]], weights: Sequence[float]) -> NDArray[np.float64]:
-    """Return the logarithm of a weighted sum of probabilities."""
-    total = np.zeros(len(log_probs[0]))
-    for part, weight in zip(log_probs, weights, strict=True):
-        total += weight * np.exp(part.astype(np.float64))
-    return np.log(total)

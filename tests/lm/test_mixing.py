@@ -1,6 +1,7 @@
-"""Interpolated models against the weighted sum of the probabilities of their parts."""
+"""Interpolated models against the mixture of the probabilities of their parts."""
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -39,8 +40,17 @@ def estimate_all(files: list[Path], orders: tuple[int, ...] = (3, 3)) -> tuple[l
     return [estimate(words, levels) for levels in counted], [measure_frequencies(levels) for levels in counted]
 
 
+def probability(model: NGramLM, words: Sequence[int]) -> float:
+    """The probability that a model gives to words anywhere in a text, one after the other."""
+    product = 1.0
+    for end in range(1, len(words) + 1):
+        state = tuple(words[max(0, end - model.order) : end - 1])
+        product *= float(np.exp(model.score_id(state, words[end - 1])[0]))
+    return product
+
+
 @pytest.mark.parametrize("orders", [(3, 3), (3, 2)])
-def test_each_ngram_of_an_interpolation_has_the_weighted_sum_of_the_probabilities(
+def test_each_ngram_weighs_the_models_by_how_likely_they_find_its_history(
     files: list[Path], orders: tuple[int, ...]
 ) -> None:
     models, frequencies = estimate_all(files, orders)
@@ -51,9 +61,22 @@ def test_each_ngram_of_an_interpolation_has_the_weighted_sum_of_the_probabilitie
     for node in range(len(mixed.word_ids)):
         *history, word = words_of(mixed, node)
         if word != BEGIN:
-            states = [tuple(history)[max(0, len(history) - model.order + 1) :] for model in models]
-            parts = [np.exp(model.score_id(s, word)[0]) for model, s in zip(models, states, strict=True)]
-            assert np.exp(mixed.score_id(tuple(history), word)[0]) == pytest.approx(0.7 * parts[0] + 0.3 * parts[1])
+            whole, before = (
+                0.7 * probability(models[0], part) + 0.3 * probability(models[1], part)
+                for part in ([*history, word], history)
+            )
+            assert np.exp(mixed.score_id(tuple(history), word)[0]) == pytest.approx(whole / before)
+
+
+def test_little_text_rules_the_histories_that_it_alone_has(tmp_path: Path) -> None:
+    spelled = ["f r e d", "f r a n", "f r e d"] * 4
+    files = [write(tmp_path / "prose.txt", PROSE * 20), write(tmp_path / "names.txt", spelled)]
+    models, frequencies = estimate_all(files)
+    mixed, _ = interpolate(models, frequencies, [0.97, 0.03])
+    letters = [mixed.ids[letter] for letter in "fre"]
+    prose, names, together = (np.exp(model.score_id(tuple(letters[:2]), letters[2])[0]) for model in (*models, mixed))
+    assert 0.5 * names < together < names
+    assert 0.97 * prose + 0.03 * names < 0.1 * names
 
 
 def test_probabilities_of_an_interpolation_sum_to_one_after_every_history(files: list[Path]) -> None:
