@@ -35,6 +35,28 @@ _SAME_TIME: Seconds = 0.4  # between the middles of a word in a partial and in a
 
 
 @dataclass
+class Delays:
+    """From the ends of words to when they were there: in a partial result, or only in the final one."""
+
+    partial: list[Seconds] = field(default_factory=list)
+    final: list[Seconds] = field(default_factory=list)
+
+    def note(self, word: Word, times: Iterator[Seconds], final: Seconds) -> None:
+        """Note the first of the times at which partial results had a word; the final result has it anyway."""
+        at = next(times, None)
+        (self.final if at is None else self.partial).append((final if at is None else at) - word.end)
+
+    def describe(self) -> str:
+        """Give the figures, of all words and of those that partial results had."""
+        half, most = np.percentile(self.partial + self.final, [50, 90])
+        missed = 100 * len(self.final) / (len(self.partial) + len(self.final))
+        return (
+            f"p50 {half:.2f} s, p90 {most:.2f} s; {missed:.1f} % only in the final result, "
+            f"p90 of the others {np.percentile(self.partial, 90):.2f} s"
+        )
+
+
+@dataclass
 class Tally:
     """What is counted over all recordings."""
 
@@ -46,8 +68,8 @@ class Tally:
     offline_cpu: Seconds = 0.0
     num_committed: int = 0
     num_revised: int = 0
-    commitments: list[Seconds] = field(default_factory=list)
-    first_partials: list[Seconds] = field(default_factory=list)
+    commitments: Delays = field(default_factory=Delays)
+    first_partials: Delays = field(default_factory=Delays)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,8 +143,8 @@ def note_delays(
     for word in final.segment.words:
         shown = (at for at, each in partials if any(is_same(word, other) for other in each.committed + each.tail))
         committed = (at for at, each in partials if any(is_same(word, other) for other in each.committed))
-        tally.first_partials.append(next(shown, now) - word.end)
-        tally.commitments.append(next(committed, now) - word.end)
+        tally.first_partials.note(word, shown, now)
+        tally.commitments.note(word, committed, now)
     promised = partials[-1][1].committed if partials else ()
     tally.num_committed += len(promised)
     tally.num_revised += sum(not any(is_same(word, other) for other in final.segment.words) for word in promised)
@@ -139,8 +161,7 @@ def report(tally: Tally, num_utterances: int) -> None:
     for name, errors in (("offline", tally.offline_errors), ("finals of the stream", tally.final_errors)):
         print(f"WER, {name}: {100 * errors / tally.words:.2f} %")
     for name, delays in (("first partial", tally.first_partials), ("commitment", tally.commitments)):
-        half, most = np.percentile(delays, [50, 90])
-        print(f"end of a word to its {name}: p50 {half:.2f} s, p90 {most:.2f} s")
+        print(f"end of a word to its {name}: {delays.describe()}")
     revised = tally.num_revised / max(1, tally.num_committed)
     print(f"committed words that the final result has not: {100 * revised:.1f} % of {tally.num_committed}")
     share, offline = tally.cpu / tally.duration, tally.offline_cpu / tally.duration

@@ -39,7 +39,7 @@ class OnnxRuntime:
         self._is_quantized = precision == "int8"
         weights = stored_weights(network)
         if self._is_quantized:
-            graph, weights = quantize_network(graph, network.config, weights)
+            graph, weights = quantize_network(graph, network.config, weights, "model.onnx")
         self._session, self._weights = open_session(graph, weights, "model.onnx")
         self._outputs = [output.name for output in self._session.get_outputs()]
 

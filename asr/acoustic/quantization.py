@@ -32,6 +32,7 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1
 _EXTERNAL = 1
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int8): 3}
 _DOMAIN = b"com.microsoft"
+_REORDER = b"GatherElements"
 STORED = ".stored"  # ends the name that `asr.acoustic.export` gives a weight
 _PARTS = ("int8", "scales", "zeros")
 # Of weights, where products with 8-bit inputs are added up in pairs in 16 bits, which would overflow.
@@ -50,8 +51,15 @@ def has_fast_int8() -> bool:
     return re.search(r"\b(avx512_vnni|avx_vnni|asimddp)\b", features) is not None
 
 
+def choose_precision(precision: Precision, config: ModelConfig) -> Precision:
+    """Replace `auto`: by `int8` where that is fast and the network is made of LSTMs, and else by `float32`."""
+    if precision != "auto":
+        return precision
+    return "int8" if config.cell == "lstm" and has_fast_int8() else "float32"
+
+
 def quantize_network(
-    graph: bytes, config: ModelConfig, weights: Mapping[str, NDArray[Any]]
+    graph: bytes, config: ModelConfig, weights: Mapping[str, NDArray[Any]], name: str
 ) -> tuple[bytes, dict[str, NDArray[Any]]]:
     """Quantise the LSTMs of a network.
 
@@ -59,6 +67,7 @@ def quantize_network(
         graph: What `asr.acoustic.export` wrote.
         config: The settings of the network.
         weights: Its weights, by the names that the graph has for them.
+        name: The file of the graph, for messages.
 
     Returns:
         The graph and its weights.
@@ -68,16 +77,16 @@ def quantize_network(
     """
     if config.cell != "lstm":
         raise BundleError(f"the network is made of {config.cell} and cannot run in int8; take float32")
-    names = {name for name in weights if name.removesuffix(STORED).endswith((".weight_ih_l0", ".weight_hh_l0"))}
+    lstms = {each for each in weights if each.removesuffix(STORED).endswith((".weight_ih_l0", ".weight_hh_l0"))}
     quantized: dict[str, NDArray[Any]] = {}
-    for name in sorted(names):
-        parts = quantize_weight(weights[name], 127 if has_fast_int8() else _LARGEST_WITHOUT)
-        quantized.update(zip((f"{name}.{part}" for part in _PARTS), parts, strict=True))
-    kept = {name: array for name, array in weights.items() if name not in names}
+    for lstm in sorted(lstms):
+        parts = quantize_weight(weights[lstm], 127 if has_fast_int8() else _LARGEST_WITHOUT)
+        quantized.update(zip((f"{lstm}.{part}" for part in _PARTS), parts, strict=True))
+    kept = {each: array for each, array in weights.items() if each not in lstms}
     try:
         changed = _change_model(graph, quantized)
     except (IndexError, KeyError, ValueError) as error:
-        raise BundleError(f"model.onnx is no graph that asr export wrote ({error}); write it again") from error
+        raise BundleError(f"{name} is no graph that asr export wrote ({error}); write it again") from error
     return changed, kept | quantized
 
 
@@ -123,10 +132,11 @@ def _change_graph(graph: bytes, weights: Mapping[str, NDArray[Any]]) -> bytes:
         for output in _contents(node, _NODE_OUTPUT)
     }
     needed = {_contents(_read_fields(output), _VALUE_NAME)[0] for output in _contents(fields, _GRAPH_OUTPUT)}
+    has_lengths = any(_contents(node, _NODE_TYPE) == [_REORDER] for node in nodes)
     kept: list[bytes] = []
     for node in reversed(nodes):  # each stands behind those whose values it takes
         if needed.intersection(_contents(node, _NODE_OUTPUT)):
-            changed = _change_node(node, origins)
+            changed = _change_node(node, origins, has_lengths=has_lengths)
             needed.update(_contents(_read_fields(changed), _NODE_INPUT))
             kept.append(_write_bytes(_GRAPH_NODE, changed))
     declared = [_write_bytes(_GRAPH_INITIALIZER, _declare(name, array)) for name, array in weights.items()]
@@ -139,21 +149,23 @@ def _change_graph(graph: bytes, weights: Mapping[str, NDArray[Any]]) -> bytes:
     return b"".join([*reversed(kept), *others, *declared])
 
 
-def _change_node(node: list[_Field], origins: Mapping[bytes, bytes]) -> bytes:
+def _change_node(node: list[_Field], origins: Mapping[bytes, bytes], *, has_lengths: bool) -> bytes:
     """Change a node, if it is an LSTM or puts the frames of each utterance of a batch into another order."""
     [kind], inputs = _contents(node, _NODE_TYPE), _contents(node, _NODE_INPUT)
     outputs = [_write_bytes(_NODE_OUTPUT, each) for each in _contents(node, _NODE_OUTPUT)]
-    if kind == b"GatherElements":  # one utterance needs no order of its own: the LSTM runs backwards
+    if kind == _REORDER:  # one utterance needs no order of its own: the LSTM runs backwards
         return b"".join([_write_bytes(_NODE_INPUT, inputs[0]), *outputs, _write_bytes(_NODE_TYPE, b"Identity")])
     if kind != b"LSTM":
         return b"".join(whole for _, _, whole in node)
     data, bias = inputs[0], inputs[3]
     names = [_trace(each, origins) for each in inputs[1:3]]
     quantized, scales, zeros = ([b"%b.%b" % (name, part.encode()) for name in names] for part in _PARTS)
-    left_out = [b""] * 4  # lengths, both states at the start, peepholes
-    inputs = [data, *quantized, bias, *left_out]
+    # A whole utterance begins at zero; a step, which has no lengths, at the states after the one before.
+    states = [b"", b""] if has_lengths else inputs[5:7]
+    inputs = [data, *quantized, bias, b"", *states, b""]  # neither lengths nor peepholes
     inputs += [each for pair in zip(scales, zeros, strict=True) for each in pair]
-    backwards = [_write_bytes(_NODE_ATTRIBUTE, _BACKWARDS)] if b".backward_cell." in names[0] else []
+    is_backward = has_lengths and b".backward_cell." in names[0]
+    backwards = [_write_bytes(_NODE_ATTRIBUTE, _BACKWARDS)] if is_backward else []
     return b"".join([
         *(_write_bytes(_NODE_INPUT, each) for each in inputs),
         *outputs,

@@ -20,7 +20,7 @@ from platformdirs import user_cache_dir
 
 from asr.acoustic.network import GRAPH_VERSION, Network
 from asr.acoustic.posteriors import Posteriors
-from asr.acoustic.quantization import Precision, has_fast_int8
+from asr.acoustic.quantization import Precision, choose_precision
 from asr.errors import BundleError, DeviceError, MissingExtraError
 from asr.files import write_bytes_atomically
 
@@ -140,9 +140,7 @@ def _open_onnx(network: Network, precision: Precision) -> AcousticRuntime:
     """Open the network on ONNX Runtime."""
     from asr.acoustic.onnx_runtime import OnnxRuntime
 
-    if precision == "auto":
-        precision = "int8" if network.config.cell == "lstm" and has_fast_int8() else "float32"
-    return OnnxRuntime(network, find_graph(network), precision)
+    return OnnxRuntime(network, find_graph(network), choose_precision(precision, network.config))
 
 
 def _fingerprint(network: Network) -> str:

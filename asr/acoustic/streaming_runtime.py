@@ -16,6 +16,7 @@ from asr.acoustic.config import ModelConfig
 from asr.acoustic.feature_stream import FeatureStatistics, FeatureStream
 from asr.acoustic.network import Network
 from asr.acoustic.onnx_runtime import open_session, stored_weights
+from asr.acoustic.quantization import Precision, choose_precision, quantize_network
 from asr.errors import BundleError
 
 States: TypeAlias = tuple[NDArray[np.float32], ...]
@@ -41,19 +42,23 @@ class Step:
 class StepRuntime:
     """Runs steps of any number of streams; several threads may use it at once."""
 
-    def __init__(self, network: Network, graph: bytes) -> None:
+    def __init__(self, network: Network, graph: bytes, precision: Precision = "float32") -> None:
         """Start a session.
 
         Args:
             network: The network.
             graph: The ONNX graph of its steps.
+            precision: What LSTMs are computed in, as `asr.acoustic.runtime.open_runtime` takes it.
 
         Raises:
-            BundleError: If the graph does not fit the weights.
+            BundleError: If the graph does not fit the weights, or an LSTM is asked for and there is none.
         """
         self.config = network.config
         without_phones = replace(network, phones=None)  # only finished segments are rescored by phones
-        self._session, self._weights = open_session(graph, stored_weights(without_phones), "streaming.onnx")
+        weights = stored_weights(without_phones)
+        if choose_precision(precision, network.config) == "int8":
+            graph, weights = quantize_network(graph, network.config, weights, "streaming.onnx")
+        self._session, self._weights = open_session(graph, weights, "streaming.onnx")
         outputs = [output.name for output in self._session.get_outputs()]
         self._state_names = [name.removesuffix("_out") for name in outputs[1:]]
 

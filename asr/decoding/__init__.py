@@ -2,7 +2,7 @@
 
 from asr.decoding.build import DecodingModels, build_decoder
 from asr.decoding.config import DecodingConfig
-from asr.decoding.decoder import Decoder, Hypothesis, IncrementalDecoder, Outlook, Rescorer, StreamingDecoder
+from asr.decoding.decoder import Decoder, Hypothesis, IncrementalDecoder, Rescorer, StreamingDecoder
 from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.hot_words import HotWord, parse_hot_words, read_hot_words
 from asr.decoding.two_pass import TwoPassDecoder
@@ -15,7 +15,6 @@ __all__ = [
     "HotWord",
     "Hypothesis",
     "IncrementalDecoder",
-    "Outlook",
     "Rescorer",
     "StreamingDecoder",
     "TwoPassDecoder",

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
-from asr.tokenizer import CharTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +49,35 @@ class IncrementalDecoder(Protocol):
         """
         ...
 
-    def look_ahead(self, log_probs: NDArray[np.float32]) -> "Outlook":
+    def look_ahead(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
         """Decode provisional frames after those that were accepted; they are forgotten afterwards.
 
         Args:
             log_probs: As for `accept`.
 
         Returns:
-            The likeliest text of both.
+            The likeliest tokens of both, collapsed and without blanks; those that are committed come first.
         """
         ...
 
+    def commit(self, num_tokens: int) -> bool:
+        """Keep the beginning of the text that `look_ahead` gave last: it will never change.
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """The likeliest text so far.
+        Args:
+            num_tokens: How many tokens of that text; the last of them is the space after a word.
 
-    Attributes:
-        tokens: Collapsed indices, without blanks.
-        num_committed: How many of them, whole words and the space after them, will never change.
-    """
-
-    tokens: tuple[int, ...]
-    num_committed: int
+        Returns:
+            Whether the frames that were accepted bear them out; if not, nothing is committed.
+        """
+        ...
 
 
 @runtime_checkable
 class StreamingDecoder(Protocol):
     """A decoder that can work on frames while they come in."""
 
-    def begin(self, tokenizer: CharTokenizer) -> IncrementalDecoder:
-        """Begin with a stretch of sound.
-
-        Args:
-            tokenizer: The alphabet of its frames.
-
-        Returns:
-            What decodes it.
-        """
+    def begin(self) -> IncrementalDecoder:
+        """Return what decodes a stretch of sound while it comes in."""
         ...
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
-from asr.decoding.decoder import Hypothesis, Outlook
-from asr.tokenizer import BLANK, CharTokenizer
+from asr.decoding.decoder import Hypothesis
+from asr.tokenizer import BLANK
 
 
 class GreedyDecoder:
@@ -31,22 +31,17 @@ class GreedyDecoder:
         score = posteriors.log_probs[np.arange(len(best)), best].sum(dtype=np.float64)
         return [Hypothesis(tuple(tokens.tolist()), float(score))]
 
-    def begin(self, tokenizer: CharTokenizer) -> "GreedyStream":
+    def begin(self) -> "GreedyStream":
         """Begin with a stretch of sound whose frames are still coming in."""
-        return GreedyStream(tokenizer.space)
+        return GreedyStream()
 
 
 @final
 class GreedyStream:
-    """Decodes one stretch of sound frame by frame; a word is certain once the space after it is."""
+    """Decodes one stretch of sound frame by frame."""
 
-    def __init__(self, space: int | None) -> None:
-        """Begin.
-
-        Args:
-            space: The token between words, if there is one.
-        """
-        self._space = space
+    def __init__(self) -> None:
+        """Begin."""
         self._tokens: tuple[int, ...] = ()
         self._last = BLANK
 
@@ -55,10 +50,13 @@ class GreedyStream:
         self._tokens += self._collapse(log_probs)
         self._last = int(log_probs[-1].argmax())
 
-    def look_ahead(self, log_probs: NDArray[np.float32]) -> Outlook:
+    def look_ahead(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
         """Decode provisional frames, as `IncrementalDecoder` says."""
-        spaces = [index for index, token in enumerate(self._tokens) if token == self._space]
-        return Outlook(self._tokens + self._collapse(log_probs), spaces[-1] + 1 if spaces else 0)
+        return self._tokens + self._collapse(log_probs)
+
+    def commit(self, num_tokens: int) -> bool:
+        """Keep the beginning of the text, as `IncrementalDecoder` says; that of the accepted frames never changes."""
+        return num_tokens <= len(self._tokens)
 
     def _collapse(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
         """Return the tokens that begin in some frames."""

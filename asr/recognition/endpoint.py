@@ -4,6 +4,7 @@ A pause of some length always ends a segment. In the second half of the longest 
 that a segment is hardly ever cut where somebody speaks. A segment without speech only moves on with the stream.
 """
 
+from copy import copy
 from typing import final
 
 import numpy as np
@@ -44,10 +45,7 @@ class Endpointer:
         """
         widest, middle = 0, self._num_frames + len(is_blank)  # of the pauses, where one has to be chosen
         for blank in is_blank.tolist():
-            self._num_frames += 1
-            self._run = self._run + 1 if blank else 0
-            self.has_speech |= not blank
-            if self.has_speech and self._run >= self._needed():
+            if self._ends_after(blank):
                 return self._num_frames - self._run // 2
             if self._run > widest:
                 widest, middle = self._run, self._num_frames - self._run // 2
@@ -55,6 +53,27 @@ class Endpointer:
             return self._num_frames - self._pause // 2 if self._run >= self._pause else None
         # So many more would be too many.
         return middle if self._num_frames + len(is_blank) > self._longest else None
+
+    def look_ahead(self, is_blank: NDArray[np.bool_]) -> int | None:
+        """Tell whether a pause in provisional frames ends the segment; they are forgotten afterwards.
+
+        Args:
+            is_blank: As for `find`.
+
+        Returns:
+            The frame to cut before, in the middle of a pause after speech; `None` if the segment goes on.
+        """
+        ahead = copy(self)
+        if any(ahead._ends_after(blank) for blank in is_blank.tolist()):
+            return ahead._num_frames - ahead._run // 2
+        return None
+
+    def _ends_after(self, is_blank: bool) -> bool:
+        """Take a frame, and tell whether the segment ends in a pause that has lasted up to it."""
+        self._num_frames += 1
+        self._run = self._run + 1 if is_blank else 0
+        self.has_speech |= not is_blank
+        return self.has_speech and self._run >= self._needed()
 
     def _needed(self) -> float:
         """Return the blank frames in a row that end the segment by now."""

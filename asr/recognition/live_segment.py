@@ -1,5 +1,6 @@
 """A segment of a stream while it is spoken: its samples, its words so far, and where it ends."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from asr.acoustic.feature_stream import FeatureStatistics
 from asr.acoustic.streaming_runtime import StreamScorer, min_context
 from asr.alignment.confidence import calibrate
-from asr.alignment.ctc import align
+from asr.alignment.ctc import TokenSpan, align
 from asr.audio import Waveform
 from asr.decoding import GreedyDecoder, StreamingDecoder
 from asr.errors import AlignmentError
@@ -18,7 +19,10 @@ from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming_config import StreamingConfig
 from asr.tokenizer import BLANK
 from asr.transcript import Segment, Word
-from asr.units import samples_to_seconds
+from asr.units import Seconds, samples_to_seconds
+
+# At the end of what has come, before which the network does not yet see a third of what is no blank.
+_UNSETTLED: Seconds = 0.24
 
 
 @final
@@ -51,9 +55,11 @@ class LiveSegment:
         self.tail: tuple[Word, ...] = ()
         self._recognizer = recognizer
         self._scorer = StreamScorer(recognizer.step_runtime, prior)
-        self._decoder = decoder.begin(recognizer.bundle.tokenizer)
+        self._decoder = decoder.begin()
+        self._unsettled = max(1, round(_UNSETTLED / shift))
         self._chunk = max(1, round(config.chunk_duration / shift))
         self._context = max(min_context(model), int((config.right_context - window) / shift))
+        self._commit_delay = config.commit_delay
         self._endpointer = Endpointer(
             max(1, round(config.endpoint_silence / shift)), int(config.max_segment_duration / shift)
         )
@@ -85,24 +91,29 @@ class LiveSegment:
         """Recognise what has come.
 
         Args:
-            is_late: Whether more sound is waiting already, so that only whole chunks are worth recognising.
+            is_late: Whether more sound is waiting already, so that words are not worth looking for yet.
 
         Returns:
             The sample of the segment to end it before; `None` if it goes on.
         """
-        model = self._recognizer.bundle.config
         ahead = None
         while (waiting := self._scorer.num_waiting) >= self._chunk + self._context:
             log_probs = self._scorer.advance(self._chunk, waiting - self._chunk)
             chunk, ahead = log_probs[: self._chunk], log_probs[self._chunk :]
             cut = self._endpointer.find(chunk.argmax(axis=1) == BLANK)
             if cut is not None:
-                return cut * model.features.hop_length * model.subsampling
+                return self._to_samples(cut)
             self._decoder.accept(chunk)
             self._log_probs = np.concatenate([self._log_probs, chunk])
-        if ahead is None and not is_late and waiting > 1:
+        if ahead is None and waiting > 1:
             ahead = self._scorer.preview()
-        if ahead is not None and (self._endpointer.has_speech or (ahead.argmax(axis=1) != BLANK).any()):
+        if ahead is None:
+            return None
+        is_blank = ahead.argmax(axis=1) == BLANK
+        cut = self._endpointer.look_ahead(is_blank[: -self._unsettled])
+        if cut is not None:
+            return self._to_samples(cut)
+        if not is_late and (self._endpointer.has_speech or not is_blank.all()):
             self._place(ahead)
         return None
 
@@ -131,11 +142,15 @@ class LiveSegment:
             return self._endpointer.has_speech
         return bool((self._scorer.preview().argmax(axis=1) != BLANK).any())
 
+    def _to_samples(self, frame: int) -> int:
+        """Return the sample of the segment at which a frame of the network begins."""
+        model = self._recognizer.bundle.config
+        return frame * model.features.hop_length * model.subsampling
+
     def _place(self, ahead: NDArray[np.float32]) -> None:
-        """Decode up to the end of provisional frames, and find when the words that are not placed yet are spoken."""
+        """Decode up to the end of provisional frames, find when each word is spoken, and commit those long past."""
         bundle = self._recognizer.bundle
-        outlook = self._decoder.look_ahead(ahead)
-        tokens = outlook.tokens[self._placed_tokens :]
+        tokens = self._decoder.look_ahead(ahead)[self._placed_tokens :]
         frames = np.concatenate([self._log_probs, ahead])[self._placed_frames :]
         try:
             spans = align(frames, tokens)
@@ -145,14 +160,22 @@ class LiveSegment:
         placed = self._recognizer.assembler.place_words(spans, len(frames) * shift)
         offset = samples_to_seconds(self.start, bundle.config.sample_rate) + self._placed_frames * shift
         earliest = self.committed[-1].end if self.committed else 0.0
-        words = [
+        words = tuple(
             replace(word, start=max(earliest, word.start + offset), end=max(earliest, word.end + offset))
             for word in calibrate(placed, bundle.confidence)
-        ]
-        num_tokens = outlook.num_committed - self._placed_tokens
-        if num_tokens:
-            self._placed_frames += spans[num_tokens - 1].end
-            self._placed_tokens = outlook.num_committed
-        num_words = len(bundle.tokenizer.join(tokens[:num_tokens]).split())
-        self.committed += tuple(words[:num_words])
-        self.tail = tuple(words[num_words:])
+        )
+        past = offset + len(frames) * shift - self._commit_delay
+        num_words = self._commit(tokens, spans, sum(word.end <= past for word in words))
+        self.committed += words[:num_words]
+        self.tail = words[num_words:]
+
+    def _commit(self, tokens: Sequence[int], spans: Sequence[TokenSpan], num_words: int) -> int:
+        """Commit the first words of the tail, or as many of them as the decoder bears out, and return how many."""
+        space = self._recognizer.bundle.tokenizer.space
+        ends = [index + 1 for index in range(1, len(tokens)) if tokens[index - 1] != space == tokens[index]]
+        for end in reversed(ends[:num_words]):
+            if self._decoder.commit(self._placed_tokens + end):
+                self._placed_frames += spans[end - 1].end
+                self._placed_tokens += end
+                return ends.index(end) + 1
+        return 0

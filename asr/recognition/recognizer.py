@@ -114,7 +114,7 @@ class Recognizer:
             BundleError: If the bundle has no graph for it, and none can be made here.
         """
         network = self.bundle.network
-        return StepRuntime(network, find_streaming_graph(network))
+        return StepRuntime(network, find_streaming_graph(network), "auto")
 
     @classmethod
     def from_bundle(

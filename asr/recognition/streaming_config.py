@@ -13,13 +13,16 @@ class StreamingConfig:
         chunk_duration: Seconds that are scored at once, in [0.1, 10].
         right_context: Seconds after a chunk that the network looks at before it decides, in [0.1, 10].
         partial_interval: Seconds between provisional results, in [0.05, 10].
+        commit_delay: Seconds from the end of a word to when it is committed, in [0, 10]; it may take until the end of
+            the next chunk.
         endpoint_silence: Seconds of blanks that end a segment, in [0.1, 10].
         max_segment_duration: Seconds of the longest segment, at least 5 and three chunks, at most 60.
     """
 
     chunk_duration: Seconds = 1.2
     right_context: Seconds = 0.6
-    partial_interval: Seconds = 0.6
+    partial_interval: Seconds = 0.4
+    commit_delay: Seconds = 1.3
     endpoint_silence: Seconds = 0.8
     max_segment_duration: Seconds = 20.0
 
@@ -30,6 +33,7 @@ class StreamingConfig:
             ("chunk_duration", 0.1, 10.0),
             ("right_context", 0.1, 10.0),
             ("partial_interval", 0.05, 10.0),
+            ("commit_delay", 0.0, 10.0),
             ("endpoint_silence", 0.1, 10.0),
             ("max_segment_duration", least, 60.0),
         ):

@@ -56,7 +56,7 @@ def test_without_the_instructions_weights_have_seven_bits(monkeypatch: pytest.Mo
     for is_fast in (False, True):
         monkeypatch.setattr(quantization, "has_fast_int8", lambda is_fast=is_fast: is_fast)
         assert network.graph is not None
-        _, weights = quantize_network(network.graph, network.config, stored_weights(network))
+        _, weights = quantize_network(network.graph, network.config, stored_weights(network), "model.onnx")
         largest[is_fast] = max(int(np.abs(each).max()) for each in weights.values() if each.dtype == np.int8)
     assert largest == {False: 63, True: 127}
 
@@ -76,7 +76,7 @@ def test_instructions_are_read_from_what_linux_tells(
 
 @pytest.mark.parametrize("is_fast", [False, True])
 def test_auto_takes_int8_where_there_are_instructions_for_it(monkeypatch: pytest.MonkeyPatch, is_fast: bool) -> None:
-    monkeypatch.setattr("asr.acoustic.runtime.has_fast_int8", lambda: is_fast)
+    monkeypatch.setattr("asr.acoustic.quantization.has_fast_int8", lambda: is_fast)
     network = export(build_network())
     found, expected = (
         open_runtime(network, "cpu", precision).run(WAVEFORMS)[0].log_probs

@@ -57,6 +57,19 @@ def test_network_of_both_directions_comes_closer_to_the_whole_with_more_right_co
     assert differences[0] > differences[1] > differences[2]
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_steps_in_int8_are_close_to_those_in_single_precision(bidirectional: bool) -> None:
+    network = build_network(bidirectional=bidirectional)
+    graph = export_streaming_graph(network)
+    features = np.random.default_rng(0).normal(size=(60, network.config.features.num_features)).astype(np.float32)
+    exact, rounded = (StepRuntime(network, graph, precision) for precision in ("float32", "int8"))
+    states = exact.step(features, 0, 10, exact.initial_states()).states
+    one, other = (runtime.step(features, 2, 10, states) for runtime in (exact, rounded))
+    assert 0 < np.abs(one.log_probs - other.log_probs).max() < 0.02
+    for before, after in zip(one.states, other.states, strict=True):
+        assert 0 < np.abs(before - after).max() < 0.05
+
+
 def test_preview_changes_nothing() -> None:
     network = build_network()
     runtime = StepRuntime(network, export_streaming_graph(network))

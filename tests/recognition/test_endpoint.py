@@ -15,6 +15,16 @@ def test_pause_ends_a_segment_in_its_middle() -> None:
     assert Endpointer(4, 100).find(flags("..aa.a....aa")) == 8
 
 
+def test_pause_in_provisional_frames_ends_a_segment_and_is_forgotten() -> None:
+    endpointer = Endpointer(4, 100)
+    assert endpointer.look_ahead(flags("aa....")) == 4
+    assert not endpointer.has_speech
+    assert endpointer.find(flags("aa..")) is None
+    assert endpointer.look_ahead(flags(".a.")) is None
+    assert endpointer.look_ahead(flags("..")) == 4
+    assert Endpointer(4, 100).look_ahead(flags("......")) is None  # nothing was said
+
+
 def test_pause_counts_across_chunks() -> None:
     endpointer = Endpointer(4, 100)
     assert endpointer.find(flags("aa..")) is None

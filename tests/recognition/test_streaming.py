@@ -101,6 +101,29 @@ def test_committed_words_never_change_before_the_final_result(recognized: list[S
     assert num_committed > 10
 
 
+def test_words_are_shown_and_committed_and_segments_ended_soon_after_they_are_spoken(
+    english: Recognizer, speech: NDArray[np.float32]
+) -> None:
+    streaming = StreamingRecognizer(english)
+    shown: dict[str, float] = {}
+    committed: dict[str, float] = {}
+    ended = []
+    for start in range(0, len(speech), 1_600):
+        now = (start + 1_600) / RATE
+        for result in streaming.accept(speech[start : start + 1_600]):
+            if isinstance(result, FinalResult):
+                ended.append((now, result.segment))
+                continue
+            for word in result.committed + result.tail:
+                shown.setdefault(word.text, now)
+            for word in result.committed:
+                committed.setdefault(word.text, now)
+    words = [word for _, segment in ended for word in segment.words]
+    assert np.median([shown[word.text] - word.end for word in words if word.text in shown]) < 0.7
+    assert np.median([committed[word.text] - word.end for word in words if word.text in committed]) < 2
+    assert all(now - segment.words[-1].end < 1.7 for now, segment in ended)
+
+
 def test_times_of_partial_words_are_those_of_the_final_ones(recognized: list[StreamingResult]) -> None:
     for partial, final in segments(recognized):
         counts = Counter(word.text for word in final.segment.words)
