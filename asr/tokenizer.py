@@ -132,10 +132,11 @@ class CharTokenizer:
         Raises:
             ValueError: If a token is the blank or outside the vocabulary.
         """
-        outside = [token for token in tokens if not BLANK < token < self.vocabulary_size]
-        if outside:
-            raise ValueError(f"token {outside[0]} spells no character; expected 1 to {len(self.characters)}")
-        return "".join(self.characters[token - 1] for token in tokens)
+        characters = self.characters
+        if tokens and not BLANK < min(tokens) <= max(tokens) <= len(characters):
+            outside = next(token for token in tokens if not BLANK < token <= len(characters))
+            raise ValueError(f"token {outside} spells no character; expected 1 to {len(characters)}")
+        return "".join([characters[token - 1] for token in tokens])
 
     def decode(self, frame_tokens: Sequence[int]) -> str:
         """Turn a CTC path into text: collapse repeats, then drop blanks.

@@ -22,7 +22,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 # A module imports lower ranks only.
 RANKS = {
     **dict.fromkeys(["errors", "units"], 0),
-    **dict.fromkeys(["arguments", "files", "remote", "text", "tokenizer", "transcript"], 1),
+    **dict.fromkeys(["arguments", "compilation", "files", "remote", "text", "tokenizer", "transcript"], 1),
     **dict.fromkeys(["audio", "metrics", "writers"], 2),
     **dict.fromkeys(["segmentation", "lm", "acoustic"], 3),
     **dict.fromkeys(["decoding", "alignment"], 4),
@@ -51,7 +51,7 @@ DOORS = {
     "torch": {"acoustic", "data", "training", "checks.memory", "cli.train", "cli.train_recurrent_lm"},
     "torchaudio": {"acoustic.features", "data"},
     "num2words": {"alignment.numbers"},
-    "numba": {"decoding.compilation"},
+    "numba": {"compilation"},
     "prometheus_client": {"serving.metrics"},
     "python_multipart": {"serving.uploads"},
     "silero_vad": {"segmentation"},

@@ -96,6 +96,11 @@ class PronunciationDictionary:
         """The token of each phone."""
         return {phone: token for token, phone in enumerate(self.phones, start=BLANK + 1)}
 
+    @cached_property
+    def _encoded(self) -> dict[str, list[int]]:
+        """The tokens of words that have been encoded, for hypotheses of an utterance share most of their words."""
+        return {}
+
     @property
     def vocabulary_size(self) -> int:
         """The number of tokens: the blank, the phones and the unknown word."""
@@ -110,8 +115,12 @@ class PronunciationDictionary:
         Returns:
             Tokens in [1, vocabulary_size).
         """
-        tokens: list[int] = []
+        encoded, tokens = self._encoded, []
         for word in text.lower().split():
-            phones = self.words.get(word)
-            tokens += [self._tokens[phone] for phone in phones.split()] if phones else [self.vocabulary_size - 1]
+            if word not in encoded:
+                phones = self.words.get(word)
+                encoded[word] = (
+                    [self._tokens[each] for each in phones.split()] if phones else [self.vocabulary_size - 1]
+                )
+            tokens += encoded[word]
         return tokens

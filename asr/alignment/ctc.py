@@ -4,11 +4,12 @@
 
 The path is the likeliest one that spells the tokens (Viterbi). Its states are a blank, the first token, a blank, the
 second token, and so on; a frame keeps the state, takes the next one, or skips a blank between two different tokens.
-All states of a frame are computed at once, and one byte for each says where its best path came from.
+One byte for each state of a frame says where its best path came from.
 
 Source: Graves et al. (2006), section 4.1, doi:10.1145/1143844.1143891.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -123,7 +124,8 @@ def group_words(
     Returns:
         The words, as `place_words` gives them.
     """
-    parts = groupby(spans, key=lambda span: tokenizer.join([span.token]) == " ")
+    space = tokenizer.space
+    parts = groupby(spans, key=lambda span: span.token == space)
     words = [tuple(word) for is_space, word in parts if not is_space]
     return place_words(words, tokenizer, frame_shift, timing, duration)
 
@@ -185,7 +187,7 @@ def place_characters(
 
 def _mean_probability(spans: Sequence[TokenSpan]) -> float:
     """Return the geometric mean of the probabilities of some tokens."""
-    return float(np.exp(np.mean([span.log_prob for span in spans])))
+    return math.exp(math.fsum(span.log_prob for span in spans) / len(spans))
 
 
 def _read_greedy_path(log_probs: _Scores, labels: _Indices) -> _Indices | None:
@@ -199,62 +201,25 @@ def _read_greedy_path(log_probs: _Scores, labels: _Indices) -> _Indices | None:
 
 def _search_path(log_probs: _Scores, labels: _Indices, band: int) -> _Indices:
     """Number the frames along the best path that spells the labels."""
-    labels_of_states = np.full(2 * len(labels) + 1, BLANK, dtype=np.int64)
+    # Imported here, because numba takes long to import and a text from greedy decoding is aligned without.
+    from asr.alignment.viterbi import follow_paths
+
+    num_frames, num_states = len(log_probs), 2 * len(labels) + 1
+    labels_of_states = np.full(num_states, BLANK, dtype=np.int64)
     labels_of_states[1::2] = labels
     repeats = np.flatnonzero(labels[1:] == labels[:-1]) + 1
-    moves, lows, state = _search_forwards(log_probs, labels_of_states, repeats, band)
-    states = np.empty(len(log_probs), dtype=np.int64)
-    for frame in range(len(log_probs) - 1, -1, -1):
-        states[frame] = state
-        state -= moves.item(frame, state - lows.item(frame))
-    return np.where(states % 2 == 1, states // 2, _BETWEEN)
-
-
-def _search_forwards(
-    log_probs: _Scores, labels_of_states: _Indices, repeats: _Indices, band: int
-) -> tuple[NDArray[np.uint8], _Indices, int]:
-    """Follow the best path into each state of the band, frame by frame.
-
-    Args:
-        log_probs: Shape `(frames, vocabulary_size)`.
-        labels_of_states: The token of each state, shape `(states,)`.
-        repeats: Which labels equal the one before; the blank between such two cannot be skipped.
-        band: States to keep in each frame.
-
-    Returns:
-        How many states the best path into each state of the band came up, shape `(frames, band)`; the first state of
-        the band in each frame, shape `(frames,)`; and the state in which the best path ends.
-    """
-    num_frames, num_states = len(log_probs), len(labels_of_states)
-    band = min(band, num_states)
-    moves = np.empty((num_frames, band), dtype=np.uint8)
-    lows = np.empty(num_frames, dtype=np.int64)
-    first_open = _find_first_open(num_frames, num_states // 2, repeats)
-    skip_scores = np.full(num_states, -np.inf, dtype=np.float32)  # added where a blank is skipped: 0 where it may be
-    skip_scores[1::2] = 0.0
-    skip_scores[2 * repeats + 1] = -np.inf
+    may_skip = labels_of_states != BLANK
+    may_skip[2 * repeats + 1] = False
+    first_open = _find_first_open(num_frames, len(labels), repeats)
+    moves = np.empty((num_frames, min(band, num_states)), dtype=np.uint8)
     # Two more states stand before the first. The path starts in the second of these, one step from the first blank
     # and one skip from the first label.
     scores = np.full(num_states + 2, -np.inf, dtype=np.float32)
     scores[1] = 0.0
-    low = best_state = 0
-    for frame in range(num_frames):
-        below = low
-        low = max(low, first_open.item(frame), min(best_state - band // 2, num_states - band))
-        high = min(low + band, num_states)
-        best = scores[low + 2 : high + 2].copy()
-        move = moves[frame, : high - low]
-        move[:] = 0
-        steps, skips = scores[low + 1 : high + 1], scores[low:high] + skip_scores[low:high]
-        for count, candidates in ((1, steps), (2, skips)):
-            move[candidates > best] = count
-            np.maximum(best, candidates, out=best)
-        best += log_probs[frame, labels_of_states[low:high]]
-        best_state = low + int(best.argmax())
-        scores[below : low + 2] = -np.inf
-        scores[low + 2 : high + 2] = best - best.max()  # only differences count, and small numbers keep them exact
-        lows[frame] = low
-    return moves, lows, num_states - 1 - int(scores[-2:].argmax() == 0)
+    lows, states = np.empty_like(first_open), np.empty_like(first_open)
+    matrix = np.ascontiguousarray(log_probs)
+    follow_paths(matrix, labels_of_states, may_skip, first_open, moves, lows, scores, states)
+    return np.where(states % 2 == 1, states // 2, _BETWEEN)
 
 
 def _find_first_open(num_frames: int, num_labels: int, repeats: _Indices) -> _Indices:

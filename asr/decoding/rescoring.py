@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
-from asr.decoding.compilation import compiled, helper
+from asr.compilation import compiled, helper
 from asr.decoding.decoder import Hypothesis
 from asr.lm.recurrent import RecurrentLM
 from asr.tokenizer import BLANK, CharTokenizer

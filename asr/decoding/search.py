@@ -1,7 +1,7 @@
 """CTC prefix beam search, compiled: from log-probabilities to the best texts and their exact scores.
 
 For each prefix y of a text, two sums over all paths that spell it are carried from frame to frame (p_t: the posteriors
-of frame t, c: the last token of y, y-: y without it):
+of frame t, c: the last token of y, y-: y without it), kept as log(B + T) and the fractions that B and T are of the sum:
 
     blank:  B_t(y) = p_t(blank) * (B_{t-1}(y) + T_{t-1}(y))
     token:  T_t(y) = p_t(c) * (T_{t-1}(y) + R_{t-1}(y-, c))
@@ -20,12 +20,14 @@ Source: Hannun et al. (2014), arXiv:1408.2873; Ortmanns et al. (1996), ICSLP (lo
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.compilation import compiled, helper
+from asr.compilation import compiled, helper
 from asr.decoding.lexicon import NO_WORD, OUTSIDE, ROOT
 from asr.decoding.tables import NO_TOKEN, NGrams, Settings, Tables
-from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Records, Workspace
+from asr.decoding.workspace import BEAM, CANDIDATES, NONE, PREFIXES, TOKENS, Workspace
 from asr.lm.ngram import END, UNKNOWN
 from asr.tokenizer import BLANK
+
+_TINY = 1e-308  # keeps fractions and logarithms finite
 
 
 @compiled
@@ -37,10 +39,7 @@ def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> N
 
 @compiled
 def advance(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Search on by finite log-probabilities of shape `(frames, vocabulary_size)`.
-
-    Each frame proposes candidates, of which the best become the next beam.
-    """
+    """Search on by finite log-probabilities `(frames, vocabulary_size)`: the best candidates are the next beam."""
     for frame in log_probs:
         floor = _stay(frame, tables.settings, work)
         _extend(frame, floor, tables, work)
@@ -53,20 +52,29 @@ def _stay(frame: NDArray[np.float32], settings: Settings, work: Workspace) -> fl
     prefixes, beam = work.prefixes, work.beam[: work.counts[BEAM]]
     work.counts[CANDIDATES] = 0
     work.extended[: len(beam)] = False
+    for index in range(len(frame)):
+        work.probs[index] = np.exp(frame[index])
     best, worst = -np.inf, np.inf
     for index in range(len(beam)):
         held = beam[index]
-        prefix = prefixes[held.prefix]
         # T_t(y) by repeating the last token. After a space, a blank and a space are the same text: B + T goes on.
-        log_token = frame[prefix.token] + (held.log_both if prefix.token == settings.space else held.log_token)
+        token = 1.0 if held.last == settings.space else held.token
+        blank, log_both = 1.0, held.log_both
         # T_t(y) by extending y-, where that is in the beam too: R_{t-1}(y-, c).
-        if prefix.parent != NONE and prefixes[prefix.parent].beam_index != NONE:
-            parent_index = prefixes[prefix.parent].beam_index
-            work.extended[parent_index, prefix.token] = True
-            log_token = _log_add(
-                log_token, frame[prefix.token] + _log_ready(parent_index, prefix.token, work.beam, prefixes)
-            )
-        total = _propose(held.prefix, int(NO_TOKEN), frame[BLANK] + held.log_both, log_token, prefix.score, work)
+        if held.parent != NONE and prefixes[held.parent].beam_index != NONE:
+            parent = beam[prefixes[held.parent].beam_index]
+            work.extended[prefixes[held.parent].beam_index, held.last] = True
+            ready = parent.blank if parent.last == held.last else 1.0
+            if parent.log_both <= log_both:
+                token += ready * np.exp(parent.log_both - log_both)
+            else:
+                own = np.exp(log_both - parent.log_both)
+                blank, token, log_both = own, token * own + ready, parent.log_both
+        blank *= work.probs[BLANK]
+        token *= work.probs[held.last]
+        both = max(blank + token, _TINY)
+        log_both += np.log(both)
+        total = _propose(held.prefix, int(NO_TOKEN), log_both, blank / both, token / both, held.score, work)
         best, worst = max(best, total), min(worst, total)
     # No candidate below the floor can be in the next beam: a full beam has that many better ones already.
     floor: float = best - settings.beam_threshold
@@ -74,35 +82,15 @@ def _stay(frame: NDArray[np.float32], settings: Settings, work: Workspace) -> fl
 
 
 @helper
-def _log_add(first: float, second: float) -> float:
-    """Add two probabilities given by their logarithms."""
-    high, low = max(first, second), min(first, second)
-    if low - high > -40.0:  # false for two zeros also; below, the sum is the greater one to double precision
-        high += np.log1p(np.exp(low - high))
-    return high
-
-
-@helper
-def _log_ready(index: int, token: int, beam: Records, prefixes: Records) -> float:
-    """Return log R(y, c): of the paths after which a token is a new one, not the last token again."""
-    held = beam[index]
-    ready: float = held.log_blank if prefixes[held.prefix].token == token else held.log_both
-    return ready
-
-
-@helper
-def _propose(prefix: int, token: int, log_blank: float, log_token: float, score: float, work: Workspace) -> float:
+def _propose(
+    prefix: int, next_token: int, log_both: float, blank: float, token: float, score: float, work: Workspace
+) -> float:
     """Add a candidate, and return its total."""
     candidate = work.candidates[work.counts[CANDIDATES]]
     work.counts[CANDIDATES] += 1
-    candidate.prefix = prefix
-    candidate.token = token
-    candidate.log_blank = log_blank
-    candidate.log_token = log_token
-    candidate.log_both = _log_add(log_blank, log_token)
-    total: float = candidate.log_both + score
-    candidate.total = total
-    return total
+    candidate.prefix, candidate.next_token, candidate.total = prefix, next_token, log_both + score
+    candidate.log_both, candidate.blank, candidate.token = log_both, blank, token
+    return log_both + score
 
 
 @helper
@@ -115,16 +103,14 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
     _rank_tokens(frame, settings.space, work)
     for index in range(work.counts[BEAM]):
         held = work.beam[index]
-        here = work.prefixes[held.prefix]
-        score = work.prefixes[here.last_word].words_score + here.hot_score
-        highest = held.log_both + score + tables.highest_charges[here.spelling] + settings.max_hot_gain
-        begin, end = lexicon.children[here.spelling], lexicon.children[here.spelling + 1]
         for token in work.tokens[: work.counts[TOKENS]]:
-            if frame[token] + highest <= floor:
+            if frame[token] + held.log_both + held.ceiling <= floor:
                 break
-            child = _find_label(lexicon.tokens, begin, end, token)
+            here = work.prefixes[held.prefix]
+            child = _find_label(lexicon.tokens, lexicon.children, here.spelling, token)
             charge = tables.charges[OUTSIDE if child == NONE else child]
-            gained = score + charge + hot_gain[here.hot_state, token]
+            gained = work.prefixes[here.last_word].words_score + here.hot_score + charge
+            gained += hot_gain[here.hot_state, token]
             floor = _offer(index, token, gained, frame, floor, settings, work)
     if settings.space != NO_TOKEN:
         _extend_by_space(frame, floor, tables, work)
@@ -149,24 +135,24 @@ def _offer(
     index: int, token: int, score: float, frame: NDArray[np.float32], floor: float, settings: Settings, work: Workspace
 ) -> float:
     """Propose a prefix of the beam with one more token, if that comes above the floor; return the new floor."""
-    log_token = frame[token] + _log_ready(index, token, work.beam, work.prefixes)
+    held = work.beam[index]
+    log_token = frame[token] + held.log_both
+    if held.last == token:
+        log_token += np.log(held.blank)
     if log_token + score <= floor or work.extended[index, token]:
         return floor
-    total = _propose(work.beam[index].prefix, token, -np.inf, log_token, score, work)
-    return max(floor, total - settings.beam_threshold)
+    return max(floor, _propose(held.prefix, token, log_token, 0.0, 1.0, score, work) - settings.beam_threshold)
 
 
 @helper
 def _extend_by_space(frame: NDArray[np.float32], floor: float, tables: Tables, work: Workspace) -> None:
     """Propose each prefix with its last word ended."""
     settings = tables.settings
-    highest = frame[settings.space] + settings.word_score + settings.max_hot_gain
     for index in range(work.counts[BEAM]):
         held = work.beam[index]
-        here = work.prefixes[held.prefix]
         # The bound is cheap and the exact score is not: no word has a probability above 1.
-        bound = work.prefixes[here.last_word].words_score + here.hot_score + tables.spelling[here.spelling]
-        if here.token != settings.space and held.log_both + bound + highest > floor:
+        if held.last != settings.space and frame[settings.space] + held.log_both + held.end_ceiling > floor:
+            here = work.prefixes[held.prefix]
             score = here.hot_score + tables.hot_words.gain[here.hot_state, settings.space]
             score += _end_word(held.prefix, tables, work)
             floor = _offer(index, settings.space, score, frame, floor, settings, work)
@@ -189,7 +175,7 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
 
 
 @helper
-def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context: NDArray[np.int64]) -> float:
+def _follow(context: NDArray[np.int32], word: int, ngrams: NGrams, next_context: NDArray[np.int32]) -> float:
     """Return log P(word | context) by back-off, and write down the context after it.
 
     log P(w | h) is that of the longest n-gram of the model that ends in w, plus the back-off weight of each longer
@@ -202,15 +188,16 @@ def _follow(context: NDArray[np.int64], word: int, ngrams: NGrams, next_context:
         longer = NONE
         node = context[length]
         if node != NONE:
-            longer = _find_label(ngrams.word_ids, ngrams.children[node], ngrams.children[node + 1], word)
+            longer = _find_label(ngrams.word_ids, ngrams.children, node, word)
             log_prob = log_prob + float(ngrams.backoffs[node]) if longer == NONE else float(ngrams.log_probs[longer])
     return log_prob
 
 
 @helper
-def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> int:
-    """Find a label among sorted ones, from `begin` to before `end`; -1 if it is not there."""
-    stop = end
+def _find_label(labels: NDArray[np.int32], children: NDArray[np.int64], parent: int, label: int) -> int:
+    """Find the child of a node that has a label; -1 if there is none. Those of a node are sorted."""
+    begin, stop = children[parent], children[parent + 1]
+    end = stop
     while begin < end:
         middle = (begin + end) // 2
         if labels[middle] < label:
@@ -224,19 +211,35 @@ def _find_label(labels: NDArray[np.int32], begin: int, end: int, label: int) -> 
 def _select(tables: Tables, work: Workspace) -> None:
     """Let the best candidates be the next beam."""
     prefixes, beam, candidates = work.prefixes, work.beam, work.candidates
-    for index in range(work.counts[BEAM]):
-        prefixes[beam[index].prefix].beam_index = NONE
     floor, ties = _cut(tables.settings, work)
     index = 0
     for chosen in range(work.counts[CANDIDATES]):
         candidate = candidates[chosen]
         ties -= candidate.total == floor
-        if candidate.total > floor or (candidate.total == floor and ties >= 0):
-            beam[index] = candidate
-            beam[index].prefix = _grow(candidate.prefix, candidate.token, tables, work)
-            prefixes[beam[index].prefix].beam_index = index
+        is_kept = candidate.total > floor or (candidate.total == floor and ties >= 0)
+        if chosen < work.counts[BEAM]:  # it is of this beam
+            if is_kept and index < chosen:
+                beam[index] = beam[chosen]
+            prefixes[candidate.prefix].beam_index = index if is_kept else NONE
+        elif is_kept:
+            _enter_beam(index, _grow(candidate.prefix, candidate.next_token, tables, work), tables, work)
+        if is_kept:
+            held = beam[index]
+            held.log_both, held.total = candidate.log_both, candidate.total
+            held.blank, held.token = candidate.blank, candidate.token
             index += 1
     work.counts[BEAM] = index
+
+
+@helper
+def _enter_beam(index: int, prefix: int, tables: Tables, work: Workspace) -> None:
+    """Write what the beam keeps of a prefix besides its paths."""
+    held, here = work.beam[index], work.prefixes[prefix]
+    here.beam_index = index
+    held.prefix, held.parent, held.last, held.score = prefix, here.parent, here.token, here.score
+    score = work.prefixes[here.last_word].words_score + here.hot_score + tables.settings.max_hot_gain
+    held.ceiling = score + tables.highest_charges[here.spelling]
+    held.end_ceiling = score + tables.settings.word_score + tables.spelling[here.spelling]
 
 
 @helper
@@ -283,9 +286,7 @@ def _highest(values: NDArray[np.float64], rank: int) -> float:
 
 @helper
 def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
-    """Find or make the prefix with one more token; without one, it is the prefix itself."""
-    if token == NO_TOKEN:
-        return prefix
+    """Find or make the prefix with one more token."""
     prefixes = work.prefixes
     child: int = prefixes[prefix].first_child
     while child != NONE:
@@ -295,8 +296,7 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     number = int(work.counts[PREFIXES])
     work.counts[PREFIXES] += 1
     here, child_entry = prefixes[prefix], prefixes[number]
-    child_entry.parent = prefix
-    child_entry.token = token
+    child_entry.parent, child_entry.token, child_entry.length = prefix, token, here.length + 1
     child_entry.first_child = NONE
     child_entry.next_sibling = here.first_child
     here.first_child = number
@@ -307,8 +307,7 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
         child_entry.spelling, child_entry.last_word = ROOT, prefix
         child_entry.score = child_entry.hot_score + _end_word(prefix, tables, work)
     else:
-        begin, end = tables.lexicon.children[here.spelling], tables.lexicon.children[here.spelling + 1]
-        node = _find_label(tables.lexicon.tokens, begin, end, token)
+        node = _find_label(tables.lexicon.tokens, tables.lexicon.children, here.spelling, token)
         child_entry.spelling, child_entry.last_word = OUTSIDE if node == NONE else node, here.last_word
         words_score = prefixes[here.last_word].words_score
         child_entry.score = child_entry.hot_score + words_score + tables.charges[child_entry.spelling]
@@ -325,7 +324,7 @@ def _finish(tables: Tables, work: Workspace) -> None:
         prefix = prefixes[beam[index].prefix]
         same = prefixes[prefix.last_word].beam_index
         if prefix.token == settings.space and same != NONE and same != index:
-            beam[same].log_both = _log_add(beam[same].log_both, beam[index].log_both)
+            beam[same].log_both = np.logaddexp(beam[same].log_both, beam[index].log_both)
             beam[index].log_both = -np.inf
     best_total, whole = beam[best].total, False
     for index in range(work.counts[BEAM]):

@@ -20,26 +20,39 @@ PREFIXES, BEAM, CANDIDATES, TOKENS = range(4)  # what is counted
 Records: TypeAlias = NDArray[Any]  # of one of the types below
 
 # fmt: off
-PREFIX = np.dtype([
-    ("parent", np.int64),
-    ("token", np.int64),  # the last one
-    ("first_child", np.int64),
-    ("next_sibling", np.int64),
-    ("beam_index", np.int64),  # -1 outside the beam
-    ("spelling", np.int64),  # node of the lexicon
-    ("last_word", np.int64),  # the prefix that ends with the last complete word
-    ("hot_state", np.int64),
+PREFIX = np.dtype([  # 64 bytes, a line of the cache
+    ("parent", np.int32),
+    ("token", np.int32),  # the last one
+    ("length", np.int32),  # in tokens
+    ("first_child", np.int32),
+    ("next_sibling", np.int32),
+    ("beam_index", np.int32),  # -1 outside the beam
+    ("spelling", np.int32),  # node of the lexicon
+    ("last_word", np.int32),  # the prefix that ends with the last complete word
+    ("hot_state", np.int32),
     ("hot_score", np.float64),
     ("words_score", np.float64),  # of all words, should the last one end here; NaN until somebody asks
     ("score", np.float64),  # of the text, its posteriors aside
 ], align=True)
 HYPOTHESIS = np.dtype([
-    ("prefix", np.int64),
-    ("token", np.int64),  # that follows the prefix; -1 for none
-    ("log_blank", np.float64),  # of all paths that end in a blank
-    ("log_token", np.float64),  # of all paths that end in the last token
-    ("log_both", np.float64),
+    ("prefix", np.int32),
+    ("parent", np.int32),  # of the prefix
+    ("last", np.int32),  # token of the prefix
+    ("log_both", np.float64),  # of all paths
+    ("blank", np.float64),  # fraction of them that ends in a blank
+    ("token", np.float64),  # fraction of them that ends in the last token
     ("total", np.float64),  # of the posteriors and the text
+    ("score", np.float64),  # of the text
+    ("ceiling", np.float64),  # what the text can score at most with one more token of a word, that of the token aside
+    ("end_ceiling", np.float64),  # the same with a space
+], align=True)
+CANDIDATE = np.dtype([
+    ("prefix", np.int32),
+    ("next_token", np.int32),  # that follows the prefix; -1 for none
+    ("log_both", np.float64),
+    ("blank", np.float64),
+    ("token", np.float64),
+    ("total", np.float64),
 ], align=True)
 # fmt: on
 
@@ -55,19 +68,21 @@ class Workspace(NamedTuple):
         beam: Of type `HYPOTHESIS`: the prefixes that are followed.
         extended: Whether a token leads from a prefix of the beam to another of the beam, shape
             `(beam_size, vocabulary_size)`.
-        candidates: Of type `HYPOTHESIS`: what may be the next beam.
+        candidates: Of type `CANDIDATE`: what may be the next beam, first the hypotheses of this one as they are.
         totals: Those of the candidates, to be put in order.
         tokens: Those worth trying in a frame.
+        probs: Of each token in a frame.
     """
 
     counts: NDArray[np.int64]
     prefixes: Records
-    contexts: NDArray[np.int64]
+    contexts: NDArray[np.int32]
     beam: Records
     extended: NDArray[np.bool_]
     candidates: Records
     totals: NDArray[np.float64]
     tokens: NDArray[np.int64]
+    probs: NDArray[np.float64]
 
 
 def make_workspace(num_frames: int, vocabulary_size: int, tables: Tables) -> Workspace:
@@ -89,12 +104,13 @@ def make_workspace(num_frames: int, vocabulary_size: int, tables: Tables) -> Wor
     work = Workspace(
         counts=np.array([1, 1, 0, 0]),
         prefixes=np.zeros(most_prefixes, PREFIX),
-        contexts=np.empty((most_prefixes + 1, tables.ngrams.order), np.int64),
+        contexts=np.empty((most_prefixes + 1, tables.ngrams.order), np.int32),
         beam=np.zeros(settings.beam_size, HYPOTHESIS),
         extended=np.zeros((settings.beam_size, vocabulary_size), np.bool_),
-        candidates=np.empty(most_candidates, HYPOTHESIS),
+        candidates=np.empty(most_candidates, CANDIDATE),
         totals=np.empty(most_candidates),
         tokens=np.empty(vocabulary_size, np.int64),
+        probs=np.empty(vocabulary_size),
     )
     empty = work.prefixes[0]
     empty["parent"] = empty["first_child"] = NONE
@@ -103,7 +119,11 @@ def make_workspace(num_frames: int, vocabulary_size: int, tables: Tables) -> Wor
     empty["hot_state"] = tables.hot_words.start
     work.contexts[0] = NONE
     work.contexts[0, 0] = BEGIN
-    work.beam[0]["log_token"] = -np.inf
+    first = work.beam[0]
+    first["parent"] = NONE
+    first["last"] = empty["token"]
+    first["blank"] = 1.0
+    first["ceiling"] = tables.highest_charges[ROOT] + settings.max_hot_gain
     return work
 
 
@@ -123,6 +143,6 @@ def grow_workspace(work: Workspace, num_frames: int) -> Workspace:
         return work
     prefixes = np.zeros(max(needed, 2 * room), PREFIX)
     prefixes[:used] = work.prefixes[:used]
-    contexts = np.empty((len(prefixes) + 1, work.contexts.shape[1]), np.int64)
+    contexts = np.empty((len(prefixes) + 1, work.contexts.shape[1]), np.int32)
     contexts[:used] = work.contexts[:used]
     return work._replace(prefixes=prefixes, contexts=contexts)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import asr
 from asr.acoustic.posteriors import Posteriors
+from asr.compilation import compiled
 from asr.decoding import DecodingConfig, HotWord, Hypothesis, TwoPassDecoder
 from asr.decoding import beam as beam_module
 from asr.decoding.beam import BeamSearchDecoder
-from asr.decoding.compilation import compiled
 from asr.decoding.search import search
 from asr.errors import LanguageModelError
 from asr.lm.arpa import read_arpa

@@ -1,4 +1,4 @@
-"""Functions of the search and the second pass become machine code, once on a machine.
+"""Functions of the search, the second pass and the alignment become machine code, once on a machine.
 
 Compiled code is kept where the user's caches are. numba's cache does not see when a function in another file changes,
 so each file compiles only its own functions.
