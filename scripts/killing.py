@@ -74,7 +74,7 @@ def kill_transcriptions(folder: Path, kills: int, rng: random.Random) -> None:
     Raises:
         BrokenPromiseError: If a file is not whole, or the end differs from that of a run never killed.
     """
-    flags = ["--format", "txt", "--format", "json", "--threads", "1", "--batch-duration", "8"]
+    flags = ["--format", "txt", "--format", "json", "--decoder", "greedy", "--threads", "1", "--batch-duration", "8"]
     whole = ["transcribe", "talks", "--output-dir", "whole", *flags]
     begin = time.monotonic()
     _finish(whole, folder)

@@ -5,8 +5,10 @@ Batching, padding, threads and windows of long recordings are decided here; what
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,14 @@ from asr.units import Seconds, seconds_to_samples
 
 _WINDOW: Seconds = 30.0  # that a window adds to the posteriors of a long recording
 _CONTEXT: Seconds = 3.0  # scored on each side of it, and left out
+
+
+class _Window(NamedTuple):
+    """A part of a recording with its context, and the frames of it that count."""
+
+    waveform: NDArray[np.float32]
+    start: int
+    end: int
 
 
 class AcousticScorer:
@@ -65,12 +75,27 @@ class AcousticScorer:
         return posteriors
 
     def score_recording(self, waveform: NDArray[np.float32], *, batch_duration: Seconds = 160.0) -> Posteriors:
-        """Score a recording of any length in bounded memory.
-
-        Beyond 30 s it is scored in equal windows of no more, each with 3 s of context on both sides that are left out.
+        """Score a recording of any length, as `score_blocks` does.
 
         Args:
             waveform: Shape `(num_samples,)`, at the model's rate.
+            batch_duration: As for `score_blocks`.
+
+        Returns:
+            A frame for each that the network would give for the whole recording.
+
+        Raises:
+            BundleError: If the network gives NaN.
+        """
+        return self.score_blocks([waveform], batch_duration=batch_duration)
+
+    def score_blocks(self, blocks: Iterable[NDArray[np.float32]], *, batch_duration: Seconds = 160.0) -> Posteriors:
+        """Score a recording of any length block by block; beside the posteriors, memory does not grow with it.
+
+        Beyond 33 s it is scored in windows of 30 s, each with 3 s of context on both sides that are left out.
+
+        Args:
+            blocks: Its waveform in parts of any length, at the model's rate.
             batch_duration: Seconds scored at once at most; a window at least is.
 
         Returns:
@@ -79,28 +104,35 @@ class AcousticScorer:
         Raises:
             BundleError: If the network gives NaN.
         """
-        config = self.config
-        num_frames = config.num_frames(len(waveform))
-        if not num_frames:
-            # A frame of silence, cut away, has the shape that those after the network expect.
-            [silence] = self._run_batch([np.zeros(config.min_num_samples, np.float32)])
-            return _cut(silence, 0, 0)
-        samples_per_frame = config.features.hop_length * config.subsampling
-        context = math.ceil(_CONTEXT / config.frame_shift)
-        window = math.ceil(num_frames / max(1, math.ceil(num_frames * config.frame_shift / _WINDOW)))  # all alike
-        starts = range(0, num_frames, window)
-        begins = [max(0, start - context) for start in starts]
-        windows = [
-            waveform[begin * samples_per_frame :][: (start + window + context - begin) * samples_per_frame]
-            for begin, start in zip(begins, starts, strict=True)
-        ]
         size = max(1, int(batch_duration / (_WINDOW + 2 * _CONTEXT)))
-        batches = [windows[first : first + size] for first in range(0, len(windows), size)]
-        scored = [each for batch in self._run(batches) for each in batch]
-        return _concatenate([
-            _cut(each, start - begin, min(start + window, num_frames) - begin)
-            for each, begin, start in zip(scored, begins, starts, strict=True)
-        ])
+        windows = self._cut_windows(blocks)
+        parts: list[Posteriors] = []
+        while some := list(islice(windows, size * self._threads)):
+            batches = [some[first : first + size] for first in range(0, len(some), size)]
+            scored = [
+                each for batch in self._run([[each.waveform for each in batch] for batch in batches]) for each in batch
+            ]
+            parts += [_cut(each, window.start, window.end) for each, window in zip(scored, some, strict=True)]
+        if parts:
+            return _concatenate(parts)
+        # A frame of silence, cut away, has the shape that those after the network expect.
+        [silence] = self._run_batch([np.zeros(self.config.min_num_samples, np.float32)])
+        return _cut(silence, 0, 0)
+
+    def _cut_windows(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[_Window]:
+        """Cut a recording into windows with their context, as it comes."""
+        samples_per_frame = self.config.features.hop_length * self.config.subsampling
+        window, context = (math.ceil(duration / self.config.frame_shift) for duration in (_WINDOW, _CONTEXT))
+        waveform = np.empty(0, np.float32)
+        before = 0  # frames of context at its start
+        for block in blocks:
+            waveform = np.concatenate([waveform, block]) if len(waveform) else block
+            while len(waveform) > (length := (before + window + context) * samples_per_frame):
+                yield _Window(waveform[:length], before, before + window)
+                waveform = waveform[(before + window - context) * samples_per_frame :]
+                before = context
+        if (num_frames := self.config.num_frames(len(waveform))) > before:
+            yield _Window(waveform, before, num_frames)
 
     def _run(self, batches: Sequence[Sequence[NDArray[np.float32]]]) -> Iterator[list[Posteriors]]:
         """Run batches on as many threads as there are, in order."""

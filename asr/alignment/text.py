@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from asr.acoustic.scorer import AcousticScorer
 from asr.alignment.ctc import TokenSpan, WordTiming, align, place_characters, place_words
 from asr.arguments import require_kind, require_number
+from asr.audio.levels import LevelMeter
 from asr.errors import AlignmentError, VocabularyError
 from asr.text import normalize_text
 from asr.tokenizer import BLANK, CharTokenizer
@@ -132,10 +133,28 @@ class TextAligner:
     timing: WordTiming
 
     def align(self, waveform: NDArray[np.float32], text: str, *, batch_duration: Seconds = 160.0) -> TextAlignment:
-        """Find when each word and character of a text is spoken.
+        """Find when each word and character of a text is spoken, as `align_blocks` does.
 
         Args:
             waveform: Shape `(num_samples,)`, at the model's rate, of any length.
+            text: As for `align_blocks`.
+            batch_duration: As for `align_blocks`.
+
+        Returns:
+            The text with its times, whether it matches or not.
+
+        Raises:
+            ASRError: As `align_blocks`.
+        """
+        return self.align_blocks([waveform], text, batch_duration=batch_duration)
+
+    def align_blocks(
+        self, blocks: Iterable[NDArray[np.float32]], text: str, *, batch_duration: Seconds = 160.0
+    ) -> TextAlignment:
+        """Find when each word and character of a text is spoken in a recording that is read block by block.
+
+        Args:
+            blocks: Its waveform in parts of any length, at the model's rate; not taken if the text cannot be aligned.
             text: What is said; it is normalised, and each line becomes a segment. In an alphabet without a space, a
                 line is one word.
             batch_duration: Seconds of audio scored at once at most.
@@ -154,10 +173,11 @@ class TextAligner:
         words = [word.spelling for line in lines for word in line if word.spelling]
         if not words:
             _refuse(text, skipped)
-        log_probs = self.scorer.score_recording(waveform, batch_duration=batch_duration).log_probs
+        meter = LevelMeter()
+        log_probs = self.scorer.score_blocks(meter.watch(blocks), batch_duration=batch_duration).log_probs
         spans = align(log_probs, self.tokenizer.encode(separator.join(words)))
         frame_shift = self.scorer.config.frame_shift
-        duration = samples_to_seconds(len(waveform), self.scorer.config.sample_rate)
+        duration = samples_to_seconds(meter.level.num_samples, self.scorer.config.sample_rate)
         groups = list(_split_spans(spans, words, len(separator)))
         placed = place_words(groups, self.tokenizer, frame_shift, self.timing, duration)
         characters = [

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from asr.compilation import compiled, helper
 
+STATES_PER_BYTE = 4  # of the table that says where paths came from
+
 
 @compiled
 def follow_paths(
@@ -34,7 +36,8 @@ def follow_paths(
         may_skip: Whether a path may come to a state from the last but one before it, shape `(states,)`.
         first_open: The first state of each frame from which the end can still be reached, shape `(frames,)`; the band
             never begins before it, so the best state of a frame can always be continued.
-        moves: Scratch: how many states the best path into each state of the band came up, shape `(frames, band)`.
+        moves: Scratch: how many states the best path into each state of the band came up, in two bits each, the first
+            of four states in the lowest, shape `(frames, band / 4)`.
         lows: Scratch: the first state of the band, shape `(frames,)`.
         scores: Scratch of shape `(states + 2,)`, two states before the first; -inf but for the second of these, 0.
         states: What is written, shape `(frames,)`.
@@ -45,7 +48,8 @@ def follow_paths(
         state -= 1
     for frame in range(len(states) - 1, -1, -1):
         states[frame] = state
-        state -= moves[frame, state - lows[frame]]
+        position = state - lows[frame]
+        state -= moves[frame, position // STATES_PER_BYTE] >> (2 * (position % STATES_PER_BYTE)) & 3
 
 
 @helper
@@ -59,8 +63,10 @@ def _fill_moves(
     scores: NDArray[np.float32],
 ) -> None:
     """Follow the best path into each state of the band; `scores` are then those of the last frame."""
-    num_frames, band = moves.shape
+    num_frames, num_bytes = moves.shape
     num_states = len(labels_of_states)
+    band = min(num_bytes * STATES_PER_BYTE, num_states)
+    moves[:] = 0
     low = best_state = 0
     for frame in range(num_frames):
         below = low
@@ -74,7 +80,8 @@ def _fill_moves(
                 best, move = scores[state + 1], 1
             if may_skip[state] and scores[state] > best:
                 best, move = scores[state], 2
-            moves[frame, state - low] = move
+            position = state - low
+            moves[frame, position // STATES_PER_BYTE] |= move << (2 * (position % STATES_PER_BYTE))
             best += log_probs[frame, labels_of_states[state]]
             scores[state + 2] = best
             if best >= best_score:

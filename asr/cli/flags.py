@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 
-from asr.cli.terminal import number, whole_number
+from asr.cli.terminal import nonempty_text, number, whole_number
 from asr.errors import ASRError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _value_options(kind: Any, text: str) -> dict[str, Any]:  # types, and keywor
     readers: dict[Any, tuple[Callable[[str], Any], str]] = {
         int: (whole_number, "N"),
         float: (number, "X"),
-        str: (str, "TEXT"),
+        str: (nonempty_text, "TEXT"),
     }
     read, metavar = readers[inner.pop()]
     if NoneType in get_args(kind):

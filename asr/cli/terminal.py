@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
 from asr.errors import ASRError, as_line
@@ -56,7 +57,9 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
 
     def body() -> int:
         command = import_module(name)
-        arguments = command.build_parser().parse_args(argv)
+        parser = command.build_parser()
+        refuse_empty_arguments(parser)
+        arguments = parser.parse_args(argv)
         configure_logging(quiet=getattr(arguments, "quiet", False))
         for message in getattr(arguments, "warnings", ()):
             logging.getLogger("asr").warning("%s", message)
@@ -64,6 +67,22 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
         return status
 
     return exit_status(body)
+
+
+def refuse_empty_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a parser refuse an empty path or word, as of a shell variable that is not set; `Path("")` is this folder.
+
+    Args:
+        parser: Arguments of the type `Path`, and those without a type, refuse it from now on; those of sub-commands
+            too.
+    """
+    parser.register("type", Path, lambda text: Path(nonempty_text(text)))
+    parser.register("type", None, nonempty_text)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            action.type = str  # it takes all arguments of the command
+            for command in action.choices.values():
+                refuse_empty_arguments(command)
 
 
 def exit_status(body: Callable[[], int]) -> int:
@@ -168,6 +187,23 @@ class _LevelFormatter(logging.Formatter):
         """Lay out one message."""
         message = as_line(super().format(record))
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def nonempty_text(text: str) -> str:
+    """Read a text from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The text.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a value, or leave the argument out")
+    return text
 
 
 def whole_number(text: str) -> int:

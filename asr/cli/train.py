@@ -84,7 +84,7 @@ class TrainCLI(LightningCLI):
 def build_parser() -> argparse.ArgumentParser:
     """Take every argument as it is; the parser of Lightning reads them in `run`."""
     parser = argparse.ArgumentParser(prog="asr train", add_help=False, prefix_chars=" ")
-    parser.add_argument("settings", nargs="*")
+    parser.add_argument("settings", nargs="*", type=str)
     return parser
 
 

@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "paths",
         nargs="+",
+        type=str,  # an empty one is a recording that fails
         metavar="PATH",
         help="Recordings, folders, quoted patterns such as 'calls/**/*.wav', .jsonl or .json manifests, or -.",
     )

@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "paths",
         nargs="+",
+        type=str,  # an empty one is a recording that fails
         metavar="PATH",
         help="Recordings, folders, quoted patterns, .jsonl or .json manifests on shared storage, or URLs such as "
         "s3://bucket/calls. Manifests with durations start fastest.",

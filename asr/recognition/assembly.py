@@ -15,6 +15,8 @@ from asr.acoustic.posteriors import Posteriors
 from asr.alignment.confidence import calibrate
 from asr.alignment.ctc import TokenSpan, align, group_words
 from asr.audio.excerpts import AudioExcerpt
+from asr.audio.recording import Waveform
+from asr.audio.tonality import TONAL, measure_tonality
 from asr.bundle import Bundle
 from asr.decoding import Hypothesis
 from asr.errors import ASRError
@@ -79,10 +81,9 @@ class Assembler:
         duration = samples_to_seconds(len(part.chunk.waveform), self.bundle.config.sample_rate)
         blank_posterior = float(np.exp(posteriors.log_probs[:, BLANK]).mean())
         words = self.place_words(align(posteriors.log_probs, hypotheses[0].tokens), duration)
-        min_certainty = self.bundle.decoding.min_certainty
-        if words and min_certainty:
-            certainty = measure_certainty(posteriors.log_probs, words)
-            if certainty < min_certainty:
+        if words and self.bundle.decoding.min_certainty:
+            certainty = self._measure_certainty(part.chunk.waveform, posteriors, words)
+            if certainty < self.bundle.decoding.min_certainty:
                 empty = Segment(0.0, duration).shift(part.chunk.start)
                 return RecognizedChunk(part.index, part.chunk.overlap, empty, blank_posterior, certainty)
         words = calibrate(words, self.bundle.confidence)
@@ -93,6 +94,12 @@ class Assembler:
         )
         segment = Segment(0.0, duration, words, alternatives).shift(part.chunk.start)
         return RecognizedChunk(part.index, part.chunk.overlap, segment, blank_posterior)
+
+    def _measure_certainty(self, waveform: Waveform, posteriors: Posteriors, words: Sequence[Word]) -> float:
+        """Measure how sure the network is of the words of a chunk; not at all where that is nothing but tones."""
+        if measure_tonality(waveform, self.bundle.config.sample_rate) >= TONAL:
+            return 0.0
+        return measure_certainty(posteriors.log_probs, words, decoder=self.bundle.decoding.decoder)
 
     def place_words(self, spans: Sequence[TokenSpan], duration: Seconds) -> tuple[Word, ...]:
         """Find when the words that tokens spell were spoken, with confidences that are not calibrated.

@@ -22,7 +22,7 @@ from asr.acoustic.streaming_runtime import StepRuntime
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
 from asr.arguments import require_function, require_kind, require_list, require_number
-from asr.audio import AudioSource, load_audio
+from asr.audio import AudioSource, stream_audio
 from asr.bundle import Bundle
 from asr.decoding import Decoder, HotWord, TwoPassDecoder, build_decoder
 from asr.errors import ASRError
@@ -267,11 +267,11 @@ class Recognizer:
         Raises:
             ASRError: If the source cannot be read, or the text cannot be aligned.
         """
-        waveform = load_audio(
+        blocks = stream_audio(
             source, self.bundle.config.sample_rate, source_rate=source_rate, channel=channel, track=track
         )
         aligner = TextAligner(self.scorer, self.bundle.tokenizer, self.bundle.timing)
-        return aligner.align(waveform, text, batch_duration=batch_duration)
+        return aligner.align_blocks(blocks, text, batch_duration=batch_duration)
 
     def with_hot_words(self, hot_words: Sequence[HotWord]) -> "Recognizer":
         """Return a recogniser that favours these words instead of any others, and shares all else with this.

@@ -1,7 +1,7 @@
 """The only caller of the network: batches, windows of long recordings, threads and what is refused."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -50,14 +50,16 @@ class Fixed:
         return [self.posteriors for _ in waveforms]
 
 
-@given(st.integers(0, 100 * RATE), st.sampled_from([1.0, 50.0, 160.0]), st.integers(1, 3), st.booleans())
-def test_windows_give_the_frames_of_the_whole(
-    num_samples: int, batch_duration: float, threads: int, phones: bool
+@given(
+    st.integers(0, 100 * RATE), st.integers(1, 9), st.sampled_from([1.0, 50.0, 160.0]), st.integers(1, 3), st.booleans()
+)
+def test_windows_give_the_frames_of_the_whole_however_it_is_cut(
+    num_samples: int, num_blocks: int, batch_duration: float, threads: int, phones: bool
 ) -> None:
     runtime = FirstSample(phones=phones)
     waveform = np.arange(num_samples, dtype=np.float32)  # single precision counts to 16 million
     scorer = AcousticScorer(runtime, CONFIG, threads=threads)
-    posteriors = scorer.score_recording(waveform, batch_duration=batch_duration)
+    posteriors = scorer.score_blocks(np.array_split(waveform, num_blocks), batch_duration=batch_duration)
     expected = [SAMPLES_PER_FRAME * frame for frame in range(CONFIG.num_frames(num_samples))]
     assert posteriors.log_probs.shape == (len(expected), 3)
     assert posteriors.log_probs[:, 2].tolist() == expected
@@ -69,6 +71,27 @@ def test_windows_give_the_frames_of_the_whole(
     longest = max(length for batch in runtime.batches for length in batch)
     assert longest <= 36.1 * RATE  # memory is bounded
     assert all(len(batch) == 1 or sum(batch) <= batch_duration * RATE for batch in runtime.batches)
+
+
+def test_recording_is_scored_while_it_is_read_so_that_little_of_it_is_held() -> None:
+    read: list[int] = []
+    ahead: list[int] = []
+
+    class Watching(FirstSample):
+        """Notes how much was read and not scored yet."""
+
+        def run(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
+            scored = super().run(waveforms)
+            ahead.append(sum(read) - 30 * RATE * sum(map(len, self.batches)))
+            return scored
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        for _ in range(100):
+            read.append(7 * RATE)
+            yield np.zeros(read[-1], np.float32)
+
+    AcousticScorer(Watching(), CONFIG).score_blocks(blocks(), batch_duration=80.0)
+    assert max(ahead) < 20 * RATE  # 3 s of context, and a block
 
 
 @given(st.lists(st.integers(0, 5 * RATE), max_size=20), st.sampled_from([0.1, 3.0, 160.0]), st.integers(1, 3))

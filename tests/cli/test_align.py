@@ -132,7 +132,7 @@ def test_mismatches_are_warnings_with_their_places(
     transcript = Transcript((Segment(0.0, 1.0, (Word("a", 0.0, 1.0, 0.5),)),), 20.0)
     mismatches = (Mismatch(2.0, 3.04, "b"), Mismatch(12.31, 15.0, ""), Mismatch(16.0, 17.0, "c" * 90))
     alignment = TextAlignment(transcript, (), mismatches, loss=0.1, mismatched=0.2)
-    monkeypatch.setattr(TextAligner, "align", lambda *arguments, **options: alignment)
+    monkeypatch.setattr(TextAligner, "align_blocks", lambda *arguments, **options: alignment)
     path = write_tone("a.wav", 300.0, 0.8)
     assert align(path, "--text", "a", "--format", "txt") == 0
     printed = capsys.readouterr()

@@ -44,6 +44,27 @@ def test_command_parses_its_arguments_logs_and_returns_its_status(
     assert capsys.readouterr().err == "running\n"
 
 
+@pytest.mark.parametrize(
+    ("verb", "arguments", "name"),
+    [
+        ("transcribe", ["a.wav", "--model="], "--model"),
+        ("transcribe", ["a.wav", "--output-dir", ""], "--output-dir"),
+        ("align", ["", "--text", "a"], "AUDIO"),
+        ("align", ["a.wav", "--text="], "--text"),
+        ("plot", ["audio", ""], "FILE"),
+        ("serve", ["--host", ""], "--host"),
+    ],
+)
+def test_an_empty_argument_is_refused_by_its_name(
+    verb: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run_command(f"asr.cli.{verb}", arguments)
+    assert stop.value.code == 2
+    *_, error = capsys.readouterr().err.splitlines()
+    assert error.endswith(f"error: argument {name}: is empty; give a value, or leave the argument out")
+
+
 def test_package_of_the_training_extra_that_is_missing_is_one_line_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

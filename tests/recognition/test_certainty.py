@@ -27,12 +27,23 @@ def buzz() -> Waveform:
     return (0.3 * (110 * TIMES % 1 - 0.5)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def english() -> Recognizer:
-    return Recognizer.from_bundle(device="cpu")
+def siren() -> Waveform:
+    pitch = 900 + 400 * np.sin(np.pi * TIMES)
+    return (0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE)).astype(np.float32)
 
 
-@pytest.mark.parametrize("sound", [noise, beeps, buzz])
+def ring_tone() -> Waveform:
+    return (0.15 * (np.sin(2 * np.pi * 440 * TIMES) + np.sin(2 * np.pi * 480 * TIMES)) * (TIMES % 2 < 1)).astype(
+        np.float32
+    )
+
+
+@pytest.fixture(scope="module", params=["beam", "greedy"])
+def english(request: pytest.FixtureRequest) -> Recognizer:
+    return Recognizer.from_bundle(device="cpu", decoding={"decoder": request.param})
+
+
+@pytest.mark.parametrize("sound", [noise, beeps, buzz, siren, ring_tone])
 def test_sound_that_is_no_speech_gives_no_words_and_says_why(
     english: Recognizer, sound: Callable[[], Waveform]
 ) -> None:
@@ -57,3 +68,9 @@ def test_certainty_counts_each_word_by_its_length() -> None:
     log_probs = np.log(np.array([[0.5, 0.5]], np.float32))
     words = [Word("a", 0.0, 0.1, 0.01), Word("bcd", 0.1, 0.2, 1.0)]
     assert measure_certainty(log_probs, words) == pytest.approx((1 + 0.01**0.25) / 2)
+
+
+def test_confidence_of_the_greedy_decoder_counts_squared() -> None:
+    log_probs = np.log(np.array([[0.5, 0.5]], np.float32))
+    words = [Word("a", 0.0, 0.1, 0.4)]
+    assert measure_certainty(log_probs, words, decoder="greedy") == pytest.approx((1 + 0.16) / 2)

@@ -17,6 +17,7 @@ import { StreamingRecognizer } from "../../asr/web/engine/streaming.js";
 import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
 import { normalizeText } from "../../asr/web/engine/text.js";
 import { Tokenizer } from "../../asr/web/engine/tokenizer.js";
+import { measureTonality } from "../../asr/web/engine/tonality.js";
 
 const RUNTIME = new URL("../../asr/web/vendor/ort-wasm-simd-threaded.wasm.gz", import.meta.url);
 const LOADER = new URL("../../asr/web/vendor/ort.wasm.bundle.min.js.gz", import.meta.url);
@@ -38,6 +39,8 @@ const FUNCTIONS = {
 
   powers: ({ frame }) => Array.from(new PowerSpectrum(frame.length).compute(frame)),
 
+  tonality: ({ waveform, sampleRate }) => measureTonality(readFloats(waveform), sampleRate),
+
   split({ waveform, sampleRate }) {
     const chunks = splitRecording(readFloats(waveform), sampleRate);
     return chunks.map((chunk) => [chunk.start, chunk.waveform.length, chunk.overlap]);
@@ -57,9 +60,11 @@ const FUNCTIONS = {
     const { logProbs, numFrames } = readPosteriors(posteriors);
     const spans = align(logProbs, numFrames, tokens);
     const words = placeWords(spans, new Tokenizer(characters), frameShift, config.timing, duration);
-    const certainty = words.length ? measureCertainty(logProbs, numFrames, words) : null;
+    const certainties = words.length
+      ? ["beam", "greedy"].map((decoder) => measureCertainty(logProbs, numFrames, words, decoder))
+      : [];
     const calibrated = words.map((word) => ({ ...word, confidence: calibrate(word.confidence, config.confidence) }));
-    return { spans, words: calibrated, certainty };
+    return { spans, words: calibrated, certainties };
   },
 
   async decode({ posteriors, characters, config, lm, internalLM, pronunciations, hotWords }) {

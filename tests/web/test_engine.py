@@ -20,6 +20,7 @@ from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration, calibrate
 from asr.alignment.ctc import WordTiming, align, group_words
 from asr.audio import resample
+from asr.audio.tonality import measure_tonality
 from asr.bundle import Bundle, save_bundle
 from asr.decoding import DecodingConfig, DecodingModels, HotWord, build_decoder
 from asr.lm.internal import InternalLM
@@ -134,6 +135,16 @@ def test_resampling_in_pieces_agrees_with_that_of_the_whole(run: Run, rate: int,
     np.testing.assert_allclose(found[500:15_500], resample(waveform, rate, 16_000)[500:15_500], atol=2e-3)
 
 
+@pytest.mark.parametrize("rate", [16_000, 11_025])
+def test_tonality_is_the_same(run: Run, rate: int) -> None:
+    times = np.arange(rate) / rate
+    noise = np.random.default_rng(0).standard_normal(rate) * np.linspace(0, 1, rate)
+    waveform = (0.3 * np.sin(2 * np.pi * 700 * times) + 0.2 * noise).astype(np.float32)
+    for sound in (waveform, waveform[:300], np.zeros(rate, np.float32)):
+        found = run("tonality", waveform=sound, sampleRate=rate)
+        assert found == pytest.approx(measure_tonality(sound, rate), abs=1e-4)
+
+
 @pytest.mark.parametrize("text", ["bad cab", "", "a"])
 def test_words_have_the_same_times_and_confidence(run: Run, text: str) -> None:
     log_probs = random_log_probs(60, ALPHABET.vocabulary_size, 3)
@@ -153,7 +164,8 @@ def test_words_have_the_same_times_and_confidence(run: Run, text: str) -> None:
     assert [(span["start"], span["end"]) for span in found["spans"]] == [(span.start, span.end) for span in spans]
     assert [word["text"] for word in found["words"]] == [word.text for word in words]
     if placed:
-        assert found["certainty"] == pytest.approx(measure_certainty(log_probs, placed), abs=1e-6)
+        expected = [measure_certainty(log_probs, placed, decoder=decoder) for decoder in ("beam", "greedy")]
+        assert found["certainties"] == pytest.approx(expected, abs=1e-6)
     for word, expected in zip(found["words"], words, strict=True):
         assert [word[name] for name in ("start", "end", "confidence")] == pytest.approx(
             [expected.start, expected.end, expected.confidence], abs=1e-6

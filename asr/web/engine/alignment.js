@@ -85,8 +85,9 @@ export function calibrate(confidence, { slope, intercept }) {
  * @param {Float32Array} logProbs of the chunk, row by row
  * @param {number} numFrames
  * @param {object[]} words with confidences that are not calibrated; at least one
+ * @param {string} decoder what found them
  */
-export function measureCertainty(logProbs, numFrames, words) {
+export function measureCertainty(logProbs, numFrames, words, decoder = "beam") {
   const size = logProbs.length / numFrames;
   let highest = 0;
   let total = 0;
@@ -106,7 +107,8 @@ export function measureCertainty(logProbs, numFrames, words) {
     length += count;
     log += count * Math.log(Math.max(confidence, TINY));
   }
-  return (highest / Math.max(total, TINY) + Math.exp(log / length)) / 2;
+  const power = decoder === "greedy" ? 2 : 1;
+  return (highest / Math.max(total, TINY) + Math.exp((power * log) / length)) / 2;
 }
 
 /** Number the frames along the best path of all, if it spells the tokens; no other can be likelier then. */

@@ -10,6 +10,7 @@ import { RecurrentLM } from "./recurrent-lm.js";
 import { splitRecording } from "./segmenter.js";
 import { readTensors, toFloats } from "./tensors.js";
 import { BLANK, Tokenizer } from "./tokenizer.js";
+import { TONAL, measureTonality } from "./tonality.js";
 
 const INSPECTED = 20; // seconds
 const MAX_ALTERNATIVES = 10;
@@ -94,7 +95,8 @@ export class Recognizer {
     const posteriors = await this.network.score(waveform);
     const [best] = await decoder.decode(posteriors);
     const duration = waveform.length / this.sampleRate;
-    return this.placeSegment(posteriors, best.tokens, start, duration);
+    const isTone = this.config.decoding.min_certainty > 0 && measureTonality(waveform, this.sampleRate) >= TONAL;
+    return this.placeSegment(posteriors, isTone ? [] : best.tokens, start, duration);
   }
 
   /** Give the words that tokens spell their times on the clock of the recording; no words where it is noise. */
@@ -102,7 +104,9 @@ export class Recognizer {
     const { timing, confidence, decoding } = this.config;
     const spans = align(logProbs, numFrames, tokens);
     const placed = placeWords(spans, this.tokenizer, this.network.frameShift, timing, duration);
-    const isNoise = placed.length > 0 && measureCertainty(logProbs, numFrames, placed) < decoding.min_certainty;
+    const isNoise =
+      placed.length > 0 &&
+      measureCertainty(logProbs, numFrames, placed, decoding.decoder) < decoding.min_certainty;
     const words = (isNoise ? [] : placed).map((word) => ({
       text: word.text,
       start: word.start + start,
