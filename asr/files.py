@@ -13,9 +13,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp, mkstemp
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from asr.errors import ASRError, TensorFileError
+from asr.partials import is_partial, new_partial
 
 _MODE = 0o644  # temporary files are readable by their owner alone; what they become is for everybody to read
 # Other types (BF16, F8) have no counterpart in numpy.
 _NUMPY_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of <fcntl.h> and <stdio.h> on Linux
 
-_unfinished: set[Path] = set()  # partial files and folders of this process
 _undisturbed: list[None] = []  # an entry for each `undisturbed` that is entered
 
 
@@ -126,31 +126,22 @@ def replace_atomically(path: Path) -> Generator[Path]:
         OSError: If the disk is full, or the folder cannot be written to; the target is named.
     """
     is_special = path.exists() and not path.is_file() and not path.is_dir()  # such as /dev/stdout
-    partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not the name of the target, for that may be as long as the file system allows.
-        descriptor, name = mkstemp(prefix=".asr-", suffix=".partial", dir=None if is_special else path.parent)
-        os.close(descriptor)
-        partial = Path(name)
-        _unfinished.add(partial)
-        yield partial
-        if is_special:
-            with partial.open("rb") as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target)
-        else:
-            _sync(partial)  # or a crash of the machine may leave the name without the content
-            partial.chmod(_MODE)
-            partial.replace(path)
-            _sync(path.parent)
+        with new_partial(None if is_special else path.parent) as partial:
+            yield partial
+            if is_special:
+                with partial.open("rb") as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+            else:
+                _sync(partial)  # or a crash of the machine may leave the name without the content
+                partial.chmod(_MODE)
+                partial.replace(path)
+                _sync(path.parent)
     except OSError as error:
-        if error.errno is None or error.filename not in {None, str(partial)}:
+        if error.errno is None or not (error.filename is None or is_partial(Path(error.filename))):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:  # also when a signal interrupts; after the move there is nothing to remove
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-            _unfinished.discard(partial)
 
 
 @contextmanager
@@ -167,23 +158,28 @@ def replace_folder(path: Path) -> Generator[Path]:
         The folder to fill, beside the target.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".asr-", dir=path.parent) as scratch:
-        _unfinished.add(Path(scratch))
-        partial = Path(scratch) / "new"
+    with new_partial(path.parent, is_folder=True) as scratch:
+        partial, is_filled = scratch / "new", False
         partial.mkdir()
         try:
             yield partial
+            is_filled = True
         finally:
-            _unfinished.discard(Path(scratch))
-        if not path.exists():
-            partial.replace(path)
-        elif not _exchange(partial, path):
-            # Outside the scratch folder, so that a kill between the two moves does not lose the only one.
-            retired = Path(mkdtemp(prefix=f".{path.name[:200]}-old-", dir=path.parent))
-            path.replace(retired / "old")
-            partial.replace(path)
-            shutil.rmtree(retired)
-        _sync(path.parent)
+            if is_filled:
+                _replace_folder(path, partial)
+
+
+def _replace_folder(path: Path, other: Path) -> None:
+    """Put one folder in the place of another."""
+    if not path.exists():
+        other.replace(path)
+    elif not _exchange(other, path):
+        # Outside the scratch folder, so that a kill between the two moves does not lose the only one.
+        retired = Path(mkdtemp(prefix=f".{path.name[:200]}-old-", dir=path.parent))
+        path.replace(retired / "old")
+        other.replace(path)
+        shutil.rmtree(retired)
+    _sync(path.parent)
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -213,14 +209,6 @@ def undisturbed() -> Generator[None]:
 def is_undisturbed() -> bool:
     """Tell whether a signal has to wait."""
     return bool(_undisturbed)
-
-
-def discard_unfinished() -> None:
-    """Remove the partial files and folders of this process, which is about to end without clearing up."""
-    for partial in list(_unfinished):
-        shutil.rmtree(partial, ignore_errors=True)
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _sync(path: Path) -> None:

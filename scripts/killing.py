@@ -89,6 +89,7 @@ def kill_transcriptions(folder: Path, kills: int, rng: random.Random) -> None:
             _compare_texts(folder / "whole", folder / "parts", complete=False)
         _finish(parts, folder)
         _compare_texts(folder / "whole", folder / "parts", complete=True)
+        _require_no_partials(folder / "parts")
     _finish(
         ["transcribe", "talks", "--output-dir", "parts", *flags], folder
     )  # may replace all that the killed runs wrote
@@ -182,6 +183,7 @@ def kill_trainings(folder: Path, kills: int, rng: random.Random) -> None:
         first, second = (load_file(folder / name / "bundle" / "model.safetensors") for name in ("once", "often"))
         if not all(np.array_equal(first[name], second[name]) for name in first):
             raise BrokenPromiseError("a training run that was killed ends with other weights")
+        _require_no_partials(folder / "often")
     print(f"training: {done} kills in {rounds} rounds, every checkpoint whole, weights equal")
 
 
@@ -231,6 +233,12 @@ def _compare_texts(whole: Path, parts: Path, *, complete: bool) -> None:
         texts = [each.read_text(encoding="utf-8") for each in (path, other)]
         if not (_agree(*map(json.loads, texts)) if path.suffix == ".json" else texts[0] == texts[1]):
             raise BrokenPromiseError(f"{other.name} is {texts[1]!r:.300}, not {texts[0]!r:.300}")
+
+
+def _require_no_partials(folder: Path) -> None:
+    """Refuse what a run that went on has left of those that were killed."""
+    if left := [path.name for path in folder.rglob(".asr-*")]:
+        raise BrokenPromiseError(f"killed runs left {left[0]}")
 
 
 def _agree(first: Any, second: Any) -> bool:

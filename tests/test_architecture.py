@@ -21,7 +21,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 
 # A module imports lower ranks only.
 RANKS = {
-    **dict.fromkeys(["errors", "units"], 0),
+    **dict.fromkeys(["errors", "partials", "units"], 0),
     **dict.fromkeys(["arguments", "compilation", "files", "remote", "text", "tokenizer", "transcript"], 1),
     **dict.fromkeys(["audio", "metrics", "writers"], 2),
     **dict.fromkeys(["segmentation", "lm", "acoustic"], 3),

@@ -17,7 +17,8 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from asr.files import discard_unfinished, is_undisturbed
+from asr.files import is_undisturbed
+from asr.partials import discard_unfinished
 from asr.units import Seconds
 
 INTERRUPTED = 130

@@ -7,7 +7,6 @@ folder is another file system: a process killed meanwhile leaves half a checkpoi
 import logging
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from asr.errors import TrainingError
 from asr.files import replace_atomically
+from asr.partials import remove_abandoned
 from asr.units import Seconds
 
 _log = logging.getLogger(__name__)
 
-_ABANDONED: Seconds = 3600.0
 _ASK_EVERY = 10  # updates after which several processes agree on the time
 
 
@@ -57,10 +56,7 @@ class WriteAtomically(Callback):
         """
         trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         # A killed run leaves what it was writing, which is as large as a checkpoint.
-        for partial in Path(trainer.default_root_dir, "checkpoints").glob(".asr-*.partial"):
-            with suppress(OSError):
-                if time.time() - partial.stat().st_mtime > _ABANDONED:
-                    partial.unlink()
+        remove_abandoned(Path(trainer.default_root_dir, "checkpoints"))
 
 
 class LastCheckpoint(Checkpoint):

@@ -164,8 +164,8 @@ def test_words_have_the_same_times_and_confidence(run: Run, text: str) -> None:
     assert [(span["start"], span["end"]) for span in found["spans"]] == [(span.start, span.end) for span in spans]
     assert [word["text"] for word in found["words"]] == [word.text for word in words]
     if placed:
-        expected = [measure_certainty(log_probs, placed, decoder=decoder) for decoder in ("beam", "greedy")]
-        assert found["certainties"] == pytest.approx(expected, abs=1e-6)
+        certainties = [measure_certainty(log_probs, placed, decoder=decoder) for decoder in ("beam", "greedy")]
+        assert found["certainties"] == pytest.approx(certainties, abs=1e-6)
     for word, expected in zip(found["words"], words, strict=True):
         assert [word[name] for name in ("start", "end", "confidence")] == pytest.approx(
             [expected.start, expected.end, expected.confidence], abs=1e-6
