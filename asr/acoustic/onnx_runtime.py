@@ -5,17 +5,17 @@ graph serves every network of the same settings.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from asr.acoustic.graph import prepare_graph
 from asr.acoustic.mfcc import compute_mfcc
 from asr.acoustic.network import Network
 from asr.acoustic.posteriors import Posteriors
-from asr.acoustic.quantization import STORED, Precision, quantize_network
+from asr.acoustic.quantization import STORED, Precision
 from asr.errors import BundleError
 
 _ERRORS_ALONE = 3
@@ -36,10 +36,8 @@ class OnnxRuntime:
             BundleError: If the graph does not fit the weights, or an LSTM is asked for and there is none.
         """
         self._config = network.config
-        self._is_quantized = precision == "int8"
         weights = stored_weights(network)
-        if self._is_quantized:
-            graph, weights = quantize_network(graph, network.config, weights, "model.onnx")
+        graph, weights = prepare_graph(graph, network.config, weights, quantized=precision == "int8")
         self._session, self._weights = open_session(graph, weights, "model.onnx")
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -64,12 +62,6 @@ class OnnxRuntime:
         Returns:
             The posteriors of each, a frame for each `subsampling` frames of features.
         """
-        if self._is_quantized:  # its inputs are scaled together, so each utterance has to be alone
-            return list(chain.from_iterable(self._run_batch([each]) for each in features))
-        return self._run_batch(features)
-
-    def _run_batch(self, features: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
-        """Run the network over features, padded to the longest."""
         lengths = np.array([len(each) for each in features], np.int64)
         padded = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
         for index, each in enumerate(features):

@@ -53,8 +53,8 @@ def open_runtime(network: Network, device: str = "auto", precision: Precision = 
         network: The network.
         device: `cpu` for ONNX Runtime, `cuda` for PyTorch on a GPU, `torch-cpu` for PyTorch on the processor, or
             `auto` for a CUDA device if PyTorch is installed and finds one, and else `cpu`.
-        precision: What ONNX Runtime computes LSTMs in: `float32`; `int8`, in half of the time or less, one utterance
-            by itself; or `auto` for `int8` where the processor has instructions for it, and else `float32`.
+        precision: What ONNX Runtime computes LSTMs in: `float32`; `int8`, in half of the time or less; or
+            `auto` for `int8` where the processor has instructions for it, and else `float32`.
 
     Returns:
         The runtime.

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.feature_stream import FeatureStatistics, FeatureStream
+from asr.acoustic.graph import quantize_steps
 from asr.acoustic.network import Network
 from asr.acoustic.onnx_runtime import open_session, stored_weights
-from asr.acoustic.quantization import Precision, choose_precision, quantize_network
+from asr.acoustic.quantization import Precision, choose_precision
 from asr.errors import BundleError
 
 States: TypeAlias = tuple[NDArray[np.float32], ...]
@@ -57,7 +58,7 @@ class StepRuntime:
         without_phones = replace(network, phones=None)  # only finished segments are rescored by phones
         weights = stored_weights(without_phones)
         if choose_precision(precision, network.config) == "int8":
-            graph, weights = quantize_network(graph, network.config, weights, "streaming.onnx")
+            graph, weights = quantize_steps(graph, network.config, weights)
         self._session, self._weights = open_session(graph, weights, "streaming.onnx")
         outputs = [output.name for output in self._session.get_outputs()]
         self._state_names = [name.removesuffix("_out") for name in outputs[1:]]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from asr.acoustic import quantization
+from asr.acoustic.graph import prepare_graph
 from asr.acoustic.onnx_runtime import OnnxRuntime, stored_weights
-from asr.acoustic.quantization import has_fast_int8, quantize_network, quantize_weight
+from asr.acoustic.quantization import has_fast_int8, quantize_weight
 from asr.acoustic.runtime import open_runtime
 from asr.errors import BundleError, DeviceError
 from tests.acoustic.networks import build_network, export, noise
@@ -56,7 +57,7 @@ def test_without_the_instructions_weights_have_seven_bits(monkeypatch: pytest.Mo
     for is_fast in (False, True):
         monkeypatch.setattr(quantization, "has_fast_int8", lambda is_fast=is_fast: is_fast)
         assert network.graph is not None
-        _, weights = quantize_network(network.graph, network.config, stored_weights(network), "model.onnx")
+        _, weights = prepare_graph(network.graph, network.config, stored_weights(network), quantized=True)
         largest[is_fast] = max(int(np.abs(each).max()) for each in weights.values() if each.dtype == np.int8)
     assert largest == {False: 63, True: 127}
 
