@@ -18,7 +18,7 @@ class DecodingConfig:
 
     The first pass gives a text the score
     `log P_ctc + lm_weight * log P_lm - internal_lm_weight * log P_internal + word_score * words
-    + unknown_score * unknown_words + boosts of hot words`.
+    + unknown_score * unknown_words + unknown_letter_score * letters_of_unknown_words + boosts of hot words`.
 
     Attributes:
         decoder: `greedy` takes the likeliest token of each frame; `beam` searches, with a language model if there is
@@ -35,6 +35,7 @@ class DecodingConfig:
         word_score: Added for each word; a positive score favours more and shorter words.
         unknown_score: Added for each word outside the vocabulary of the language model, at most 0; none allows no such
             word.
+        unknown_letter_score: Added for each letter of such a word, at most 0, so that long ones cost more.
         min_certainty: Text of which the network is less sure than this, from 0 to 1, is taken for noise or music and
             left out; 0 keeps all. The greedy decoder uses it too.
     """
@@ -53,6 +54,7 @@ class DecodingConfig:
     # One price, however long the word: at -10, badly recognised stretches ran together into words of forty letters
     # (35.8 % of words wrong on two development corpora, 35.4 % at -16 and where no unknown word is allowed).
     unknown_score: float | None = -16.0
+    unknown_letter_score: float = 0.0
     min_certainty: float = 0.0
 
     def __post_init__(self) -> None:
@@ -80,3 +82,7 @@ class DecodingConfig:
             raise SettingsError(f"word_score is {self.word_score}, but must be from {-MAX_SCORE:g} to {MAX_SCORE:g}")
         if self.unknown_score is not None and not -MAX_SCORE <= self.unknown_score <= 0:
             raise SettingsError(f"unknown_score is {self.unknown_score}, but must be from {-MAX_SCORE:g} to 0, or none")
+        if not -MAX_SCORE <= self.unknown_letter_score <= 0:
+            raise SettingsError(
+                f"unknown_letter_score is {self.unknown_letter_score}, but must be from {-MAX_SCORE:g} to 0"
+            )

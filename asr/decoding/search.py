@@ -168,7 +168,9 @@ def _end_word(prefix: int, tables: Tables, work: Workspace) -> float:
         word = tables.lexicon.words[here.spelling]
         if word == NO_WORD:
             word = UNKNOWN
-            score += settings.unknown_score
+            before = work.prefixes[here.last_word].length  # a space follows it, unless nothing is before
+            letters = here.length - before - min(before, 1)
+            score += settings.unknown_score + settings.unknown_letter_score * letters
         score += settings.lm_weight * _follow(work.contexts[here.last_word], word, tables.ngrams, work.contexts[prefix])
         here.words_score = score
     return score

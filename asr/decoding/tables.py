@@ -50,6 +50,7 @@ class Settings(NamedTuple):
         lm_weight: Factor of the log-probabilities of words.
         word_score: Added for each word.
         unknown_score: Added for each word outside the lexicon; negative infinity forbids it.
+        unknown_letter_score: Added for each of its letters.
         max_hot_gain: The most that hot words add for one more token.
     """
 
@@ -59,6 +60,7 @@ class Settings(NamedTuple):
     lm_weight: float
     word_score: float
     unknown_score: float
+    unknown_letter_score: float
     max_hot_gain: float
 
 
@@ -142,6 +144,7 @@ def build_tables(
         lm_weight=float(config.lm_weight),
         word_score=0.0 if space is None else float(config.word_score),
         unknown_score=_unknown_score(config, lm),
+        unknown_letter_score=float(config.unknown_letter_score) if lm else 0.0,
         max_hot_gain=max(0.0, float(hot_word_tables.gain.max())),
     )
     gain = np.zeros((tokenizer.vocabulary_size, tokenizer.vocabulary_size))

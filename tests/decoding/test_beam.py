@@ -99,6 +99,7 @@ def score_words(text: str, config: DecodingConfig) -> float:
         total += config.word_score * (word != "</s>")
         if known == "<unk>":
             total += -math.inf if config.unknown_score is None else config.unknown_score
+            total += config.unknown_letter_score * len(word)
         history = (*history, known)
     return total
 
@@ -152,6 +153,7 @@ def test_scores_with_a_language_model_are_those_of_paths_and_words(
     lm: NGramLM, unknown_score: float | None, lm_weight: float, word_score: float, seed: int
 ) -> None:
     config = replace(EVERYTHING, lm_weight=lm_weight, word_score=word_score, unknown_score=unknown_score)
+    config = replace(config, unknown_letter_score=(seed % 3) * -0.7)
     log_probs = random_log_probs(6, 4, seed)
     sums = sum_texts(log_probs, TOKENIZER)
     expected = {text: score + score_words(text, config) for text, score in sums.items()}
@@ -393,6 +395,7 @@ def test_language_models_need_a_space_and_words_that_can_be_spelled(lm: NGramLM)
         ({"recurrent_lm_nbest": 0}, "recurrent_lm_nbest is 0"),
         ({"unknown_score": 0.1}, "unknown_score is 0.1"),
         ({"unknown_score": -math.inf}, "unknown_score is -inf"),
+        ({"unknown_letter_score": 0.1}, "unknown_letter_score is 0.1, but must be from -1000 to 0"),
         ({"min_certainty": 1.1}, "min_certainty is 1.1, but must be from 0 to 1"),
     ],
 )

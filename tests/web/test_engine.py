@@ -194,14 +194,23 @@ def test_overlapping_segments_are_joined_alike(run: Run, texts: tuple[str, str])
         {"hot_words": [HotWord("cab", 8.0), HotWord("bad dad", -4.0), HotWord("cd", 3.0)]},
         {"lm": None},
         {"unknown_score": None, "beam_size": 12},
+        {"unknown_score": -3.0, "unknown_letter_score": -0.8},
         {"phones": True},
         {"decoder": "greedy"},
     ],
-    ids=["language models", "hot words", "no language model", "narrow beam, no unknown words", "phones", "greedy"],
+    ids=[
+        "language models",
+        "hot words",
+        "no language model",
+        "narrow beam, no unknown words",
+        "unknown words by the letter",
+        "phones",
+        "greedy",
+    ],
 )
 def test_hypotheses_agree(run: Run, tmp_path: Path, changes: dict[str, Any]) -> None:
     settings = {"decoder": "beam", "beam_size": 60, "nbest": 12, "word_score": 0.3, "internal_lm_weight": 0.4}
-    names = ("decoder", "beam_size", "unknown_score")
+    names = ("decoder", "beam_size", "unknown_score", "unknown_letter_score")
     config = DecodingConfig(**{**settings, **{name: changes[name] for name in names if name in changes}})
     lm = None if "lm" in changes else train(TEXTS, 3, tmp_path)
     internal_lm = InternalLM.from_texts(TEXTS, ALPHABET)

@@ -233,6 +233,10 @@ export class BeamSearch {
       if (word === NO_WORD) {
         word = UNKNOWN;
         score += settings.unknownScore;
+        let letter = prefix;
+        for (; letter !== lastWord && prefixes.token[letter] !== settings.space; letter = prefixes.parent[letter]) {
+          score += settings.unknownLetterScore;
+        }
       }
       score += settings.lmWeight * this.follow(lastWord, word, prefixes.contexts, prefix * prefixes.order);
       prefixes.wordsScore[prefix] = score;

@@ -40,6 +40,7 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
     lmWeight: config.lm_weight,
     wordScore,
     unknownScore,
+    unknownLetterScore: lm ? config.unknown_letter_score ?? 0 : 0,
     maxGain: Math.max(0, wordScore) + Math.max(0, hot.gain.reduce((best, value) => Math.max(best, value))),
   };
   const gained = sumToNodes(lexicon, gain, size, space);
