@@ -56,7 +56,7 @@ DOORS = {
     "python_multipart": {"serving.uploads"},
     "silero_vad": {"segmentation"},
     "starlette": {"serving"},
-    "uvicorn": {"serving.server"},
+    "uvicorn": {"serving.protocols", "serving.server"},
     "websockets": set(),  # uvicorn uses it
     "tqdm": {"cli"},
     "librosa": {"data", "plots"},

@@ -23,6 +23,9 @@ from asr.units import Seconds, samples_to_seconds
 
 # At the end of what has come, before which the network does not yet see a third of what is no blank.
 _UNSETTLED: Seconds = 0.24
+# Of digital silence, as of a muted microphone. Half a second of it after an utterance changes the statistics that
+# features are normalised by: 24.8 % of words wrong in place of 22.3 (61 utterances).
+_SILENT = 1e-4
 
 
 @final
@@ -124,17 +127,18 @@ class LiveSegment:
             cut: The sample to end it before.
 
         Returns:
-            The segment, on the clock of the stream, and the samples that it leaves over; no segment where the network
-            saw blanks alone.
+            The segment without digital silence at its ends, on the clock of the stream, and the samples that it
+            leaves over; no segment where the network saw blanks alone.
         """
         sample_rate = self._recognizer.bundle.config.sample_rate
         waveform = np.concatenate([np.empty(0, np.float32), *self._blocks])
         if not (self.committed or self._has_speech(is_last=cut == len(waveform))):
             return None, waveform[cut:]
-        transcript = self._recognizer.transcribe(waveform[:cut], source_rate=sample_rate)
+        begin, end = _without_silence(waveform[:cut])
+        transcript = self._recognizer.transcribe(waveform[begin:end], source_rate=sample_rate)
         alternatives = transcript.segments[0].alternatives if len(transcript.segments) == 1 else ()
-        segment = Segment(0.0, samples_to_seconds(cut, sample_rate), transcript.words, alternatives)
-        return segment.shift(samples_to_seconds(self.start, sample_rate)), waveform[cut:]
+        segment = Segment(0.0, samples_to_seconds(end - begin, sample_rate), transcript.words, alternatives)
+        return segment.shift(samples_to_seconds(self.start + begin, sample_rate)), waveform[cut:]
 
     def _has_speech(self, *, is_last: bool) -> bool:
         """Tell whether a frame is no blank; at the end of the stream, those that wait count too."""
@@ -179,3 +183,9 @@ class LiveSegment:
                 self._placed_tokens += end
                 return ends.index(end) + 1
         return 0
+
+
+def _without_silence(waveform: Waveform) -> tuple[int, int]:
+    """Return where digital silence at the start of a segment ends, and where that at its end begins."""
+    sound = np.flatnonzero(np.abs(waveform) > _SILENT)
+    return (int(sound[0]), int(sound[-1]) + 1) if len(sound) else (0, len(waveform))

@@ -7,16 +7,15 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from asr.errors import ASRError
 from asr.recognition.recognizer import Recognizer
 from asr.serving.app import build_app
 from asr.serving.pool import WorkerPool
+from asr.serving.protocols import impatient_http, impatient_websocket
 from asr.serving.service import Service
 from asr.serving.settings import LOOPBACK, ServerConfig
 from asr.serving.wyoming import WyomingServer
@@ -156,8 +155,8 @@ def _uvicorn_config(service: Service, page: Path | None) -> uvicorn.Config:
     config = service.config
     return uvicorn.Config(
         build_app(service, page),
-        http=_impatient_protocol(config.idle_timeout),
-        ws="websockets-sansio",
+        http=impatient_http(config.idle_timeout),
+        ws=impatient_websocket(config.idle_timeout),
         lifespan="off",
         log_config=None,
         log_level=logging.ERROR,  # what clients do wrong is told to them and counted
@@ -184,30 +183,6 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Leave signals alone."""
         yield
-
-
-def _impatient_protocol(timeout: Seconds) -> type[H11Protocol]:
-    """Make a protocol that closes a connection on which no whole request head comes."""
-
-    class ImpatientProtocol(H11Protocol):
-        """HTTP/1.1 with a limit on the time for a request head."""
-
-        def connection_made(self, transport: Any) -> None:
-            """Begin to wait."""
-            super().connection_made(transport)
-            self.loop.call_later(timeout, self._check_head, None)
-
-        def _check_head(self, last_cycle: object) -> None:
-            """Close the connection if a head was begun, or is the first, and none was finished since the last check."""
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                return
-            is_late = self.cycle is None or (self.cycle is last_cycle and bool(self.conn.trailing_data[0]))
-            if is_late and self.conn.their_state is h11.IDLE:
-                self.transport.close()
-            else:
-                self.loop.call_later(timeout, self._check_head, self.cycle)
-
-    return ImpatientProtocol
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from asr.serving.errors import RequestError
 from asr.serving.gate import KEY_PROTOCOLS
 from asr.serving.service import Service
 
-_CLOSE_OK, _CLOSE_GOING_AWAY, _CLOSE_ABNORMAL, _CLOSE_REFUSED = 1000, 1001, 1006, 1008
+_CLOSE_OK, _CLOSE_GOING_AWAY, _CLOSE_REFUSED = 1000, 1001, 1008
 _CLOSE_FAULT, _CLOSE_BUSY = 1011, 1013
 _MAX_REASON = 120  # bytes
 
@@ -74,13 +74,9 @@ class Session:
         """Send a message as JSON.
 
         Raises:
-            WebSocketDisconnect: If the client does not take it in time.
+            WebSocketDisconnect: If the client is gone, or does not take it in time (`asr.serving.protocols`).
         """
-        text = json.dumps(fields, ensure_ascii=False)
-        try:
-            await asyncio.wait_for(self.websocket.send_text(text), self.service.config.idle_timeout)
-        except TimeoutError:
-            raise WebSocketDisconnect(_CLOSE_ABNORMAL) from None
+        await self.websocket.send_text(json.dumps(fields, ensure_ascii=False))
 
 
 Talk: TypeAlias = Callable[[Session], Awaitable[None]]

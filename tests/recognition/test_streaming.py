@@ -86,9 +86,9 @@ def test_final_text_is_that_of_the_recogniser_for_the_samples_of_the_segment(
 def test_segments_are_cut_in_the_pause(recognized: list[StreamingResult], speech: NDArray[np.float32]) -> None:
     first, second = finals(recognized)
     length = len(load_audio(SAMPLES / "kitchen.flac", RATE)) / RATE
-    assert not first.segment.start
-    assert first.segment.words[-1].end < first.segment.end < length + 2
-    assert first.segment.end <= second.segment.start < second.segment.words[0].start
+    assert 0 <= first.segment.start < first.segment.words[0].start
+    assert first.segment.words[-1].end < first.segment.end <= length  # digital silence is left out
+    assert length + 2 <= second.segment.start < second.segment.words[0].start
     assert second.segment.words[-1].end < len(speech) / RATE - 1.5
 
 
@@ -170,8 +170,8 @@ def test_endless_speech_is_cut_into_segments_of_bounded_length(
     found = finals(stream(english, np.tile(sentence, 6), config, block=10**6))
     assert len(found) >= 4
     assert all(result.segment.end - result.segment.start <= 5.0 for result in found)
-    ends = [result.segment.end for result in found[:-1]]
-    assert ends == [result.segment.start for result in found[1:]]
+    gaps = [after.segment.start - before.segment.end for before, after in pairwise(found)]
+    assert all(-1e-6 < gap < 0.5 for gap in gaps)
 
 
 def test_other_threads_may_stream_with_the_same_recogniser(

@@ -4,7 +4,8 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from asr.serving.settings import ServerConfig
 from asr.web import PAGE
 
 _Result = TypeVar("_Result")
+SMALL_BUFFER = 2**12  # bytes that a connection holds on their way, so that a client that reads nothing shows soon
 CONFIG = ServerConfig(port=0, workers=1, max_queue=1, max_streams=2, max_upload=1.0, idle_timeout=2)
 
 
@@ -40,6 +42,10 @@ class LiveServer:
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30)
+
+    def stop(self) -> None:
+        """Let running work finish, and end."""
+        self.loop.call_soon_threadsafe(self.server.stop)
 
     @staticmethod
     def wait_until(condition: Callable[[], bool]) -> None:
@@ -67,6 +73,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Bundle) 
 
 @pytest.fixture(scope="session")
 def live_server(model_folder: Path) -> Iterator[LiveServer]:
+    with running(model_folder) as server:
+        yield server
+
+
+@contextmanager
+def running(model_folder: Path) -> Generator[LiveServer]:
+    """Run a server until the end of a block."""
     started = threading.Event()
     found: list[LiveServer] = []
 
@@ -88,12 +101,15 @@ def live_server(model_folder: Path) -> Iterator[LiveServer]:
 
     def serve() -> None:
         with listen(CONFIG.host, 0) as listener, listen(CONFIG.host, 0) as wyoming:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
             asyncio.run(run(listener, wyoming))
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     assert started.wait(300)
-    yield found[0]
-    found[0].loop.call_soon_threadsafe(found[0].server.stop)
-    thread.join(30)
+    try:
+        yield found[0]
+    finally:
+        found[0].stop()
+        thread.join(30)
     assert not thread.is_alive()

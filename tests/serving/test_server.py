@@ -129,9 +129,10 @@ def test_requests_and_audio_are_counted(live_server: LiveServer, tone: Path) -> 
     with live_server.client() as client:
         before = client.get("/metrics").text
         send(client, tone)
+        name = f'asr_requests_total{{route="{URL}",status="200"}}'
+        expected = counted(before, name) + 1  # once the last byte of the answer is on its way
+        live_server.wait_until(lambda: counted(client.get("/metrics").text, name) == expected)
         after = client.get("/metrics").text
-    name = f'asr_requests_total{{route="{URL}",status="200"}}'
-    assert counted(after, name) == counted(before, name) + 1
     name = 'asr_audio_seconds_total{kind="recording"}'
     assert counted(after, name) == counted(before, name) + 2
     assert counted(after, "asr_workers_ready ") == 1

@@ -3,10 +3,12 @@
 import base64
 import json
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from asr.recognition.streaming import FinalResult, StreamingRecognizer
-from tests.serving.conftest import CONFIG, LiveServer, open_recognizer
+from tests.serving.conftest import CONFIG, SMALL_BUFFER, LiveServer, open_recognizer, running
 
 RATE = 16_000
 
@@ -127,6 +129,64 @@ def test_streams_are_limited_and_their_places_come_free(live_server: LiveServer)
         first.close()
         second.close()
     live_server.wait_until(lambda: live_server.pool.num_streams == 0)
+
+
+def test_a_client_that_stops_reading_is_given_up_and_holds_up_no_other(
+    live_server: LiveServer, samples: bytes, expected: str
+) -> None:
+    address = urlsplit(live_server.url)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        connection.connect((address.hostname, address.port))
+        with connect(f"ws://{address.netloc}/stream", sock=connection, max_queue=1) as websocket:
+            send(websocket, type="start")
+            with ThreadPoolExecutor(1) as pool:
+                flooding = pool.submit(flood, websocket, samples)
+                live_server.wait_until(lambda: live_server.pool.num_streams == 1)
+                assert finals_of(live_server, samples) == expected
+                assert isinstance(flooding.exception(60), ConnectionClosed)
+            live_server.wait_until(lambda: live_server.pool.num_streams == 0)
+
+
+def flood(websocket: ClientConnection, samples: bytes) -> None:
+    """Send samples without an end."""
+    while True:
+        websocket.send(samples)
+
+
+def finals_of(server: LiveServer, samples: bytes) -> str:
+    """Stream samples, and return the text of the final results."""
+    with connected(server, "/stream") as websocket:
+        send(websocket, type="start")
+        for piece in pieces(samples):
+            websocket.send(piece)
+        send(websocket, type="end")
+        messages = map(json.loads, websocket)
+        return " ".join(message["text"] for message in messages if message["type"] == "final")
+
+
+def test_a_shutdown_finishes_the_streams_that_run(model_folder: Path, samples: bytes) -> None:
+    stream = StreamingRecognizer(open_recognizer(model_folder))
+    half = len(samples) // 4 * 2
+    results = [*stream.accept(np.frombuffer(samples[:half], "<i2")), *stream.finish()]
+    expected = " ".join(result.text for result in results if isinstance(result, FinalResult))
+    with running(model_folder) as server, connected(server, "/stream") as websocket:
+        send(websocket, type="start")
+        assert receive(websocket) == {"type": "ready"}
+        websocket.send(samples[:half])
+        messages = [receive(websocket)]  # the samples have come
+        server.stop()
+        messages += map(json.loads, iterate(websocket))
+        assert messages[-1] == {"type": "done"}
+        assert " ".join(message["text"] for message in messages if message["type"] == "final") == expected != ""
+        assert websocket.close_code == 1001  # going away
+
+
+def iterate(websocket: ClientConnection) -> Iterator[str | bytes]:
+    """Read to the end of a connection, however it ends."""
+    with suppress(ConnectionClosed):
+        while True:
+            yield websocket.recv(20)
 
 
 def test_two_streams_at_once_do_not_mix(live_server: LiveServer, samples: bytes, expected: str) -> None:
