@@ -2,7 +2,7 @@
 
 All of it is told by the sizes of what they are nested of.
 
-Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and 9559 (EBML and Matroska), RIFF for AVI.
+Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and 9559 (EBML and Matroska), RFC 4867 (AMR), RIFF for AVI.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,16 @@ _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")
 _SEGMENT, _CLUSTER = b"\x18S\x80g", b"\x1fC\xb6u"
 _UNKNOWN_SIZE = -1
+_AMR = b"#!AMR"
+# Bytes of the frames of AMR by their type, of narrow and of wide band, with the byte that tells it; others are empty.
+_AMR_SIZES = {
+    b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6),
+    b"#!AMR-WB\n": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6),
+}
 _TS_PACKET = 188
 _ADTS_HEADS = 2**14  # bytes that hold the first frames of AAC
 _MAX_AVI_SIZE = 0x7FFF0000  # bytes; a writer to a pipe puts a larger one
-_RAW_STARTS = (_EBML, _ASF, b"FLV\x01", b"#!AMR", b"MAC ", b"wvpk", b"TTA1", b".RMF", b"\x00\x00\x01\xba", b"\x0bw")
+_RAW_STARTS = (_EBML, _ASF, b"FLV\x01", _AMR, b"MAC ", b"wvpk", b"TTA1", b".RMF", b"\x00\x00\x01\xba", b"\x0bw")
 
 
 def is_media(head: bytes) -> bool:
@@ -57,6 +63,8 @@ def is_cut(reader: ByteReader) -> bool:
         return _is_flash_cut(reader)
     if head[:1] == b"G" == reader.at(_TS_PACKET, 1):
         return reader.size % _TS_PACKET > 0
+    if head.startswith(_AMR):
+        return _is_amr_cut(reader)
     if _is_adts(reader.at(0, _ADTS_HEADS)):
         return _is_adts_cut(reader)
     if head.startswith(b"RIFF"):
@@ -80,6 +88,17 @@ def _is_adts_cut(reader: ByteReader) -> bool:
     while len(header := reader.at(offset, 7)) == 7 and header[0] == 0xFF and header[1] & 0xF6 == 0xF0:
         offset += max(7, (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5)
     return offset > reader.size or (0 < reader.size - offset < 7 and reader.at(offset, 1) == b"\xff")
+
+
+def _is_amr_cut(reader: ByteReader) -> bool:
+    """Walk over the frames of AMR; files of several channels are not looked into."""
+    magic = reader.at(0, 16).partition(b"\n")[0] + b"\n"
+    sizes = _AMR_SIZES.get(magic, ())
+    offset = len(magic)
+    while sizes and offset < reader.size:
+        kind = reader.at(offset, 1)[0] >> 3 & 15
+        offset += sizes[kind] if kind < len(sizes) else 1
+    return offset > reader.size
 
 
 def _is_boxes_cut(reader: ByteReader) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -75,6 +75,8 @@ class TrainCLI(LightningCLI):
             config["logger"] = TensorBoardLogger(folder, name="", version="tensorboard")
         names = [field.name for field in fields(RunConfig)]
         added = build_callbacks(folder, RunConfig(**{name: settings[name] for name in names}))
+        if config["logger"] is False:
+            added = [each for each in added if not isinstance(each, LearningRateMonitor)]
         if config["enable_progress_bar"] is not False:
             # The bar asks the device for the loss, which waits for it.
             added.append(TQDMProgressBar(refresh_rate=max(1, config["log_every_n_steps"] or 1)))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from asr.units import Seconds
 
+_LONGEST_BATCH: Seconds = 86_400.0
+
 
 @dataclass(frozen=True)
 class BatchConfig:
@@ -34,7 +36,7 @@ class BatchConfig:
                 f"warmup_max_duration {self.warmup_max_duration} is not in (0, warmup_batch_duration "
                 f"{self.warmup_batch_duration}]"
             )
-        if not 0 < self.max_batch_duration < math.inf:
-            raise ValueError(f"max_batch_duration {self.max_batch_duration} is not a positive number of seconds")
+        if not 0 < self.max_batch_duration <= _LONGEST_BATCH:
+            raise ValueError(f"max_batch_duration {self.max_batch_duration} is not in (0, {_LONGEST_BATCH:g}] s")
         if not 0 < self.buffer_duration < math.inf:
             raise ValueError(f"buffer_duration {self.buffer_duration} is not a positive number of seconds")

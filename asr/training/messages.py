@@ -5,6 +5,7 @@ checks, or from ours, it is such a mistake; from anywhere else it is a bug, and 
 """
 
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -34,7 +35,7 @@ _IDLE_WARNINGS = (
     r"`ModelCheckpoint\(monitor='val_wer'\)` could not find the monitored key",  # before the first validation
 )
 
-_WRONG_PRECISIONS = ("64-true", "16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
+_WRONG_PRECISIONS = ("64", "64-true", "16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
 
 # Settings of a run, by their names with dots, with what each must be.
 _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
@@ -46,6 +47,10 @@ _RANGES: Mapping[str, tuple[str, Callable[[float], bool]]] = {
     "trainer.max_epochs": ("1 or more, or -1 with max_steps", lambda value: value >= 1 or value == -1),
     "trainer.max_steps": ("1 or more, or -1", lambda value: value >= 1 or value == -1),
     "trainer.accumulate_grad_batches": ("1 or more", lambda value: value >= 1),
+    "trainer.limit_train_batches": ("above 0", lambda value: value > 0),
+    "trainer.min_epochs": ("0 or more", lambda value: value >= 0),
+    "trainer.num_sanity_val_steps": ("0 or more, or -1", lambda value: value >= -1),
+    "trainer.val_check_interval": ("above 0", lambda value: value > 0),
     "trainer.check_val_every_n_epoch": ("1 or more", lambda value: value >= 1),
     "trainer.log_every_n_steps": ("0 or more", lambda value: value >= 0),
     "trainer.num_nodes": ("1 or more", lambda value: value >= 1),
@@ -69,11 +74,29 @@ def check_run(settings: Mapping[str, Any]) -> None:
             value = value[section] if value is not None and section in value else None
         if isinstance(value, int | float) and not isinstance(value, bool) and not is_valid(value):
             raise TrainingError(f"--{name} is {value}; expected {expected}")
-    if (precision := settings["trainer"]["precision"]) in _WRONG_PRECISIONS:
+    if (empty := _find_empty(settings)) is not None:
+        raise TrainingError(f"--{empty} is empty; give a value, or leave it out")
+    devices, most = settings["trainer"]["devices"], os.cpu_count() or 1
+    if str(devices).isdecimal() and int(devices) > most:  # each is a process, which Lightning starts before it looks
+        raise TrainingError(
+            f"--trainer.devices is {devices}; expected at most {most}, the processor cores of this machine"
+        )
+    if str(precision := settings["trainer"]["precision"]) in _WRONG_PRECISIONS:
         raise TrainingError(
             f"--trainer.precision is {precision}, in which no features can be computed; expected 32-true, 16-mixed or "
             "bf16-mixed"
         )
+
+
+def _find_empty(settings: Mapping[str, Any]) -> str | None:
+    """Name a setting that is an empty text, or a list of one, as of a shell variable that is not set."""
+    for name, value in settings.items():
+        inner = _find_empty(value) if hasattr(value, "items") else None
+        if inner is not None:
+            return f"{name}.{inner}"
+        if any(str(each) == "" for each in (value if isinstance(value, list) else [value])):
+            return name
+    return None
 
 
 class OneLineParser(LightningArgumentParser):
@@ -125,6 +148,10 @@ def explain_mistakes() -> Generator[None]:
             raise TrainingError(
                 f"the memory is full ({message}); lower --data.batches.max_batch_duration or the sizes of "
                 "--model.network"
+            ) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise TrainingError(
+                f"the file of --config is no text in UTF-8 ({error.reason}); name a YAML file"
             ) from error
         is_of_mistakes = isinstance(error, RuntimeError | ValueError | TypeError | ImportError)
         if isinstance(error, MisconfigurationException) or (is_of_mistakes and _is_checked(error.__traceback__)):

@@ -151,6 +151,18 @@ def test_stream_that_is_cut_within_a_frame_is_refused(container: str, tmp_path: 
         load_audio(io.BytesIO(content[: len(content) * 3 // 4 // 188 * 188 + 94]), RATE)
 
 
+@pytest.mark.parametrize(
+    ("head", "frame"),
+    [(b"#!AMR\n", b"\x3c" + bytes(31)), (b"#!AMR-WB\n", b"\x44" + bytes(60))],
+    ids=["narrow band", "wide band"],
+)
+def test_amr_that_is_cut_within_a_frame_is_refused(head: bytes, frame: bytes) -> None:
+    content = head + 100 * frame
+    assert len(load_audio(io.BytesIO(content), RATE)) / RATE == pytest.approx(2.0, abs=0.1)
+    with pytest.raises(DamagedAudioError, match=r"1\.\d\d s could be read"):
+        load_audio(io.BytesIO(content[: len(content) * 3 // 4 - 5]), RATE)
+
+
 def test_default_track_is_taken_and_the_others_are_named(caplog: pytest.LogCaptureFixture) -> None:
     path = CASES / "11-several-tracks" / "default2.mkv"
     with caplog.at_level(logging.WARNING, "asr"):

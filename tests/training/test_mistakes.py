@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.bundle import load_bundle
+from asr.bundle import ENGLISH_MODEL, load_bundle
 from asr.cli.terminal import run_command
 from asr.errors import TrainingError
 from asr.training.messages import explain_mistakes, hide_idle_warnings
@@ -73,10 +73,14 @@ def mistake(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         ("--trainer.gradient_clip_val=-1", r"--trainer\.gradient_clip_val is -1"),
         ("--trainer.max_epochs=0", r"--trainer\.max_epochs is 0"),
         ("--trainer.max_epochs=-1", "the run has no end"),
+        ("--trainer.limit_train_batches=0", r"--trainer\.limit_train_batches is 0(\.0)?; expected above 0"),
+        ("--data.train=", r"--data\.train is empty; give a value"),
+        ("--model.initial=", r"--model\.initial is empty"),
         ("--trainer.check_val_every_n_epoch=0", r"--trainer\.check_val_every_n_epoch is 0"),
         ("--trainer.accelerator=foo", "invalid accelerator name"),
         ("--trainer.accelerator=tpu", "torch_xla"),
         ("--trainer.devices=0", "not a valid input"),
+        ("--trainer.devices=5000", r"--trainer\.devices is 5000; expected at most \d+, the processor cores"),
         ("--trainer.devices=foo", "should be an int > 0"),
         ("--trainer.strategy=foo", "invalid strategy name"),
         ("--trainer.precision=16-true", "no features can be computed"),
@@ -89,11 +93,14 @@ def mistake(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         ("--model.initial=/nowhere", "/nowhere: no such folder"),
         ("--data.num_workers=-1", "num_workers -1 is not in"),
         ("--data.batches.max_batch_duration=0.1", "more than a batch may hold"),
+        ("--data.batches.max_batch_duration=1e12", r"max_batch_duration 1e\+12 is not in \(0, 86400\] s|1000000000000"),
         ("--data.sampling_weights=[-1]", "sampling_weights is"),
         ("--data.validation=/nowhere.jsonl", "/nowhere.jsonl: cannot be read as a manifest"),
         ("--seed_everything=-1", "seed|bounds"),
         ("--ckpt_path=/nowhere.ckpt", "no such checkpoint"),
         ("--ckpt_path=best", r"best\.ckpt: no such checkpoint"),
+        ("--trainer.precision=64", "no features can be computed"),
+        (f"--config={ENGLISH_MODEL / 'model.safetensors'}", "no text in UTF-8|special characters"),
         (f"--ckpt_path={CONFIG}", "is no whole checkpoint"),
     ],
 )
