@@ -2,15 +2,30 @@
 
 A pause of some length always ends a segment. In the second half of the longest segment an ever shorter one does, so
 that a segment is hardly ever cut where somebody speaks. A segment without speech only moves on with the stream.
+
+Most of a pause belongs to both segments, for the network needs silence on both sides of speech: without the silence
+that recordings begin and end with, but for 0.2 s, 28.0 % of words were wrong in place of 22.3 (61 utterances).
 """
 
 from copy import copy
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 _SHORTEST = 0.3  # of the pause, at the end of the longest segment
+
+
+class Cut(NamedTuple):
+    """Where a segment ends.
+
+    Attributes:
+        end: The frame, or the sample, of the segment to end it before.
+        begin: That which the next one begins with, not after `end`.
+    """
+
+    end: int
+    begin: int
 
 
 @final
@@ -34,39 +49,45 @@ class Endpointer:
         self._run = 0  # of blank frames
         self.has_speech = False
 
-    def find(self, is_blank: NDArray[np.bool_]) -> int | None:
+    def find(self, is_blank: NDArray[np.bool_]) -> Cut | None:
         """Take the next frames, and tell where the segment ends.
 
         Args:
             is_blank: Whether the blank is the likeliest token of each.
 
         Returns:
-            The frame of the segment to cut before, in the middle of a pause; `None` if it goes on.
+            The frames to cut at, in a pause if there is one; `None` if it goes on.
         """
-        widest, middle = 0, self._num_frames + len(is_blank)  # of the pauses, where one has to be chosen
+        end = self._num_frames + len(is_blank)
+        widest, best = 0, Cut(end, end)  # of the pauses, where one has to be chosen
         for blank in is_blank.tolist():
             if self._ends_after(blank):
-                return self._num_frames - self._run // 2
+                return self._cut()
             if self._run > widest:
-                widest, middle = self._run, self._num_frames - self._run // 2
+                widest, best = self._run, self._cut()
         if not self.has_speech:
-            return self._num_frames - self._pause // 2 if self._run >= self._pause else None
+            middle = self._num_frames - self._pause // 2
+            return Cut(middle, middle) if self._run >= self._pause else None
         # So many more would be too many.
-        return middle if self._num_frames + len(is_blank) > self._longest else None
+        return best if self._num_frames + len(is_blank) > self._longest else None
 
-    def look_ahead(self, is_blank: NDArray[np.bool_]) -> int | None:
+    def look_ahead(self, is_blank: NDArray[np.bool_]) -> Cut | None:
         """Tell whether a pause in provisional frames ends the segment; they are forgotten afterwards.
 
         Args:
             is_blank: As for `find`.
 
         Returns:
-            The frame to cut before, in the middle of a pause after speech; `None` if the segment goes on.
+            The frames to cut at, in a pause after speech; `None` if the segment goes on.
         """
         ahead = copy(self)
         if any(ahead._ends_after(blank) for blank in is_blank.tolist()):
-            return ahead._num_frames - ahead._run // 2
+            return ahead._cut()
         return None
+
+    def _cut(self) -> Cut:
+        """Cut at the end of the pause so far; the next segment begins after a quarter of it."""
+        return Cut(self._num_frames, self._num_frames - self._run + self._run // 4)
 
     def _ends_after(self, is_blank: bool) -> bool:
         """Take a frame, and tell whether the segment ends in a pause that has lasted up to it."""

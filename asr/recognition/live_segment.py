@@ -14,7 +14,7 @@ from asr.alignment.ctc import TokenSpan, align
 from asr.audio import Waveform
 from asr.decoding import GreedyDecoder, StreamingDecoder
 from asr.errors import AlignmentError
-from asr.recognition.endpoint import Endpointer
+from asr.recognition.endpoint import Cut, Endpointer
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming_config import StreamingConfig
 from asr.tokenizer import BLANK
@@ -90,14 +90,14 @@ class LiveSegment:
         self._blocks.append(samples)
         self._scorer.accept(samples)
 
-    def advance(self, *, is_late: bool) -> int | None:
+    def advance(self, *, is_late: bool) -> Cut | None:
         """Recognise what has come.
 
         Args:
             is_late: Whether more sound is waiting already, so that words are not worth looking for yet.
 
         Returns:
-            The sample of the segment to end it before; `None` if it goes on.
+            The samples of the segment to cut at; `None` if it goes on.
         """
         ahead = None
         while (waiting := self._scorer.num_waiting) >= self._chunk + self._context:
@@ -120,25 +120,25 @@ class LiveSegment:
             self._place(ahead)
         return None
 
-    def finish(self, cut: int) -> tuple[Segment | None, Waveform]:
+    def finish(self, cut: Cut) -> tuple[Segment | None, Waveform]:
         """Recognise the segment as a recording.
 
         Args:
-            cut: The sample to end it before.
+            cut: The samples to cut at.
 
         Returns:
-            The segment without digital silence at its ends, on the clock of the stream, and the samples that it
-            leaves over; no segment where the network saw blanks alone.
+            The segment without digital silence at its ends, on the clock of the stream, and the samples of the next
+            one; no segment where the network saw blanks alone.
         """
         sample_rate = self._recognizer.bundle.config.sample_rate
         waveform = np.concatenate([np.empty(0, np.float32), *self._blocks])
-        if not (self.committed or self._has_speech(is_last=cut == len(waveform))):
-            return None, waveform[cut:]
-        begin, end = _without_silence(waveform[:cut])
+        if not (self.committed or self._has_speech(is_last=cut.end == len(waveform))):
+            return None, waveform[cut.begin :]
+        begin, end = _without_silence(waveform[: cut.end])
         transcript = self._recognizer.transcribe(waveform[begin:end], source_rate=sample_rate)
         alternatives = transcript.segments[0].alternatives if len(transcript.segments) == 1 else ()
         segment = Segment(0.0, samples_to_seconds(end - begin, sample_rate), transcript.words, alternatives)
-        return segment.shift(samples_to_seconds(self.start + begin, sample_rate)), waveform[cut:]
+        return segment.shift(samples_to_seconds(self.start + begin, sample_rate)), waveform[cut.begin :]
 
     def _has_speech(self, *, is_last: bool) -> bool:
         """Tell whether a frame is no blank; at the end of the stream, those that wait count too."""
@@ -146,10 +146,10 @@ class LiveSegment:
             return self._endpointer.has_speech
         return bool((self._scorer.preview().argmax(axis=1) != BLANK).any())
 
-    def _to_samples(self, frame: int) -> int:
-        """Return the sample of the segment at which a frame of the network begins."""
+    def _to_samples(self, cut: Cut) -> Cut:
+        """Turn frames of the network into samples of the segment."""
         model = self._recognizer.bundle.config
-        return frame * model.features.hop_length * model.subsampling
+        return Cut(*(frame * model.features.hop_length * model.subsampling for frame in cut))
 
     def _place(self, ahead: NDArray[np.float32]) -> None:
         """Decode up to the end of provisional frames, find when each word is spoken, and commit those long past."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from asr.audio import Resampler, Waveform, scale_samples
 from asr.errors import ASRError, AudioError, BundleError
+from asr.recognition.endpoint import Cut
 from asr.recognition.live_segment import LiveSegment
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming_config import StreamingConfig
@@ -58,7 +59,8 @@ class FinalResult:
     """What was said in a segment that has ended.
 
     Attributes:
-        segment: Its words, on the clock of the stream; none where the partial results were mistaken.
+        segment: Its words, on the clock of the stream; none where the partial results were mistaken. The next segment
+            begins in the pause that ends this one, so they may overlap where nobody speaks.
     """
 
     segment: Segment
@@ -167,7 +169,8 @@ class StreamingRecognizer:
         results = self._advance(self._resampler.accept(np.empty(0, np.float32), last=True))
         self._is_finished = True
         self._segment.take(self._waiting)
-        return [*results, *self._end(self._segment.num_samples)]
+        end = self._segment.num_samples
+        return [*results, *self._end(Cut(end, end))]
 
     def _check(self, samples: npt.ArrayLike) -> npt.NDArray[np.integer | np.floating]:
         """Refuse what are no samples of one channel."""
@@ -198,12 +201,12 @@ class StreamingRecognizer:
                 results.append(PartialResult(self._segment.committed, self._segment.tail))
         return results
 
-    def _end(self, cut: int) -> list[StreamingResult]:
-        """End the segment before one of its samples, and begin the next one there."""
+    def _end(self, cut: Cut) -> list[StreamingResult]:
+        """End the segment, and begin the next one."""
         ended = self._segment
         segment, rest = ended.finish(cut)
         self._waiting = np.concatenate([rest, self._waiting])
-        self._segment = LiveSegment(self._recognizer, self._config, self._prior, start=ended.start + cut)
+        self._segment = LiveSegment(self._recognizer, self._config, self._prior, start=ended.start + cut.begin)
         if segment is None or not (segment.words or any(self._shown)):
             return []
         self._shown = self._segment.text

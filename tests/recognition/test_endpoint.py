@@ -11,34 +11,34 @@ def flags(text: str) -> np.ndarray:
     return np.array([character == "." for character in text])
 
 
-def test_pause_ends_a_segment_in_its_middle() -> None:
-    assert Endpointer(4, 100).find(flags("..aa.a....aa")) == 8
+def test_pause_ends_a_segment_and_belongs_to_the_next_one_too() -> None:
+    assert Endpointer(4, 100).find(flags("..aa.a....aa")) == (10, 7)
 
 
 def test_pause_in_provisional_frames_ends_a_segment_and_is_forgotten() -> None:
     endpointer = Endpointer(4, 100)
-    assert endpointer.look_ahead(flags("aa....")) == 4
+    assert endpointer.look_ahead(flags("aa....")) == (6, 3)
     assert not endpointer.has_speech
     assert endpointer.find(flags("aa..")) is None
     assert endpointer.look_ahead(flags(".a.")) is None
-    assert endpointer.look_ahead(flags("..")) == 4
+    assert endpointer.look_ahead(flags("..")) == (6, 3)
     assert Endpointer(4, 100).look_ahead(flags("......")) is None  # nothing was said
 
 
 def test_pause_counts_across_chunks() -> None:
     endpointer = Endpointer(4, 100)
     assert endpointer.find(flags("aa..")) is None
-    assert endpointer.find(flags("..a.")) == 4
+    assert endpointer.find(flags("..a.")) == (6, 3)
 
 
 def test_shorter_pauses_end_a_long_segment() -> None:
     endpointer = Endpointer(10, 100)
     assert all(endpointer.find(flags("aaaaaa....")) is None for _ in range(9))
-    assert endpointer.find(flags("aaaaaa....")) == 98
+    assert endpointer.find(flags("aaaaaa....")) == (100, 97)
 
 
-@pytest.mark.parametrize(("last", "cut"), [("aa..a.aaaa", 93), ("aaaaaaaaaa", 100)])
-def test_longest_segment_ends_in_the_best_pause_of_its_last_chunk(last: str, cut: int) -> None:
+@pytest.mark.parametrize(("last", "cut"), [("aa..a.aaaa", (94, 92)), ("aaaaaaaaaa", (100, 100))])
+def test_longest_segment_ends_in_the_best_pause_of_its_last_chunk(last: str, cut: tuple[int, int]) -> None:
     endpointer = Endpointer(10, 105)
     assert all(endpointer.find(flags("aaaaaaaaaa")) is None for _ in range(9))
     assert endpointer.find(flags(last)) == cut
@@ -46,7 +46,7 @@ def test_longest_segment_ends_in_the_best_pause_of_its_last_chunk(last: str, cut
 
 def test_silence_before_speech_is_left_behind_but_for_half_a_pause() -> None:
     endpointer = Endpointer(4, 100)
-    assert endpointer.find(flags("......")) == 4
+    assert endpointer.find(flags("......")) == (4, 4)
     assert Endpointer(4, 100).find(flags("......aa")) is None
     assert Endpointer(4, 100).find(flags("...")) is None
 

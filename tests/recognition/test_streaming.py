@@ -171,7 +171,7 @@ def test_endless_speech_is_cut_into_segments_of_bounded_length(
     assert len(found) >= 4
     assert all(result.segment.end - result.segment.start <= 5.0 for result in found)
     gaps = [after.segment.start - before.segment.end for before, after in pairwise(found)]
-    assert all(-1e-6 < gap < 0.5 for gap in gaps)
+    assert all(-0.8 < gap < 0.5 for gap in gaps)  # they share pauses, and leave digital silence out
 
 
 def test_other_threads_may_stream_with_the_same_recogniser(
