@@ -1,6 +1,6 @@
 """Let the clients of other services talk to a server: OpenAI's for Python and Node, Vosk's, and Wyoming's.
 
-Needs `pip install openai vosk wyoming`, and for Node a folder with `npm install openai` that `--node DIR` names.
+Needs the extra `clients`, and for Node a folder with `npm install openai` that `--node DIR` names.
 """
 
 import argparse
