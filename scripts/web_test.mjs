@@ -73,10 +73,13 @@ const readExpected = (path) => JSON.parse(readFileSync(join(folder, "expected", 
 function compare(found, path) {
   const [words, expected] = [listWords(found), listWords(readExpected(path))];
   const isSame = found.text === readExpected(path).text;
-  const largest = (...keys) =>
-    isSame ? Math.max(0, ...words.flatMap((word, i) => keys.map((key) => Math.abs(word[key] - expected[i][key])))) : 0;
-  // One of some 280 words of the long recording differs by 0.012 in confidence; why was not examined.
-  const isClose = largest("start", "end") < 0.005 && largest("confidence") < 0.02;
+  const distances = (key) => (isSame ? words.map((word, i) => Math.abs(word[key] - expected[i][key])) : []);
+  const haveSameTimes = [...distances("start"), ...distances("end")].every((each) => each < 0.005);
+  // Where two alignments of a word are about equally likely, rounding decides: with noise of 0.001 on the
+  // log-probabilities of the long recording, the confidences of two of its 280 words change by 0.012 and 0.05.
+  const differing = distances("confidence").filter((each) => each >= 0.005);
+  const haveSameConfidence = differing.length <= words.length / 100 && differing.every((each) => each < 0.06);
+  const isClose = haveSameTimes && haveSameConfidence;
   check(`${basename(path)}: same words, times and confidences`, isSame && isClose, found.text.slice(0, 60));
 }
 

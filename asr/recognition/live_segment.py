@@ -134,7 +134,7 @@ class LiveSegment:
         waveform = np.concatenate([np.empty(0, np.float32), *self._blocks])
         if not (self.committed or self._has_speech(is_last=cut.end == len(waveform))):
             return None, waveform[cut.begin :]
-        begin, end = _without_silence(waveform[: cut.end])
+        begin, end = _without_silence(waveform[: cut.end], self._recognizer.bundle.config.features.hop_length)
         transcript = self._recognizer.transcribe(waveform[begin:end], source_rate=sample_rate)
         alternatives = transcript.segments[0].alternatives if len(transcript.segments) == 1 else ()
         segment = Segment(0.0, samples_to_seconds(end - begin, sample_rate), transcript.words, alternatives)
@@ -185,7 +185,10 @@ class LiveSegment:
         return 0
 
 
-def _without_silence(waveform: Waveform) -> tuple[int, int]:
-    """Return where digital silence at the start of a segment ends, and where that at its end begins."""
+def _without_silence(waveform: Waveform, hop_length: int) -> tuple[int, int]:
+    """Return where digital silence at the start ends, and where that at the end begins, in whole frame shifts."""
     sound = np.flatnonzero(np.abs(waveform) > _SILENT)
-    return (int(sound[0]), int(sound[-1]) + 1) if len(sound) else (0, len(waveform))
+    if not len(sound):
+        return 0, len(waveform)
+    first, last = sound[[0, -1]].tolist()
+    return first // hop_length * hop_length, min(len(waveform), (last // hop_length + 1) * hop_length)
