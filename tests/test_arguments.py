@@ -89,6 +89,7 @@ CASES: list[tuple[Call, str]] = [
     (lambda: asr.Segment.from_dict({"start": 0, "end": 1, "words": [{}]}), "no segment as to_dict writes it"),
     (lambda: recognizer().align(SAMPLE, None), "text is None"),  # type: ignore[arg-type]
     (lambda: recognizer().align(SAMPLE, "it", batch_duration=float("nan")), "batch_duration is nan"),
+    (lambda: recognizer().align(SAMPLE, "it", batch_duration=1e300), "batch_duration is 1e.300"),
 ]
 
 

@@ -19,6 +19,8 @@ from asr.acoustic.runtime import AcousticRuntime
 from asr.errors import BundleError
 from asr.units import Seconds, seconds_to_samples
 
+LONGEST_BATCH: Seconds = 3600.0  # more takes memory and no less time
+
 _WINDOW: Seconds = 30.0  # that a window adds to the posteriors of a long recording
 _CONTEXT: Seconds = 3.0  # scored on each side of it, and left out
 

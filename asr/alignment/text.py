@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.acoustic.scorer import AcousticScorer
+from asr.acoustic.scorer import LONGEST_BATCH, AcousticScorer
 from asr.alignment.ctc import TokenSpan, WordTiming, align, place_characters, place_words
 from asr.arguments import require_kind, require_number
 from asr.audio.levels import LevelMeter
@@ -167,7 +167,7 @@ class TextAligner:
             VocabularyError: If the alphabet lacks a character of every word of the normalised text.
         """
         require_kind("text", text, str, "what is said, as a string")
-        require_number("batch_duration", batch_duration, 0)
+        require_number("batch_duration", batch_duration, 0, LONGEST_BATCH)
         separator = "" if self.tokenizer.space is None else " "
         lines, skipped = _spell_lines(text, self.tokenizer)
         words = [word.spelling for line in lines for word in line if word.spelling]

@@ -20,7 +20,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def is_recording(path: Path) -> bool:
-    """Tell whether a path is a file with the extension of a recording.
+    """Tell whether a path is a file, or a link to a missing one, with the extension of a recording.
 
     Args:
         path: Any path. Those that macOS puts beside recordings on other disks (`._speech.wav`, AppleDouble) are none.
@@ -28,9 +28,14 @@ def is_recording(path: Path) -> bool:
     Returns:
         Whether to read it.
     """
-    if path.suffix.lower() not in AUDIO_EXTENSIONS or not os.path.isfile(path):
+    if path.suffix.lower() not in AUDIO_EXTENSIONS or not (os.path.isfile(path) or _is_broken_link(path)):
         return False
     return not (path.name.startswith("._") and _is_apple_double(path))
+
+
+def _is_broken_link(path: Path) -> bool:
+    """Tell whether a link leads nowhere, so that what it should lead to is missed and named, and not passed over."""
+    return os.path.islink(path) and not os.path.exists(path)
 
 
 def _is_apple_double(path: Path) -> bool:

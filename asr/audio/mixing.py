@@ -1,5 +1,6 @@
 """Channels to one: the mean of all, or one of them; or a loud one, where the mean would cancel what is said."""
 
+import math
 from collections.abc import Iterator
 from typing import final
 
@@ -10,6 +11,7 @@ from asr.errors import AudioError, DamagedAudioError
 
 # Of the power that the mean has where channels have nothing in common: below it, they are opposites, nearly.
 _CANCELLATION = 0.1
+_MAX_PEAK = 1e10  # more than integers of 32 bits that were stored as floating point
 _LOUD = 0.25  # of the power of the loudest channel
 
 
@@ -39,7 +41,7 @@ class Mixer:
             Shape `(num_samples,)`; it may share the memory of the block.
 
         Raises:
-            AudioError: If the channel is not there, or a sample is not finite.
+            AudioError: If the channel is not there, or a sample is not finite or far above full scale.
         """
         num_channels = block.shape[1]
         self.num_samples += len(block)
@@ -51,8 +53,11 @@ class Mixer:
             raise AudioError(
                 f"{self._name}: there is no channel {self._channel}, for it has {num_channels}; channels count from 0"
             )
-        if not np.isfinite(mono).all():
+        peak = float(np.abs(mono).max(initial=0.0))  # NaN where one is
+        if not math.isfinite(peak):
             raise AudioError(f"{self._name}: holds NaN or infinite samples; expected finite ones, write the file again")
+        if peak > _MAX_PEAK:  # powers of them would overflow
+            raise AudioError(f"{self._name}: holds samples of {peak:.3g}, and full scale is 1; write the file again")
         if self._channel is not None or num_channels == 1:
             return mono
         powers = [float(np.dot(column, column)) for column in block.T]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from asr.acoustic.quantization import Precision
 from asr.acoustic.runtime import AcousticRuntime, find_streaming_graph, open_runtime
-from asr.acoustic.scorer import AcousticScorer
+from asr.acoustic.scorer import LONGEST_BATCH, AcousticScorer
 from asr.acoustic.streaming_runtime import StepRuntime
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.text import TextAligner, TextAlignment
@@ -233,7 +233,7 @@ class Recognizer:
             ASRError: If an argument is of a wrong type.
         """
         require_list("sources", sources, "a list of recordings; transcribe takes one")
-        require_number("batch_duration", batch_duration, 0)
+        require_number("batch_duration", batch_duration, 0, LONGEST_BATCH)
         for name, function in (("on_segment", on_segment), ("on_progress", on_progress)):
             require_function(name, function)
         parts = self._reader.read(sources, source_rate=source_rate, channel=channel, track=track, partial=partial)

@@ -25,3 +25,9 @@ def test_what_macos_puts_beside_recordings_is_passed_over(tmp_path: Path) -> Non
     assert [path.name for path in find_recordings(tmp_path)] == ["._real.wav", "speech.wav"]
     with pytest.raises(AudioError, match="a file of macOS that goes with a recording"):
         load_audio(tmp_path / "._speech.wav", 16_000)
+
+
+def test_link_to_a_missing_recording_is_found_so_that_somebody_is_told(tmp_path: Path) -> None:
+    for name in ("gone.wav", "gone.txt"):
+        (tmp_path / name).symlink_to("nowhere")
+    assert find_recordings(tmp_path) == [tmp_path / "gone.wav"]

@@ -64,6 +64,10 @@ def test_wav_written_to_a_pipe_with_a_placeholder_size_is_read(size: int) -> Non
         (b"<html><body>Not found</body></html>" * 100, "not audio"),
         (encode(np.zeros(0, np.float32), 16_000), "zero samples"),
         (encode(np.array([0.1, np.nan], np.float32), 16_000, "WAV", "FLOAT"), "NaN or infinite"),
+        (
+            encode(np.array([0.1, -3e30], np.float32), 16_000, "WAV", "FLOAT"),
+            "holds samples of 3e\\+30, and full scale",
+        ),
         (encode(tone(16_000), 16_000)[:16_044], "truncated or damaged: 0.50 s of the 1.00 s that its header promises"),
         (encode(tone(16_000), 16_000)[:-1_000], "truncated or damaged: 0.97 s of the 1.00 s"),
         (encode(tone(16_000), 16_000, "AIFF")[:16_054], "truncated or damaged: 0.50 s of the 1.00 s"),
@@ -78,6 +82,7 @@ def test_wav_written_to_a_pipe_with_a_placeholder_size_is_read(size: int) -> Non
         "html",
         "zero",
         "nan",
+        "far above full scale",
         "wav",
         "wav-end",
         "aiff",
