@@ -32,6 +32,11 @@ ROOT = Path(__file__).resolve().parents[1]
 _MAX_WER_APART = 0.02
 _UPDATES_A_CHECKPOINT = 10
 _POLL = 0.05  # seconds
+# Seconds and attempts: with those of torchrun, a node of a busy machine is taken for dead after 5 s without a sign.
+_PATIENCE = {
+    **{"join_timeout": 900, "close_timeout": 300, "read_timeout": 600},
+    **{"heartbeat_timeout": 120, "keep_alive_interval": 30, "keep_alive_max_attempt": 20},
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,7 +88,8 @@ def _train_on_two_nodes(folder: Path, settings: Sequence[str], kills: int = 0) -
     for node in range(2):
         launch = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
         launch += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=tones", "--max-restarts=9"]
-        launch += [] if node else ["--rdzv-conf=is_host=1"]
+        patience = ",".join(f"{name}={value}" for name, value in _PATIENCE.items())
+        launch += ["--local-addr=127.0.0.1", f"--rdzv-conf=is_host={1 - node},{patience}"]
         with (folder / f"node{node}.log").open("w") as log:
             nodes.append(
                 subprocess.Popen(
@@ -120,7 +126,7 @@ def _kill_worker(launcher: subprocess.Popen[bytes], is_time: Callable[[], bool],
 
 def _environment() -> dict[str, str]:
     """Return the environment of a run on one thread."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
 
 
 def _compare(first: Path, second: Path) -> tuple[float, float]:
