@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from asr.acoustic.config import ModelConfig
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.runtime import AcousticRuntime
+from asr.acoustic.silence import leave_out_silence, put_back_silence
 from asr.errors import BundleError
 from asr.units import Seconds, seconds_to_samples
 
@@ -145,13 +146,14 @@ class AcousticScorer:
             yield from pool.map(self._run_batch, batches)
 
     def _run_batch(self, batch: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
-        """Run one batch, and refuse what no decoder could use."""
-        scored = self._runtime.run(batch)
+        """Run one batch without its digital silence, and refuse what no decoder could use."""
+        sounds = [leave_out_silence(waveform, self.config) for waveform in batch]
+        scored = self._runtime.run([sound.waveform for sound in sounds])
         for each in scored:
             phones = each.phone_log_probs
             if np.isnan(each.log_probs).any() or (phones is not None and np.isnan(phones).any()):
                 raise BundleError("the network gave NaN; its weights are damaged, so restore or train the model again")
-        return scored
+        return [put_back_silence(each, sound) for each, sound in zip(scored, sounds, strict=True)]
 
 
 def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:

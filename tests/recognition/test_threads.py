@@ -14,6 +14,7 @@ from asr.acoustic.runtime import find_graph
 from asr.bundle import Bundle
 
 ROOT = Path(__file__).parents[2]
+_STARTING = 0.3  # seconds: libraries start threads while they are loaded, before they are told not to
 SAMPLES = sorted((ROOT / "data/samples").glob("*.flac"))
 
 
@@ -23,7 +24,8 @@ def test_one_thread_takes_no_more_time_of_processors_than_has_passed(decoder: st
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     before, started = _children_time(), time.perf_counter()
     subprocess.run([*command, *map(str, SAMPLES)], cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert _children_time() - before <= 1.1 * (time.perf_counter() - started)
+    taken = _children_time() - before
+    assert taken <= 1.1 * (time.perf_counter() - started) + _STARTING
 
 
 def test_a_session_runs_on_the_thread_that_calls_it(tiny_bundle: Bundle) -> None:

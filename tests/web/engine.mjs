@@ -14,6 +14,7 @@ import { Recognizer } from "../../asr/web/engine/recognizer.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
 import { StreamingRecognizer } from "../../asr/web/engine/streaming.js";
+import { leaveOutSilence } from "../../asr/web/engine/silence.js";
 import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
 import { normalizeText } from "../../asr/web/engine/text.js";
 import { Tokenizer } from "../../asr/web/engine/tokenizer.js";
@@ -38,6 +39,11 @@ const FUNCTIONS = {
   },
 
   powers: ({ frame }) => Array.from(new PowerSpectrum(frame.length).compute(frame)),
+
+  silence({ waveform, config }) {
+    const sound = leaveOutSilence(readFloats(waveform), config);
+    return { ...sound, waveform: Array.from(sound.waveform) };
+  },
 
   tonality: ({ waveform, sampleRate }) => measureTonality(readFloats(waveform), sampleRate),
 

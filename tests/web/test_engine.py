@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from asr.acoustic.config import MFCCConfig
+from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.mfcc import compute_mfcc
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.acoustic.silence import leave_out_silence
 from asr.alignment.confidence import ConfidenceCalibration, calibrate
 from asr.alignment.ctc import WordTiming, align, group_words
 from asr.audio import resample
@@ -143,6 +144,17 @@ def test_tonality_is_the_same(run: Run, rate: int) -> None:
     for sound in (waveform, waveform[:300], np.zeros(rate, np.float32)):
         found = run("tonality", waveform=sound, sampleRate=rate)
         assert found == pytest.approx(measure_tonality(sound, rate), abs=1e-4)
+
+
+def test_digital_silence_is_left_out_as_in_python(run: Run) -> None:
+    config = ModelConfig(subsampling=3)
+    sound = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    parts = [np.zeros(20_000), sound, np.zeros(4_000), sound, np.zeros(9_000)]
+    for waveform in (np.concatenate(parts).astype(np.float32), sound.astype(np.float32), np.zeros(8_000, np.float32)):
+        found = run("silence", waveform=waveform, config=asdict(config))
+        expected = leave_out_silence(waveform, config)
+        assert (found["before"], found["after"]) == expected[1:]
+        np.testing.assert_allclose(found["waveform"], expected.waveform, atol=1e-7)
 
 
 @pytest.mark.parametrize("text", ["bad cab", "", "a"])

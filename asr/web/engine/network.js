@@ -1,6 +1,7 @@
 /** The acoustic model on ONNX Runtime: waveforms become posteriors. */
 
 import { FrontEnd } from "./mfcc.js";
+import { leaveOutSilence, surroundWithBlanks } from "./silence.js";
 
 /**
  * Natural log-probabilities of each token in each frame, row by row; those of phones where the model has a phone head.
@@ -33,13 +34,19 @@ export class AcousticNetwork {
    * @returns {Promise<Posteriors>}
    */
   async score(waveform) {
-    const { data, numFrames, size } = this.frontEnd.compute(waveform);
+    const sound = leaveOutSilence(waveform, this.config);
+    const { data, numFrames, size } = this.frontEnd.compute(sound.waveform);
     const outputs = await this.session.run({
       features: new this.ort.Tensor("float32", data, [1, numFrames, size]),
       lengths: new this.ort.Tensor("int64", BigInt64Array.of(BigInt(numFrames)), [1]),
     });
     const { log_probs: characters, phone_log_probs: phones } = outputs;
     if (characters.data.some(Number.isNaN)) throw new Error("the network gave NaN; its weights are damaged");
-    return { logProbs: characters.data, phoneLogProbs: phones?.data ?? null, numFrames: characters.dims[1] };
+    const surround = (tensor) => surroundWithBlanks(tensor.data, tensor.dims[2], sound);
+    return {
+      logProbs: surround(characters),
+      phoneLogProbs: phones ? surround(phones) : null,
+      numFrames: sound.before + characters.dims[1] + sound.after,
+    };
   }
 }
