@@ -28,10 +28,12 @@ class Entry:
 
     Attributes:
         attempts: How often a worker began with it and was not heard of again.
+        attempts_alone: How often of these it was the only recording in hand.
         outcome: What became of it; `None` while it is not done.
     """
 
     attempts: int = 0
+    attempts_alone: int = 0
     outcome: Outcome | None = None
 
 
@@ -51,20 +53,24 @@ class Journal:
 
     def read(self, item: Input) -> Entry:
         """Return what is known of a recording."""
-        attempts, outcome, is_done = 0, None, False
+        outcome, is_done = None, False
+        attempts: list[bool] = []  # whether it was alone
         for line in self._lines(self._path(item)):
             if line.get("job") != self._job:
                 continue
             event = line.get("event")
-            attempts += (event == _BEGIN) - (event == _RELEASE)
+            if event == _BEGIN:
+                attempts.append(bool(line.get("alone")))
+            elif event == _RELEASE:
+                del attempts[-1:]
             is_done = is_done or event == _DONE
             if event == _OUTCOME:
                 outcome = next(parse_outcomes(json.dumps(line["outcome"])), None)
-        return Entry(attempts, outcome if is_done else None)
+        return Entry(len(attempts), sum(attempts), outcome if is_done else None)
 
-    def begin(self, item: Input) -> None:
-        """Note that a worker begins with a recording."""
-        self._append(item, _BEGIN)
+    def begin(self, item: Input, *, alone: bool) -> None:
+        """Note that a worker begins with a recording, with others or alone."""
+        self._append(item, _BEGIN, alone=alone)
 
     def release(self, item: Input) -> None:
         """Note that the worker gave a recording back, unfinished and alive; forget it if that fails."""
@@ -105,9 +111,9 @@ class Journal:
             found += [outcome for each in outcomes[-1:] for outcome in parse_outcomes(json.dumps(each))]
         return found
 
-    def _append(self, item: Input, event: str, outcome: Outcome | None = None) -> None:
+    def _append(self, item: Input, event: str, outcome: Outcome | None = None, **more: bool) -> None:
         """Add a line in one piece."""
-        line: dict[str, Any] = {"job": self._job, "event": event}
+        line: dict[str, Any] = {"job": self._job, "event": event, **more}
         if outcome is not None:
             line["outcome"] = json.loads(outcome.to_json())
         path = self._path(item)

@@ -1,8 +1,8 @@
 """Batches of recordings to files of results and outcomes: what each process of a cluster does.
 
 One recording never stops the others. What fails by a fault of the machine, such as a full disk or a folder that is not
-mounted, is given back to be tried elsewhere. A recording that was in hand when a worker died is tried once more, alone;
-if that worker dies as well, it is given up.
+mounted, is given back to be tried elsewhere. A recording that was in hand when a worker died is tried again, alone; if
+two workers die with it alone, it is given up, for a machine that is switched off takes its recordings along.
 """
 
 import errno
@@ -27,7 +27,7 @@ from asr.units import Seconds
 
 _log = logging.getLogger("asr.distributed")
 
-_MAX_ATTEMPTS = 2
+_MAX_ATTEMPTS = 2  # alone
 _MAX_PAUSE: Seconds = 30.0  # after which a machine in trouble takes its next batch
 # Faults of a machine or of its connections: another machine, or the same one later, may do better.
 _FAULTS = {
@@ -118,7 +118,7 @@ class Worker:
             for group in self._plan(items, reports):
                 for item in group:
                     begun.append(item)
-                    self._journal.begin(item)
+                    self._journal.begin(item, alone=len(group) == 1)
                 self._transcribe(group, reports)
         except (ASRError, OSError) as error:  # the storage or the model
             fault = f"on {socket.gethostname()}: {error}"
@@ -138,7 +138,7 @@ class Worker:
             entry = self._journal.read(item)
             if entry.outcome:
                 reports[item] = Report(entry.outcome)
-            elif entry.attempts >= _MAX_ATTEMPTS:
+            elif entry.attempts_alone >= _MAX_ATTEMPTS:
                 error = f"{item.name}: its worker died twice; it may need more memory, or be damaged"
                 reports[item] = Report(Outcome(item.name, "failed", error=error))
             else:

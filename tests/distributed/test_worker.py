@@ -81,8 +81,8 @@ def test_recordings_in_hand_when_a_worker_died_are_taken_alone_and_given_up_afte
 ) -> None:
     journal, (innocent, _, poison) = Journal(job.files.folder, job.name), items
     for _ in range(2):
-        journal.begin(poison)
-    journal.begin(innocent)
+        journal.begin(poison, alone=True)
+    journal.begin(innocent, alone=False)
     fresh = [replace(items[0], stem=Path(name)) for name in ("x", "y")]
     sizes = count_starts(monkeypatch)
     reports = worker.work([innocent, poison, *fresh])
