@@ -19,7 +19,11 @@ _BITRATES = (  # kbit/s of layer III, by index from 1; MPEG 1, and MPEG 2 and 2.
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 )
 _SAMPLE_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-_LAYER_3 = 1
+_LAYER_2_BITRATES = (  # of layer II
+    (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    _BITRATES[1],
+)
+_LAYER_2, _LAYER_3 = 2, 1
 _HEADER_SIZE = 4
 _COUNTS_FRAMES = 1  # flag
 _COUNTS_BYTES = 2  # flag
@@ -225,6 +229,32 @@ def _skip_tags(reader: ByteReader, offset: int) -> int:
             return min(offset, reader.size)
         if offset >= reader.size:
             return reader.size
+
+
+def is_layer_2_cut(reader: ByteReader) -> bool:
+    """Tell whether a file of frames of layer II (MP2) ends within one; `False` where anything else is among them."""
+    offset = 0
+    while offset < reader.size:
+        header = reader.at(offset, _HEADER_SIZE)
+        if len(header) < _HEADER_SIZE:
+            return offset > 0
+        length = _layer_2_length(header)
+        if not length:
+            return False
+        offset += length
+    return offset > reader.size
+
+
+def _layer_2_length(header: bytes) -> int:
+    """Return the bytes of the frame of layer II that four bytes begin; 0 if they begin none."""
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    bitrate_index, rate_index = header[2] >> 4, header[2] >> 2 & 3
+    if header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or version == 1 or layer != _LAYER_2:
+        return 0
+    if rate_index == 3 or bitrate_index in {0, 15}:
+        return 0
+    bitrate = _LAYER_2_BITRATES[version != 3][bitrate_index - 1] * 1000
+    return 144 * bitrate // _SAMPLE_RATES[version][rate_index] + (header[2] >> 1 & 1)
 
 
 def _parse(header: bytes) -> _Frame | None:

@@ -92,8 +92,11 @@ def _open_link(
     if recording is None and codec is None:
         raise AudioError(f"{name}: truncated or damaged in its header; copy or record it again")
     if recording is None:
+        cut = mpeg.is_layer_2_cut(ByteReader(part))
         part.seek(0)
         recording = open_media(stack, part, name, track=track, codec=codec or "")
+        if cut:
+            recording = replace(recording, promised=math.inf)
     elif track is not None and track != 0:
         raise AudioError(f"{name}: there is no track {track}, for it has one; tracks count from 0")
     check_rates(name, recording.info.sample_rate)

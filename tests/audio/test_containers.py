@@ -163,6 +163,14 @@ def test_amr_that_is_cut_within_a_frame_is_refused(head: bytes, frame: bytes) ->
         load_audio(io.BytesIO(content[: len(content) * 3 // 4 - 5]), RATE)
 
 
+@pytest.mark.parametrize("rate", [MEDIA_RATE, RATE])
+def test_mp2_that_is_cut_within_a_frame_is_refused(tmp_path: Path, rate: int) -> None:
+    content = encode_media(tmp_path / "a.mp2", tone(2 * rate), rate, "mp2", "mp2").read_bytes()
+    assert len(load_audio(io.BytesIO(content), RATE)) / RATE == pytest.approx(2.0, abs=0.1)
+    with pytest.raises(DamagedAudioError, match=r"1\.\d\d s could be read"):
+        load_audio(io.BytesIO(content[: len(content) * 3 // 4 - 5]), RATE)
+
+
 def test_default_track_is_taken_and_the_others_are_named(caplog: pytest.LogCaptureFixture) -> None:
     path = CASES / "11-several-tracks" / "default2.mkv"
     with caplog.at_level(logging.WARNING, "asr"):
