@@ -76,7 +76,7 @@ def open_media(
         hint = "; --track takes another" if len(container.streams.audio) > 1 else ""
         raise AudioError(f"{name}: FFmpeg cannot decode its codec{of}; convert it to wav or flac{hint}")
     if not (stream.rate and 0 < stream.channels <= _MAX_CHANNELS):
-        found = f"{stream.channels} channels at {stream.rate} Hz"
+        found = f"{stream.channels or 'an unknown number of'} channels at {stream.rate} Hz"
         raise AudioError(f"{name}: has {found}; expected 1 to {_MAX_CHANNELS} and a rate")
     info = AudioInfo(
         stream.rate, stream.channels, _duration(container, stream), container.format.name, stream.codec_context.name
