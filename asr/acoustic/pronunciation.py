@@ -98,7 +98,7 @@ class PronunciationDictionary:
 
     @cached_property
     def _encoded(self) -> dict[str, list[int]]:
-        """The tokens of words that have been encoded, for hypotheses of an utterance share most of their words."""
+        """The tokens of known words encoded so far, for hypotheses of an utterance share most of their words."""
         return {}
 
     @property
@@ -115,12 +115,10 @@ class PronunciationDictionary:
         Returns:
             Tokens in [1, vocabulary_size).
         """
-        encoded, tokens = self._encoded, []
+        encoded, unknown = self._encoded, [self.vocabulary_size - 1]
+        tokens: list[int] = []
         for word in text.lower().split():
-            if word not in encoded:
-                phones = self.words.get(word)
-                encoded[word] = (
-                    [self._tokens[each] for each in phones.split()] if phones else [self.vocabulary_size - 1]
-                )
-            tokens += encoded[word]
+            if word not in encoded and (phones := self.words.get(word)):
+                encoded[word] = [self._tokens[each] for each in phones.split()]
+            tokens += encoded.get(word) or unknown
         return tokens
