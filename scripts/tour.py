@@ -14,6 +14,7 @@ from collections import defaultdict
 from itertools import groupby, product
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -157,8 +158,7 @@ claim("our loop is PyTorch's recurrent network", agree(torch.stack(memories), ne
 # recurrent layers run, and from the memories of the last one the model computes, at each step, a probability for each
 # character of its alphabet. One more symbol stands beside the characters: the *blank*, "nothing new here". Below is the
 # likeliest symbol of each step, with a dot for the blank and a line for the space. The trained network runs on ONNX
-# Runtime, which starts faster than PyTorch. Silence of nothing but zeros, which no microphone gives, is kept from it:
-# blanks stand for that at the ends, and inside, faint noise takes its place.
+# Runtime, which starts faster than PyTorch. Stretches of silence are kept from it, and blanks stand for them.
 
 # %%
 recognizer = Recognizer(bundle, device="cpu")
@@ -172,7 +172,8 @@ claim("the probabilities of each step sum to 1", agree(log_probs.exp().sum(dim=1
 sound = leave_out_silence(waveform.numpy(), bundle.config)
 with torch.inference_mode():
     by_torch, _ = model(torch.from_numpy(sound.waveform)[None], torch.tensor([len(sound.waveform)]))
-scored = log_probs[sound.num_frames_before : len(log_probs) - sound.num_frames_after]
+silent = [frame for begin, end in sound.left_out for frame in range(begin, end)]
+scored = torch.from_numpy(np.delete(posteriors.log_probs, silent, axis=0))
 claim("PyTorch, which trained the network, gives what ONNX Runtime gives", agree(by_torch[0], scored, 1e-2))
 
 # %% [markdown]

@@ -14,7 +14,7 @@ import { Recognizer } from "../../asr/web/engine/recognizer.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
 import { StreamingRecognizer } from "../../asr/web/engine/streaming.js";
-import { leaveOutSilence } from "../../asr/web/engine/silence.js";
+import { insertBlanks, leaveOutSilence } from "../../asr/web/engine/silence.js";
 import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
 import { normalizeText } from "../../asr/web/engine/text.js";
 import { Tokenizer } from "../../asr/web/engine/tokenizer.js";
@@ -42,7 +42,10 @@ const FUNCTIONS = {
 
   silence({ waveform, config }) {
     const sound = leaveOutSilence(readFloats(waveform), config);
-    return { ...sound, waveform: Array.from(sound.waveform) };
+    const { n_fft: size, hop_length: hop } = config.features;
+    const numFrames = Math.ceil((Math.floor((sound.waveform.length - size) / hop) + 1) / config.subsampling);
+    const blanks = insertBlanks(new Float32Array(numFrames * 2).fill(-1), 2, sound.leftOut);
+    return { ...sound, waveform: Array.from(sound.waveform), logProbs: Array.from(blanks) };
   },
 
   tonality: ({ waveform, sampleRate }) => measureTonality(readFloats(waveform), sampleRate),

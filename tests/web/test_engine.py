@@ -17,7 +17,7 @@ from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.mfcc import compute_mfcc
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
-from asr.acoustic.silence import leave_out_silence
+from asr.acoustic.silence import leave_out_silence, put_back_silence
 from asr.alignment.confidence import ConfidenceCalibration, calibrate
 from asr.alignment.ctc import WordTiming, align, group_words
 from asr.audio import resample
@@ -146,15 +146,25 @@ def test_tonality_is_the_same(run: Run, rate: int) -> None:
         assert found == pytest.approx(measure_tonality(sound, rate), abs=1e-4)
 
 
-def test_digital_silence_is_left_out_as_in_python(run: Run) -> None:
+def test_silence_is_left_out_as_in_python(run: Run) -> None:
     config = ModelConfig(subsampling=3)
-    sound = 0.1 * np.random.default_rng(0).standard_normal(16_000)
-    parts = [np.zeros(20_000), sound, np.zeros(4_000), sound, np.zeros(9_000)]
-    for waveform in (np.concatenate(parts).astype(np.float32), sound.astype(np.float32), np.zeros(8_000, np.float32)):
+    noise = np.random.default_rng(0).standard_normal(20_000)
+    speech, room, nothing = 0.1 * noise[:16_000], 0.001 * noise, np.zeros(20_000)
+    for parts in (
+        [nothing, speech, nothing[:4_000], speech, nothing[:9_000]],
+        [room[:9_000], speech, room, speech, room[:17_000]],
+        [room, speech, nothing[:14_000], room, nothing],
+        [speech],
+        [nothing],
+    ):
+        waveform = np.concatenate(parts).astype(np.float32)
         found = run("silence", waveform=waveform, config=asdict(config))
         expected = leave_out_silence(waveform, config)
-        assert (found["before"], found["after"]) == expected[1:]
+        assert [tuple(part) for part in found["leftOut"]] == list(expected.left_out)
         np.testing.assert_allclose(found["waveform"], expected.waveform, atol=1e-7)
+        log_probs = np.full((config.num_frames(len(expected.waveform)), 2), -1.0, np.float32)
+        whole = put_back_silence(Posteriors(log_probs), expected).log_probs
+        assert found["logProbs"] == whole.ravel().tolist()
 
 
 @pytest.mark.parametrize("text", ["bad cab", "", "a"])

@@ -1,7 +1,7 @@
 /** The acoustic model on ONNX Runtime: waveforms become posteriors. */
 
 import { FrontEnd } from "./mfcc.js";
-import { leaveOutSilence, surroundWithBlanks } from "./silence.js";
+import { insertBlanks, leaveOutSilence } from "./silence.js";
 
 /**
  * Natural log-probabilities of each token in each frame, row by row; those of phones where the model has a phone head.
@@ -42,11 +42,12 @@ export class AcousticNetwork {
     });
     const { log_probs: characters, phone_log_probs: phones } = outputs;
     if (characters.data.some(Number.isNaN)) throw new Error("the network gave NaN; its weights are damaged");
-    const surround = (tensor) => surroundWithBlanks(tensor.data, tensor.dims[2], sound);
+    const complete = (tensor) => insertBlanks(tensor.data, tensor.dims[2], sound.leftOut);
+    const logProbs = complete(characters);
     return {
-      logProbs: surround(characters),
-      phoneLogProbs: phones ? surround(phones) : null,
-      numFrames: sound.before + characters.dims[1] + sound.after,
+      logProbs,
+      phoneLogProbs: phones ? complete(phones) : null,
+      numFrames: logProbs.length / characters.dims[2],
     };
   }
 }

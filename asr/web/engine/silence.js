@@ -1,51 +1,58 @@
-/** Digital silence is left out at the ends and filled inside (see `asr/acoustic/silence.py`). */
+/** Silence is left out, and digital silence that is shorter is filled (see `asr/acoustic/silence.py`). */
 
 import { BLANK } from "./tokenizer.js";
 
-const SILENT = 1e-4; // of full scale
-const SILENT_TO_PEAK = 1e-3;
-const SHORTEST = 0.01; // seconds
-const KEPT = 0.2; // seconds, at the ends
+const FRAME = 0.02; // seconds that a level is measured over
+const KEPT = 15; // frames of silence, beside sound
+const LOUD_FRAMES = 10;
+const SILENCE_TO_LOUD = 1e-2; // in power
+const FLOOR_QUANTILE = 0.05;
+const SILENCE_TO_FLOOR = 10;
+const DIGITAL = 1e-4; // of full scale
+const DIGITAL_TO_PEAK = 1e-3;
+const SHORTEST_DIGITAL = 0.01; // seconds
 const NOISE_TO_SPEECH = 0.008;
 const IMPOSSIBLE = -30; // the logarithm of the probability of all that is no blank
 
 /**
- * Leave out digital silence at the ends of a waveform, and fill it inside with faint noise.
+ * Leave out stretches of silence, and fill digital silence that is shorter with faint noise.
  * @param {Float32Array} waveform
  * @param {object} config the `network` section of `config.json`
- * @returns {{waveform: Float32Array, before: number, after: number}} with the frames of the network left out
+ * @returns {{waveform: Float32Array, leftOut: number[][]}} with the parts that were left out, in frames of the network
  */
 export function leaveOutSilence(waveform, config) {
   const { sample_rate: rate, hop_length: hop, n_fft: size } = config.features;
-  const isSilent = findSilence(waveform, Math.round(SHORTEST * rate));
-  const first = isSilent.indexOf(0);
-  const last = isSilent.lastIndexOf(0);
-  if (first < 0 || !isSilent.includes(1)) return { waveform, before: 0, after: 0 };
-  let energy = 0;
-  for (let i = first; i <= last; i++) if (!isSilent[i]) energy += waveform[i] ** 2;
-  const numLoud = isSilent.length - isSilent.reduce((sum, silent) => sum + silent, 0);
-  const noise = makeNoise(waveform.length);
-  const level = Math.fround(NOISE_TO_SPEECH * Math.sqrt(energy / numLoud));
-  const filled = waveform.map((sample, i) => (isSilent[i] ? level * noise[i] : sample));
-  const kept = Math.round(KEPT * rate);
+  const isDigital = findDigitalSilence(waveform, Math.round(SHORTEST_DIGITAL * rate));
+  if (!isDigital.includes(0)) return { waveform, leftOut: [] };
+  const filled = fill(waveform, isDigital);
   const samplesPerFrame = hop * config.subsampling;
-  const countFrames = (samples) => Math.ceil(Math.max(0, Math.floor((samples - size) / hop) + 1) / config.subsampling);
-  const before = Math.floor(Math.max(0, first - kept) / samplesPerFrame);
-  const rest = filled.subarray(before * samplesPerFrame, last + 1 + kept);
-  const after = countFrames(waveform.length) - before - countFrames(rest.length);
-  return rest.length < size || after < 0 ? { waveform: filled, before: 0, after: 0 } : { waveform: rest, before, after };
+  const numFrames = Math.ceil(Math.max(0, Math.floor((waveform.length - size) / hop) + 1) / config.subsampling);
+  const leftOut = findSilence(waveform, isDigital, rate)
+    .map(([begin, end]) => [
+      Math.ceil(begin / samplesPerFrame),
+      Math.min(Math.floor(end / samplesPerFrame), numFrames),
+    ])
+    .filter(([first, last]) => first < last);
+  const isKept = new Uint8Array(waveform.length).fill(1);
+  for (const [first, last] of leftOut) isKept.fill(0, first * samplesPerFrame, last * samplesPerFrame);
+  const rest = filled.filter((_, i) => isKept[i]);
+  return leftOut.length === 0 || rest.length < size ? { waveform: filled, leftOut: [] } : { waveform: rest, leftOut };
 }
 
-/** Put frames of blank around those of the network. */
-export function surroundWithBlanks(logProbs, size, { before, after }) {
-  if (!before && !after) return logProbs;
-  const all = new Float32Array(logProbs.length + (before + after) * size).fill(IMPOSSIBLE);
-  all.set(logProbs, before * size);
-  const inside = logProbs.length / size;
-  for (let frame = 0; frame < before + after; frame++) {
-    all[(frame < before ? frame : frame + inside) * size + BLANK] = 0;
+/** Insert frames of blank where the network was given nothing. */
+export function insertBlanks(logProbs, size, leftOut) {
+  const numBlanks = leftOut.reduce((sum, [first, last]) => sum + last - first, 0);
+  if (!numBlanks) return logProbs;
+  const whole = new Float32Array(logProbs.length + numBlanks * size).fill(IMPOSSIBLE);
+  let scored = 0; // values of `logProbs` that are in their place
+  let frame = 0;
+  for (const [first, last] of [...leftOut, [whole.length / size, 0]]) {
+    const values = logProbs.subarray(scored, scored + (first - frame) * size);
+    whole.set(values, frame * size);
+    scored += values.length;
+    for (frame = first; frame < last; frame++) whole[frame * size + BLANK] = 0;
   }
-  return all;
+  return whole;
 }
 
 /** Make white noise of unit variance, the same as in Python. */
@@ -60,16 +67,70 @@ export function makeNoise(numSamples) {
   });
 }
 
+/** Put faint noise where a waveform is digitally silent. */
+function fill(waveform, isDigital) {
+  if (!isDigital.includes(1)) return waveform;
+  let energy = 0;
+  let numLoud = 0;
+  waveform.forEach((sample, i) => {
+    if (isDigital[i]) return;
+    energy += sample ** 2;
+    numLoud++;
+  });
+  const noise = makeNoise(waveform.length);
+  const level = Math.fround(NOISE_TO_SPEECH * Math.sqrt(energy / numLoud));
+  return waveform.map((sample, i) => (isDigital[i] ? level * noise[i] : sample));
+}
+
+/** Find the samples of stretches of silence, but for what is kept of each beside sound. */
+function findSilence(waveform, isDigital, rate) {
+  const size = Math.round(FRAME * rate);
+  const numFrames = Math.floor(waveform.length / size);
+  if (numFrames < LOUD_FRAMES) return [];
+  const powers = new Float64Array(numFrames);
+  const isSilent = new Uint8Array(numFrames).fill(1);
+  for (let i = 0; i < numFrames * size; i++) {
+    const frame = Math.floor(i / size);
+    powers[frame] += waveform[i] ** 2 / size;
+    if (!isDigital[i]) isSilent[frame] = 0;
+  }
+  const audible = powers.filter((_, i) => !isSilent[i]).sort();
+  const loud = audible[Math.max(0, audible.length - LOUD_FRAMES)];
+  const threshold = Math.min(
+    SILENCE_TO_LOUD * loud,
+    SILENCE_TO_FLOOR * audible[Math.floor(FLOOR_QUANTILE * audible.length)],
+  );
+  powers.forEach((power, i) => {
+    if (power <= threshold) isSilent[i] = 1;
+  });
+  const stretches = [];
+  for (const [begin, end] of findStretches(isSilent)) {
+    const first = begin ? begin + KEPT : 0;
+    const last = end < numFrames ? end - KEPT : numFrames;
+    if (first < last) stretches.push([first * size, last * size]);
+  }
+  return stretches;
+}
+
 /** Mark the samples of stretches of digital silence of some length. */
-function findSilence(waveform, shortest) {
+function findDigitalSilence(waveform, shortest) {
   const peak = waveform.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-  const threshold = Math.fround(Math.min(SILENT, SILENT_TO_PEAK * peak));
+  const threshold = Math.fround(Math.min(DIGITAL, DIGITAL_TO_PEAK * peak));
   const isSilent = new Uint8Array(waveform.length);
-  for (let begin = 0; begin < waveform.length; ) {
-    let end = begin;
-    while (end < waveform.length && Math.abs(waveform[end]) <= threshold) end++;
+  for (const [begin, end] of findStretches(Uint8Array.from(waveform, (sample) => Math.abs(sample) <= threshold))) {
     if (end - begin >= shortest) isSilent.fill(1, begin, end);
-    begin = end + 1;
   }
   return isSilent;
+}
+
+/** Find where each run of marks begins, and where it has ended. */
+function findStretches(marks) {
+  const stretches = [];
+  for (let begin = marks.indexOf(1); begin >= 0; ) {
+    const next = marks.indexOf(0, begin);
+    const end = next < 0 ? marks.length : next;
+    stretches.push([begin, end]);
+    begin = marks.indexOf(1, end);
+  }
+  return stretches;
 }
