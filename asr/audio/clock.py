@@ -35,16 +35,20 @@ class PresentationClock:
         self._position = 0.0
         self._silence = 0.0
 
-    def advance(self, frame: Any) -> Seconds:
+    def advance(self, frame: Any, pause: Seconds = 0.0) -> Seconds:
         """Take the next frame (Any: its type needs the extra).
 
         Args:
             frame: It has `pts`, `time_base`, `samples` and `sample_rate`.
+            pause: Seconds without sound before it, where a container without a clock tells them.
 
         Returns:
             Seconds of silence before it, 0 or more than a tenth.
         """
-        gap = 0.0
+        gap = pause
+        if self._silence + pause > _MAX_SILENCE:
+            self.has_jumped = True
+            gap = 0.0
         if self._is_timed and frame.pts is not None and frame.time_base:
             gap = float(frame.pts * frame.time_base) - self._origin - self._position
             if gap < -_MAX_OVERLAP or self._silence + gap > _MAX_SILENCE:  # another clock from here on

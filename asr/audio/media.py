@@ -13,9 +13,10 @@ from typing import Any, final
 
 import numpy as np
 
+from asr.audio.avi import find_gaps
 from asr.audio.clock import PresentationClock
 from asr.audio.recording import AudioInfo, OpenRecording, Waveform, truncation_error
-from asr.audio.views import SeekableFile
+from asr.audio.views import ByteReader, SeekableFile
 from asr.errors import AudioError, MissingExtraError
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
@@ -26,6 +27,7 @@ _FORMATS = (
 _PROMISING = ("asf", "avi", "flv")  # their header tells when the last of the tracks ends
 _MATROSKA_DURATION = re.compile(rb"\x44\x89[\x84\x88]")  # the element, and its size
 _HEAD_SIZE = 2**16  # bytes
+_SPARSE_READER = 2**12  # bytes at once where a walk jumps far
 _MAX_CHANNELS = 1024
 _DEFAULT = 1  # flag of the track that a player takes
 _SLACK: Seconds = 1.0  # of that end
@@ -81,7 +83,8 @@ def open_media(
     info = AudioInfo(
         stream.rate, stream.channels, _duration(container, stream), container.format.name, stream.codec_context.name
     )
-    decoder = _Decoder(av, container, stream, name, _promised_end(container, head))
+    gaps = _find_gaps(file, stream.index) if container.format.name == "avi" else []
+    decoder = _Decoder(av, container, stream, name, promised_end=_promised_end(container, head), gaps=gaps)
     return OpenRecording(name, info, decoder.decode, notes=_note_others(container, index, track))
 
 
@@ -131,18 +134,38 @@ def _promised_end(container: Any, head: bytes) -> Seconds:
     return (container.duration or 0) / 1e6 if is_told else 0.0
 
 
+def _find_gaps(file: SeekableFile, stream: int) -> list[tuple[int, Seconds]]:
+    """Find the gaps of an AVI file that FFmpeg has open already."""
+    position = file.tell()
+    gaps = find_gaps(ByteReader(file, _SPARSE_READER), stream)
+    file.seek(position)
+    return gaps
+
+
 @final
 class _Decoder:
     """Decodes a track, on the clock of its container (Any: the types need the extra)."""
 
-    def __init__(self, av: Any, container: Any, stream: Any, name: str, promised_end: Seconds) -> None:
-        """Start before the first packet; 0 stands for an end that is not promised."""
+    def __init__(
+        self,
+        av: Any,
+        container: Any,
+        stream: Any,
+        name: str,
+        *,
+        promised_end: Seconds,
+        gaps: list[tuple[int, Seconds]],
+    ) -> None:
+        """Start before the first packet; 0 stands for an end that is not promised, and gaps come with their offsets."""
         self._av = av
         self._container = container
         self._stream = stream
         self._rate = stream.rate
         self._name = name
         self._promised_end = promised_end
+        self._gaps = gaps[::-1]
+        self._pause = 0.0  # seconds of gaps before the next frame
+        self._paused = 0.0  # and of all so far
         self._is_broken = False
         self._is_suspect = False  # after a packet that cannot be decoded
         self._lost = 0.0  # seconds of such packets, and of gaps behind them
@@ -166,7 +189,8 @@ class _Decoder:
         clock = PresentationClock(self._container.format.name, (self._container.start_time or 0) / 1e6)
         regrouper, setup = None, None
         for frame in self._frames():
-            silence = clock.advance(frame)
+            silence = clock.advance(frame, self._pause)
+            self._pause = 0.0
             self._lost += silence if self._is_suspect else 0.0
             self._is_suspect = False
             gap = seconds_to_samples(silence, self._rate)
@@ -189,8 +213,12 @@ class _Decoder:
         """Decode packet by packet, past those that are damaged."""
         for packet in self._packets():
             duration = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
+            while self._gaps and packet.pos is not None and packet.pos >= self._gaps[-1][0]:
+                _, pause = self._gaps.pop()
+                self._pause += pause
+                self._paused += pause
             if packet.pts is not None and packet.time_base:
-                self._end = max(self._end, float(packet.pts * packet.time_base) + duration)
+                self._end = max(self._end, float(packet.pts * packet.time_base) + duration + self._paused)
             if packet.stream.type == "audio" and packet.stream.index == self._stream.index:
                 yield from self._decode(packet, duration)
 
@@ -198,7 +226,7 @@ class _Decoder:
         """Read packet by packet, up to the end or an error."""
         try:
             yield from self._container.demux(*(() if self._promised_end else (self._stream,)))
-        except self._av.FFmpegError:
+        except (self._av.FFmpegError, IndexError):  # the latter where a track appears that was not there at the start
             self._is_broken = True
 
     def _decode(self, packet: Any, duration: Seconds) -> Iterator[Any]:

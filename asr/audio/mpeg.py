@@ -89,7 +89,7 @@ def find_links(reader: ByteReader) -> list[Link]:
         None if it does not start with frames of layer III, behind tags, zeros and perhaps a damaged frame. The fraction
         is NaN where the file ends within a frame, or more than 0.25 s of bytes are no frames.
     """
-    start = _skip_tags(reader, 0)
+    start = skip_tags(reader, 0)
     while start < reader.size and not any(block := reader.at(start, _SEARCH_SIZE)):
         start += len(block)
     start += len(block := reader.at(start, _SEARCH_SIZE)) - len(block.lstrip(b"\0"))
@@ -183,7 +183,7 @@ def _read_counts(reader: ByteReader, start: int, frame: _Frame) -> tuple[bool, i
 
 def _find_frame(reader: ByteReader, run: _Run) -> int:
     """Return where frames go on behind a run; the size of the file where they do not."""
-    offset = _skip_tags(reader, run.end)
+    offset = skip_tags(reader, run.end)
     if offset > run.end and offset < reader.size and _confirmed_frame(reader, offset):
         return offset
     seconds_per_byte = run.frame.duration / run.frame.length
@@ -198,7 +198,7 @@ def _find_frame(reader: ByteReader, run: _Run) -> int:
                 return offset
             run.lost += seconds_per_byte
             offset += 1
-        offset = _skip_tags(reader, offset)
+        offset = skip_tags(reader, offset)
     return offset
 
 
@@ -209,12 +209,17 @@ def _confirmed_frame(reader: ByteReader, start: int) -> _Frame | None:
         return None
     end = start + frame.length
     following = _parse(reader.at(end, _HEADER_SIZE))
-    is_last = end <= reader.size and _skip_tags(reader, end) >= reader.size
+    is_last = end <= reader.size and skip_tags(reader, end) >= reader.size
     return frame if following is not None or is_last else None
 
 
-def _skip_tags(reader: ByteReader, offset: int) -> int:
-    """Return the offset behind the tags that stand at another, at most the size of the file."""
+def skip_tags(reader: ByteReader, offset: int) -> int:
+    """Return the offset behind the tags that stand at another, at most the size of the file.
+
+    Args:
+        reader: The file.
+        offset: Where ID3 or APE tags may stand.
+    """
     while True:
         head = reader.at(offset, 16)
         if head.startswith(b"ID3") and len(head) >= 10:

@@ -5,8 +5,11 @@ a decoder as a `FilePart`, so that no decoder believes a length that is not true
 """
 
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
+
+_SEARCHED = 2**20  # bytes that are looked through at once
 
 
 class SeekableFile(Protocol):
@@ -67,6 +70,25 @@ class ByteReader:
             self._buffer = self._file.read(max(size, self._buffer_size))
             self._start, index = offset, 0
         return self._buffer[index : index + size]
+
+
+def find_all(reader: ByteReader, patterns: Sequence[bytes]) -> Iterator[int]:
+    """Look through a whole file.
+
+    Args:
+        reader: The file.
+        patterns: What to look for, all of one length.
+
+    Yields:
+        Each offset at which one of them stands, in order.
+    """
+    size = len(patterns[0])
+    for start in range(0, reader.size, _SEARCHED):
+        block = reader.at(start, _SEARCHED + size - 1)
+        index = min((at for at in map(block.find, patterns) if at >= 0), default=-1)
+        while index >= 0:
+            yield start + index
+            index = min((at for pattern in patterns if (at := block.find(pattern, index + 1)) >= 0), default=-1)
 
 
 @final

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from asr.audio import Waveform, load_audio, read_info, stream_audio
+from asr.audio.clock import PresentationClock
 from asr.errors import AudioError, DamagedAudioError, MissingExtraError
 from tests.audio.sounds import LEVEL, encode_media, measure_tone, noise, tone
 
@@ -77,9 +79,108 @@ def test_gaps_between_packets_are_silence(container: str, codec: str, tmp_path: 
     assert max(map(len, blocks)) <= 0.8 * RATE
 
 
-def test_joined_webm_goes_on_where_the_first_ends(tmp_path: Path) -> None:
-    one = encode_media(tmp_path / "one", tone(MEDIA_RATE, 2.0), MEDIA_RATE, "webm", "libopus").read_bytes()
-    assert len(load_audio(io.BytesIO(one + one), RATE)) / RATE == pytest.approx(4.0, abs=0.1)
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [
+        ("webm", "libopus", 48_000),
+        ("matroska", "pcm_s16le", 48_000),
+        ("flv", "aac", 44_100),
+        ("asf", "mp3", 44_100),
+        ("avi", "mp3", 48_000),
+        ("mpegts", "aac", 48_000),
+        ("mpeg", "mp2", 48_000),
+        ("rm", "ac3", 48_000),
+        ("adts", "aac", 48_000),
+        ("amr", "libopencore_amrnb", 8_000),
+        ("tta", "tta", 48_000),
+        ("wv", "wavpack", 48_000),
+    ],
+)
+def test_joined_containers_are_read_to_the_end_of_the_last(
+    container: str, codec: str, rate: int, tmp_path: Path
+) -> None:
+    pitches = (440.0, 1000.0, 660.0)
+    parts = [
+        encode_media(tmp_path / "a", tone(rate, 1.5, pitch), rate, container, codec).read_bytes() for pitch in pitches
+    ]
+    waveform = load_audio(io.BytesIO(b"".join(parts)), RATE)
+    assert len(waveform) / RATE == pytest.approx(4.5, abs=0.25)  # encoders pad
+    for index, pitch in enumerate(pitches):
+        start = round((1.5 * index + 0.25) * RATE)
+        assert measure_tone(waveform[start : start + RATE], RATE)[0] == pytest.approx(pitch, abs=5)
+
+
+def write_broadcast(path: Path, codec: str, pitch: float, *, has_picture: bool, options: dict[str, str]) -> bytes:
+    """Write a transport stream of a second and a half, whose sound is the second of its tracks if it has a picture."""
+    with av.open(str(path), "w", format="mpegts", options=options) as file:
+        picture = file.add_stream("mpeg2video", rate=25) if has_picture else None
+        sound = file.add_stream(codec, rate=MEDIA_RATE)
+        sound.layout = "mono"
+        if picture is not None:
+            picture.width = picture.height = 64
+            picture.pix_fmt = "yuv420p"
+            for index in range(25):
+                frame = av.VideoFrame(64, 64, "yuv420p")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                file.mux(picture.encode(frame))
+            file.mux(picture.encode(None))
+        for frame in frames(sound, tone(MEDIA_RATE, 1.5, pitch)):
+            file.mux(sound.encode(frame))
+        file.mux(sound.encode(None))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("codec", "has_picture", "options"),
+    [
+        ("aac", True, {}),
+        ("aac", True, {"mpegts_m2ts_mode": "1"}),
+        ("mp2", False, {}),
+        ("aac", False, {"mpegts_start_pid": "500"}),
+        ("aac", False, {"mpegts_pmt_start_pid": "2000", "mpegts_service_id": "7", "mpegts_start_pid": "500"}),
+    ],
+    ids=["picture", "camera", "codec", "identifier", "program"],
+)
+def test_broadcasts_of_other_tracks_that_were_joined_are_read(
+    codec: str, has_picture: bool, options: dict[str, str], tmp_path: Path
+) -> None:
+    shared = {name: value for name, value in options.items() if "m2ts" in name}
+    plain = write_broadcast(tmp_path / "a", "aac", 440.0, has_picture=False, options=shared)
+    other = write_broadcast(tmp_path / "b", codec, 1000.0, has_picture=has_picture, options=options)
+    for first, second, pitch in ((plain, other, 1000), (other, plain, 440)):
+        waveform = load_audio(io.BytesIO(first + second), RATE)
+        assert len(waveform) / RATE == pytest.approx(3.0, abs=0.2)
+        assert measure_tone(waveform[-RATE * 5 // 4 : -RATE // 4], RATE)[0] == pytest.approx(pitch, abs=5)
+
+
+def test_packets_of_a_broadcast_may_have_checksums(tmp_path: Path) -> None:
+    plain = write_broadcast(tmp_path / "a", "aac", 440.0, has_picture=False, options={})
+    with_checksums = b"".join(plain[start : start + 188] + bytes(16) for start in range(0, len(plain), 188))
+    np.testing.assert_array_equal(load_audio(io.BytesIO(with_checksums), RATE), load_audio(io.BytesIO(plain), RATE))
+
+
+@pytest.mark.parametrize("before", [1.5, 30.0, 100.0])
+def test_clock_of_a_broadcast_that_wraps_goes_on(before: float, tmp_path: Path) -> None:
+    start = 2**33 / 90_000 - before
+    path = write_bursts(tmp_path / "tv", "mpegts", "aac", (start, start + 3, start + 10))
+    assert find_onsets(load_audio(path, RATE)) == [0.0, 3.0, 10.0]
+
+
+@pytest.mark.parametrize("codec", ["mp3", "aac"])
+def test_empty_chunks_of_avi_are_silence(codec: str, tmp_path: Path) -> None:
+    path = write_bursts(tmp_path / "a.avi", "avi", codec, (0.0, 3.0, 7.0))
+    waveform = load_audio(path, RATE)
+    assert find_onsets(waveform) == pytest.approx([0.0, 3.0, 7.0], abs=0.1)
+    assert len(waveform) / RATE == pytest.approx(8.0, abs=0.1)
+
+
+def test_pause_of_hours_in_a_container_without_a_clock_is_not_believed() -> None:
+    clock = PresentationClock("avi", 0.0)
+    frame = SimpleNamespace(pts=None, time_base=None, samples=160, sample_rate=RATE)
+    assert clock.advance(frame, 3600.0) > 0
+    assert not clock.has_jumped
+    assert not clock.advance(frame, 5000.0)
+    assert clock.has_jumped
 
 
 def test_clock_of_a_broadcast_starts_anywhere(tmp_path: Path) -> None:
