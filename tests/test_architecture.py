@@ -28,8 +28,8 @@ RANKS = {
     **dict.fromkeys(["decoding", "alignment"], 4),
     **dict.fromkeys(["bundle_config", "bundle_network"], 5),
     "bundle": 6,
-    **dict.fromkeys(["recognition", "web"], 7),
-    "data": 8,
+    "recognition": 7,
+    **dict.fromkeys(["data", "web"], 8),
     **dict.fromkeys(["plots", "checks", "batch"], 9),
     "evaluation": 10,
     **dict.fromkeys(["training", "distributed", "serving"], 11),
@@ -67,6 +67,7 @@ DOORS = {
     "onnx": {"acoustic.export"},
     "onnxruntime": {
         "data.synthesizers.sessions",
+        "acoustic.folding",
         "acoustic.onnx_runtime",
         "lm.recurrent_network",
         "segmentation.detectors",

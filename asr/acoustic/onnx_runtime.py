@@ -82,7 +82,7 @@ def stored_weights(network: Network) -> dict[str, NDArray[Any]]:
 
 
 def open_session(
-    graph: bytes, weights: Mapping[str, NDArray[Any]], name: str
+    graph: bytes, weights: Mapping[str, NDArray[Any]], name: str, options: onnxruntime.SessionOptions | None = None
 ) -> tuple[onnxruntime.InferenceSession, list[onnxruntime.OrtValue]]:
     """Start a session on one thread, and hand it the weights of a network.
 
@@ -90,6 +90,7 @@ def open_session(
         graph: An ONNX graph.
         weights: Its weights, by the names that it has for them.
         name: The file of the graph, for the message.
+        options: Settings of the session to add to.
 
     Returns:
         The session, and the weights, which have to live as long.
@@ -97,7 +98,7 @@ def open_session(
     Raises:
         BundleError: If the graph does not fit the weights.
     """
-    options = onnxruntime.SessionOptions()
+    options = options or onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = _ERRORS_ALONE
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]

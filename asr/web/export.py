@@ -20,12 +20,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from asr.acoustic.runtime import find_graph
+from asr.acoustic.folding import WEIGHTS_LOCATION, fold_graphs
+from asr.acoustic.runtime import find_graph, find_streaming_graph
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.bundle_network import GRAPH_FILE, PHONES_FILE, WEIGHTS_FILE
 from asr.errors import BundleError
 from asr.files import replace_folder, save_tensors
 from asr.lm.recurrent_network import GRAPHS
+from asr.recognition.streaming_config import StreamingConfig
 from asr.web import PAGE
 
 _HERE = Path(__file__).parent
@@ -36,6 +37,7 @@ _AT_TOP = ("backend-local.js", "service-worker.js")  # beside the page, for what
 _RUNTIME = ("ort.wasm.bundle.min.js", "ort-wasm-simd-threaded.wasm.gz")
 _SERVER_MARK, _LOCAL_MARK = (f'<meta name="asr-backend" content="{kind}"' for kind in ("server", "local"))
 _COPIED = ("tokenizer.json", "lm.safetensors", "internal_lm.safetensors", "pronunciations.json")
+_WEIGHTS = "weights.safetensors"  # of the network, as its graphs take them
 _RECURRENT_LM = "recurrent_lm.safetensors"  # and the graphs that compute it
 
 
@@ -114,20 +116,17 @@ def _list_vendor() -> Iterator[tuple[str, bytes]]:
 
 
 def _list_model(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Give the files of a bundle and the graphs of the recurrent language model, compressed."""
+    """Give the files of a bundle and the graphs of its networks, compressed."""
     loaded = load_bundle(folder)  # which checks every file
     network = loaded.network
+    can_stream = loaded.feature_statistics is not None
+    folded = fold_graphs(network, find_graph(network), find_streaming_graph(network) if can_stream else None)
     contents = {name: (folder / name).read_bytes() for name in (*_COPIED, _RECURRENT_LM) if (folder / name).is_file()}
-    contents |= {GRAPH_FILE: find_graph(network), "config.json": json.dumps(_list_settings(loaded)).encode()}
-    # Written anew, for the graph names the bytes at which each weight begins in a file of this package.
+    contents |= {**folded.graphs, "config.json": json.dumps(_list_settings(loaded)).encode()}
     with TemporaryDirectory() as scratch:
-        for name, weights in (
-            (WEIGHTS_FILE, network.weights),
-            (PHONES_FILE, network.phones.weights if network.phones else None),
-        ):
-            if weights is not None:
-                save_tensors(Path(scratch) / name, weights)
-                contents[name] = (Path(scratch) / name).read_bytes()
+        path = Path(scratch) / _WEIGHTS
+        save_tensors(path, {WEIGHTS_LOCATION: folded.weights})
+        contents[_WEIGHTS] = path.read_bytes()
     if _RECURRENT_LM in contents:
         contents |= {path.name: path.read_bytes() for path in GRAPHS.glob("*.onnx")}
     for name, content in contents.items():
@@ -143,4 +142,6 @@ def _list_settings(bundle: Bundle) -> dict[str, Any]:
         "decoding": asdict(bundle.decoding),
         "timing": asdict(bundle.timing),
         "confidence": asdict(bundle.confidence),
+        "streaming": asdict(StreamingConfig()),
+        "feature_statistics": asdict(bundle.feature_statistics) if bundle.feature_statistics else None,
     }

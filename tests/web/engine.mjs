@@ -6,6 +6,8 @@ import { gunzipSync } from "node:zlib";
 
 import { align, calibrate, measureCertainty, placeWords } from "../../asr/web/engine/alignment.js";
 import { Decoder } from "../../asr/web/engine/decoder.js";
+import { Endpointer } from "../../asr/web/engine/endpoint.js";
+import { FeatureStream } from "../../asr/web/engine/feature-stream.js";
 import { PowerSpectrum } from "../../asr/web/engine/fft.js";
 import { joinSegments } from "../../asr/web/engine/joining.js";
 import { FrontEnd } from "../../asr/web/engine/mfcc.js";
@@ -13,7 +15,7 @@ import { readNGrams } from "../../asr/web/engine/ngrams.js";
 import { Recognizer } from "../../asr/web/engine/recognizer.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
-import { StreamingRecognizer } from "../../asr/web/engine/streaming.js";
+import { StreamScorer } from "../../asr/web/engine/stepping.js";
 import { insertBlanks, leaveOutSilence } from "../../asr/web/engine/silence.js";
 import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
 import { normalizeText } from "../../asr/web/engine/text.js";
@@ -50,7 +52,7 @@ const FUNCTIONS = {
 
   tonality: ({ waveform, sampleRate }) => measureTonality(readFloats(waveform), sampleRate),
 
-  split({ waveform, sampleRate }) {
+  splitRecording({ waveform, sampleRate }) {
     const chunks = splitRecording(readFloats(waveform), sampleRate);
     return chunks.map((chunk) => [chunk.start, chunk.waveform.length, chunk.overlap]);
   },
@@ -58,8 +60,7 @@ const FUNCTIONS = {
   resample({ waveform, from, to, blocks }) {
     const samples = readFloats(waveform);
     const resampler = new Resampler(from, to);
-    const size = Math.ceil(samples.length / blocks);
-    const parts = Array.from({ length: blocks }, (_, i) => resampler.accept(samples.slice(i * size, (i + 1) * size)));
+    const parts = split(samples, blocks).map((part) => resampler.accept(part));
     return [...parts, resampler.finish()].flatMap((part) => Array.from(part));
   },
 
@@ -89,22 +90,50 @@ const FUNCTIONS = {
     return Promise.all(posteriors.map((each) => decoder.decode(readPosteriors(each))));
   },
 
-  async transcribe({ folder, waveforms, inspected, streamed, pieces }) {
-    const ort = await importRuntime();
-    const { model } = JSON.parse(readFileSync(`${folder}/files.json`));
-    const load = async (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/model/${name}.gz`)));
-    const recognizer = await Recognizer.open(ort, model, load);
+  streamFeatures({ config, prior, waveform, pieces }) {
+    const stream = new FeatureStream(new FrontEnd(config), prior);
+    for (const piece of split(readFloats(waveform), pieces)) stream.accept(piece);
+    return { features: Array.from(stream.normalized(0, stream.numFrames)), numFrames: stream.numFrames };
+  },
+
+  findEndpoints({ pause, longest, blocks }) {
+    const endpointer = new Endpointer(pause, longest);
+    return blocks.map((block) => [endpointer.lookAhead(block), endpointer.find(block), endpointer.hasSpeech]);
+  },
+
+  async transcribe({ folder, waveforms, inspected }) {
+    const recognizer = await openExport(folder);
     const transcripts = [];
     for (const path of waveforms) transcripts.push(await recognizer.transcribe(readFloats(path)));
-    const samples = readFloats(streamed);
-    const stream = new StreamingRecognizer(recognizer, { sampleRate: recognizer.sampleRate });
-    const size = Math.ceil(samples.length / pieces);
+    return { transcripts, inspection: await recognizer.inspect(readFloats(inspected)) };
+  },
+
+  async stream({ folder, waveform, pieces, chunk, context, hotWords }) {
+    const recognizer = await openExport(folder);
+    const samples = readFloats(waveform);
+    const stream = await recognizer.openStream({ sampleRate: recognizer.sampleRate, hotWords });
     const results = [];
-    for (let i = 0; i < pieces; i++) results.push(...(await stream.accept(samples.slice(i * size, (i + 1) * size))));
+    for (const piece of split(samples, pieces)) results.push(...(await stream.accept(piece)));
     results.push(...(await stream.finish()));
-    return { transcripts, inspection: await recognizer.inspect(readFloats(inspected)), results };
+    const scorer = new StreamScorer(await recognizer.steps, recognizer.network.frontEnd);
+    scorer.accept(samples);
+    const steps = [];
+    while (scorer.numWaiting >= chunk + context) steps.push(Array.from(await scorer.advance(chunk, context)));
+    return { results, steps, preview: Array.from(await scorer.preview()) };
   },
 };
+
+/** Cut samples into pieces of about the same length. */
+function split(samples, pieces) {
+  const size = Math.ceil(samples.length / pieces);
+  return Array.from({ length: pieces }, (_, i) => samples.slice(i * size, (i + 1) * size));
+}
+
+async function openExport(folder) {
+  const { model } = JSON.parse(readFileSync(`${folder}/files.json`));
+  const load = async (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/model/${name}.gz`)));
+  return Recognizer.open(await importRuntime(), model, load);
+}
 
 async function importRuntime() {
   const source = gunzipSync(readFileSync(LOADER)).toString("base64");

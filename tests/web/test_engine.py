@@ -1,17 +1,13 @@
 """The recogniser in JavaScript gives what that in Python gives: features, chunks, hypotheses, words."""
 
-import json
 import math
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.mfcc import compute_mfcc
@@ -37,51 +33,10 @@ from asr.transcript import Segment, Word
 from asr.web.export import export_web
 from tests.decoding.arrays import random_log_probs
 from tests.models import tiny_recurrent_lm
+from tests.web.driver import Run, make_noise
 
-DRIVER = Path(__file__).with_name("engine.mjs")
-NODE = shutil.which("node")
 ALPHABET = CharTokenizer((" ", "'", "a", "b", "c", "d"))
 TEXTS = ["a bad cab", "dad a cab", "bad bad dad", "a cab", "abba dad", "c d", "add a dab"]
-Run = Callable[..., Any]
-
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Call a function of the driver; arrays in its arguments are handed over as files."""
-
-    def store(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            path = tmp_path / f"{len(list(tmp_path.iterdir()))}.raw"
-            value.astype(np.float32).tofile(path)
-            return str(path)
-        if isinstance(value, Posteriors):
-            named = {"logProbs": value.log_probs, "phoneLogProbs": value.phone_log_probs, "numFrames": value.num_frames}
-            return {name: store(part) for name, part in named.items()}
-        if isinstance(value, list | tuple):
-            return [store(each) for each in value]
-        return str(value) if isinstance(value, Path) else value
-
-    def call(function: str, **arguments: Any) -> Any:
-        request = json.dumps({"function": function, **{name: store(value) for name, value in arguments.items()}})
-        command = [str(NODE), "--liftoff-only", str(DRIVER)]  # compile fast: little is computed here
-        finished = subprocess.run(command, input=request, capture_output=True, text=True, timeout=120)
-        assert finished.returncode == 0, finished.stderr
-        return json.loads(finished.stdout)
-
-    return call
-
-
-def make_noise(duration: float, rate: int = 16_000, seed: int = 0) -> NDArray[np.float32]:
-    """Bursts of noise with pauses of many lengths between them."""
-    generator = np.random.default_rng(seed)
-    noise = generator.standard_normal(round(duration * rate)).astype(np.float32)
-    edges = np.cumsum(generator.choice([0.1, 0.2, 0.4, 0.9, 2.0], size=1000) * rate).astype(int)
-    level = np.full(len(noise), 1e-3, np.float32)
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        level[start:end] = 0.2
-    return noise * level
 
 
 def train(texts: Sequence[str], order: int, folder: Path) -> NGramLM:
@@ -121,7 +76,7 @@ def test_recordings_are_cut_at_the_same_places(run: Run, rate: int) -> None:
     chunks = list(Segmenter(SegmenterConfig(), rate).split([waveform]))
     assert len(chunks) > 6
     assert any(chunk.overlap for chunk in chunks)
-    found = run("split", waveform=waveform, sampleRate=rate)
+    found = run("splitRecording", waveform=waveform, sampleRate=rate)
     assert [length for _, length, _ in found] == [len(chunk.waveform) for chunk in chunks]
     times = [[start, overlap] for start, _, overlap in found]
     np.testing.assert_allclose(times, [[chunk.start, chunk.overlap] for chunk in chunks], atol=1e-9)
@@ -266,7 +221,7 @@ def test_hypotheses_agree(run: Run, tmp_path: Path, changes: dict[str, Any]) -> 
         np.testing.assert_allclose([each["score"] for each in hypotheses], [each.score for each in expected], atol=1e-6)
 
 
-def test_an_exported_model_finds_the_same_words_in_files_and_streams_and_shows_the_same_inside(
+def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
     run: Run, tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
     texts = ["abc de", "bed abc", "cab ace"]
@@ -282,14 +237,7 @@ def test_an_exported_model_finds_the_same_words_in_files_and_streams_and_shows_t
     save_bundle(tmp_path / "model", bundle, "# Tiny\n")
     export_web(tmp_path / "page", tmp_path / "model")
     waveforms = [make_noise(duration, seed=7) for duration in (1.3, 2.9, 0.01)]
-    found = run(
-        "transcribe",
-        folder=tmp_path / "page",
-        waveforms=waveforms,
-        inspected=waveforms[0],
-        streamed=waveforms[1],
-        pieces=17,
-    )
+    found = run("transcribe", folder=tmp_path / "page", waveforms=waveforms, inspected=waveforms[0])
     recognizer = Recognizer.from_bundle(tmp_path / "model", device="cpu", threads=1)
     for transcript, waveform in zip(found["transcripts"], waveforms, strict=True):
         expected = recognizer.transcribe(waveform, source_rate=16_000)
@@ -312,10 +260,3 @@ def test_an_exported_model_finds_the_same_words_in_files_and_streams_and_shows_t
     assert math.isclose(inspection["frameShift"], 0.03)
     path = inspection["path"]
     assert bundle.tokenizer.decode(path) == bundle.tokenizer.join(hypotheses[0].tokens)
-    *partial, final = found["results"]
-    assert [word["text"] for word in final["words"]] == recognizer.transcribe(
-        waveforms[1], source_rate=16_000
-    ).text.split()
-    assert final["end"] == pytest.approx(2.9)
-    assert len(partial) == 2
-    assert all(set(result) == {"committed", "tail"} for result in partial)

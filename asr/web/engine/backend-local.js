@@ -1,5 +1,7 @@
 /** The browser itself as what recognises (the interface is that of `backend.js`): nothing is sent anywhere. */
 
+const CANNOT_STREAM = "This model gives no words while you speak: they come when you stop.";
+
 const worker = new Worker(new URL("engine/worker.js", import.meta.url), { type: "module" });
 const pending = new Map(); // requests without an answer, by their id
 let numRequests = 0;
@@ -47,7 +49,7 @@ async function inspect(file) {
 }
 
 async function openStream({ sampleRate, hotWords = [], onPartial, onFinal, onError }) {
-  await ready;
+  if (!(await ready).canStream) throw Object.assign(new Error(CANNOT_STREAM), { canRecord: true });
   let isOver = false;
   const onEvent = ({ result }) => {
     if (isOver) return;

@@ -2,6 +2,7 @@
 
 import { greedyPath } from "./alignment.js";
 import { parseHotWords } from "./hot-words.js";
+import { BeamStream, GreedyStream } from "./incremental.js";
 import { PhoneRescorer, RecurrentRescorer } from "./rescoring.js";
 import { BeamSearch } from "./search.js";
 import { buildTables } from "./tables.js";
@@ -26,6 +27,7 @@ export class Decoder {
     this.isGreedy = config.decoder === "greedy" && !parsed.length;
     this.rescorers = [];
     this.nbest = config.nbest;
+    this.vocabularySize = tokenizer.vocabularySize;
     if (this.isGreedy) return;
     this.tables = buildTables(config, tokenizer, models.lm, parsed, models.logBigrams);
     this.addRescorers(config, tokenizer, models);
@@ -55,6 +57,11 @@ export class Decoder {
     let hypotheses = this.isGreedy ? [decodeGreedily(posteriors)] : this.search(posteriors);
     for (const rescorer of this.rescorers) hypotheses = await rescorer.rescore(hypotheses, posteriors);
     return hypotheses;
+  }
+
+  /** Begin with a stretch of sound whose frames are still coming in; there is no second pass. */
+  begin() {
+    return this.isGreedy ? new GreedyStream(this.vocabularySize) : new BeamStream(this.tables);
   }
 
   /** Run the first pass alone. */

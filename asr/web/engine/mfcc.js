@@ -3,8 +3,8 @@
 import { PowerSpectrum } from "./fft.js";
 
 const LOG_FLOOR = 1e-8;
-const VARIANCE_FLOOR = 1e-5;
-const DELTA_REACH = 2; // frames on each side that a slope is fitted to
+export const VARIANCE_FLOOR = 1e-5;
+export const DELTA_REACH = 2; // frames on each side that a slope is fitted to
 
 /** Computes features by the settings `network.features` of `config.json`. */
 export class FrontEnd {
@@ -42,8 +42,8 @@ export class FrontEnd {
     return { data, numFrames, size };
   }
 
-  /** Compute cepstral coefficients as they are, row by row. */
-  computeCoefficients(waveform, numFrames) {
+  /** Compute cepstral coefficients as they are, row by row; `last` is the sample before the first. */
+  computeCoefficients(waveform, numFrames, last = 0) {
     const { n_fft: length, hop_length: hop, n_mels: numMels, n_mfcc: width, preemphasis } = this.config;
     const frame = new Float64Array(length);
     const logMels = new Float64Array(numMels);
@@ -51,7 +51,7 @@ export class FrontEnd {
     for (let index = 0; index < numFrames; index++) {
       const start = index * hop;
       for (let i = 0; i < length; i++) {
-        const before = start + i > 0 ? waveform[start + i - 1] : 0;
+        const before = start + i > 0 ? waveform[start + i - 1] : last;
         frame[i] = (waveform[start + i] - preemphasis * before) * this.window[i];
       }
       const power = this.spectrum.compute(frame);
@@ -114,7 +114,7 @@ function normalize(features, width) {
 }
 
 /** Fit a slope to five neighbouring frames; the frames outside an utterance count as its mean, zero. */
-function fitSlopes(features, width) {
+export function fitSlopes(features, width) {
   const norm = 2 * (1 + DELTA_REACH ** 2);
   const at = (i) => (i >= 0 && i < features.length ? features[i] : 0);
   return features.map((_, i) => {

@@ -2,6 +2,9 @@
 
 import { FrontEnd } from "./mfcc.js";
 import { insertBlanks, leaveOutSilence } from "./silence.js";
+import { readTensors, toFloats } from "./tensors.js";
+
+const WEIGHTS = "weights"; // what the graphs call the file of their weights
 
 /**
  * Natural log-probabilities of each token in each frame, row by row; those of phones where the model has a phone head.
@@ -13,12 +16,12 @@ export class AcousticNetwork {
   /**
    * @param {object} ort ONNX Runtime
    * @param {object} config the `network` section of `config.json`
-   * @param {Uint8Array} graph the file `model.onnx`, which names its weights as external data
-   * @param {{path: string, data: Uint8Array}[]} weights the files that it names, in half precision
+   * @param {Uint8Array} graph the file `model.onnx`
+   * @param {Uint8Array} weights the file `weights.safetensors`
    */
   static async open(ort, config, graph, weights) {
     const network = new AcousticNetwork();
-    const session = await ort.InferenceSession.create(graph, { externalData: weights });
+    const session = await openSession(ort, graph, weights);
     return Object.assign(network, { ort, config, session, frontEnd: new FrontEnd(config.features) });
   }
 
@@ -50,4 +53,16 @@ export class AcousticNetwork {
       numFrames: logProbs.length / characters.dims[2],
     };
   }
+}
+
+/**
+ * Start a session for a graph of `asr/acoustic/folding.py`, in which nothing is left to optimise.
+ * @param {object} ort ONNX Runtime
+ * @param {Uint8Array} graph
+ * @param {Uint8Array} weights the file `weights.safetensors`, in half precision
+ */
+export function openSession(ort, graph, weights) {
+  const { buffer } = toFloats(readTensors(weights).tensors.get(WEIGHTS));
+  const externalData = [{ path: WEIGHTS, data: new Uint8Array(buffer) }];
+  return ort.InferenceSession.create(graph, { externalData, graphOptimizationLevel: "disabled" });
 }

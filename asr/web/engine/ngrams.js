@@ -37,7 +37,7 @@ export function readNGrams(bytes) {
   const logProbs = decodeValues("log_probs", tensors, counts);
   const children = new Int32Array(numChildren.length + 1);
   children[0] = words.length;
-  numChildren.forEach((count, node) => { children[node + 1] = children[node] + count; });
+  for (let node = 0; node < numChildren.length; node++) children[node + 1] = children[node] + numChildren[node];
   const wordIds = new Int32Array(logProbs.length);
   for (let i = 0; i < words.length; i++) wordIds[i] = i;
   wordIds.set(tensors.get("word_ids").data, words.length);
@@ -48,18 +48,17 @@ export function readNGrams(bytes) {
 /** Return the back-off of each node; a file leaves out those of n-grams without continuations. */
 function expandBackoffs(tensors, counts, numChildren, numNodes) {
   const areAllStored = tensors.get("backoffs").data.length === numChildren.length;
-  const isStored = (node) => areAllStored || numChildren[node] > 0;
   const storedCounts = [];
   let node = 0;
   for (const count of counts.slice(0, -1)) {
     let stored = 0;
-    for (const end = node + count; node < end; node++) stored += isStored(node);
+    for (const end = node + count; node < end; node++) if (areAllStored || numChildren[node] > 0) stored++;
     storedCounts.push(stored);
   }
   const values = decodeValues("backoffs", tensors, storedCounts);
   const backoffs = new Float32Array(numNodes);
   let next = 0;
-  for (let i = 0; i < numChildren.length; i++) if (isStored(i)) backoffs[i] = values[next++];
+  for (let i = 0; i < numChildren.length; i++) if (areAllStored || numChildren[i] > 0) backoffs[i] = values[next++];
   return backoffs;
 }
 

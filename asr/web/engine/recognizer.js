@@ -4,10 +4,12 @@ import { align, calibrate, measureCertainty, placeWords } from "./alignment.js";
 import { Decoder, decodeGreedily } from "./decoder.js";
 import { explainNoWords } from "./explanation.js";
 import { joinSegments } from "./joining.js";
-import { AcousticNetwork } from "./network.js";
+import { AcousticNetwork, openSession } from "./network.js";
 import { readNGrams } from "./ngrams.js";
 import { RecurrentLM } from "./recurrent-lm.js";
 import { splitRecording } from "./segmenter.js";
+import { StepNetwork } from "./stepping.js";
+import { StreamingRecognizer } from "./streaming.js";
 import { readTensors, toFloats } from "./tensors.js";
 import { BLANK, Tokenizer } from "./tokenizer.js";
 import { TONAL, measureTonality } from "./tonality.js";
@@ -31,7 +33,7 @@ export class Recognizer {
     const tokenizer = new Tokenizer(alphabet.characters);
     const isBeam = config.decoding.decoder === "beam";
     const parts = await Promise.all([
-      openNetwork(ort, config, load, optional),
+      openNetwork(ort, config, load),
       isBeam ? optional("lm.safetensors") : null,
       optional("internal_lm.safetensors"),
       isBeam ? optional("pronunciations.json") : null,
@@ -46,7 +48,7 @@ export class Recognizer {
       recurrentLM: recurrent
         && (await RecurrentLM.open(ort, recurrent, Object.fromEntries(LM_GRAPHS.map((name, i) => [name, graphs[i]])))),
     };
-    Object.assign(recognizer, { config, tokenizer, network, models, decoders: new Map() });
+    Object.assign(recognizer, { ort, load, config, tokenizer, network, models, decoders: new Map(), steps: null });
     recognizer.decoderFor([]);
     return recognizer;
   }
@@ -54,6 +56,27 @@ export class Recognizer {
   /** Samples per second that the model takes. */
   get sampleRate() {
     return this.config.network.features.sample_rate;
+  }
+
+  /** Whether sound that is still coming in can be recognised. */
+  get canStream() {
+    return this.config.feature_statistics !== null;
+  }
+
+  /**
+   * Begin with a stream.
+   * @param {{sampleRate: number, hotWords?: string[]}} options
+   */
+  async openStream(options) {
+    this.steps ??= this.openSteps();
+    return new StreamingRecognizer(this, await this.steps, options);
+  }
+
+  async openSteps() {
+    const { ort, load, config } = this;
+    const [graph, weights] = await Promise.all([load("streaming.onnx"), load("weights.safetensors")]);
+    const session = await openSession(ort, graph, weights);
+    return new StepNetwork(ort, config.network, session, config.feature_statistics);
   }
 
   /** Return the decoder for some hot words; the one without any is kept, and the latest other one. */
@@ -146,10 +169,8 @@ export function textOf({ words }) {
   return words.map(({ text }) => text).join(" ");
 }
 
-async function openNetwork(ort, config, load, optional) {
-  const names = ["model.safetensors", "phones.safetensors"];
-  const [graph, ...contents] = await Promise.all([load("model.onnx"), ...names.map(optional)]);
-  const weights = names.map((path, i) => ({ path, data: contents[i] })).filter(({ data }) => data);
+async function openNetwork(ort, config, load) {
+  const [graph, weights] = await Promise.all([load("model.onnx"), load("weights.safetensors")]);
   return AcousticNetwork.open(ort, config.network, graph, weights);
 }
 

@@ -9,7 +9,7 @@ import { OUTSIDE, NO_WORD, ROOT } from "./lexicon.js";
 import { BEGIN, END, UNKNOWN, findLabel } from "./ngrams.js";
 import { BLANK } from "./tokenizer.js";
 
-const NONE = -1;
+export const NONE = -1;
 const IMPOSSIBLE = -1e4; // stands for the logarithm of 0, so that every text has a score
 
 /** Prefixes of texts: a tree in which each stands once and keeps what depends on its text alone. */
@@ -38,7 +38,7 @@ class Prefixes {
 }
 
 /** Hypotheses of one frame: prefixes, each followed by `token` or by none, and the sums over their paths. */
-class Hypotheses {
+export class Hypotheses {
   constructor(size) {
     this.count = 0;
     this.prefix = new Int32Array(size);
@@ -47,6 +47,18 @@ class Hypotheses {
     this.logToken = new Float64Array(size);
     this.logBoth = new Float64Array(size);
     this.total = new Float64Array(size);
+  }
+
+  /** Hold what others hold of the prefixes that are wanted. */
+  copy(others, isWanted = () => true) {
+    this.count = 0;
+    for (let i = 0; i < others.count; i++) {
+      if (!isWanted(others.prefix[i])) continue;
+      for (const field of ["prefix", "token", "logBlank", "logToken", "logBoth", "total"]) {
+        this[field][this.count] = others[field][i];
+      }
+      this.count++;
+    }
   }
 }
 
@@ -97,12 +109,12 @@ export class BeamSearch {
     this.select();
   }
 
-  /** Return the tokens of the prefix that is the best so far, its last word perhaps incomplete. */
-  best() {
+  /** Return the prefix that is the best so far, its last word perhaps incomplete. */
+  bestPrefix() {
     const { beam } = this;
     let best = 0;
     for (let i = 1; i < beam.count; i++) if (beam.total[i] > beam.total[best]) best = i;
-    return this.spell(beam.prefix[best]);
+    return beam.prefix[best];
   }
 
   /**

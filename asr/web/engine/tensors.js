@@ -8,6 +8,8 @@ const ESCAPE = 255; // stands for a number that does not fit in one byte
 const CODEBOOK_SIZE = 256;
 const SCALES = ".scales";
 
+let halves = null; // the value of each number in half precision, by its bits
+
 /**
  * Read the header of a file, and lay a view on each of its tensors.
  * @param {Uint8Array} bytes the whole file
@@ -35,14 +37,18 @@ export function readTensors(bytes) {
 /** Return the numbers of a tensor in single precision. */
 export function toFloats({ type, data }) {
   if (type !== "F16") return data instanceof Float32Array ? data : Float32Array.from(data);
-  return Float32Array.from(data, halfToFloat);
+  halves ??= layHalves();
+  const values = new Float32Array(data.length);
+  for (let i = 0; i < values.length; i++) values[i] = halves[data[i]];
+  return values;
 }
 
 /** Return whole numbers, of which those from 255 on stand in a tensor of their own. */
 export function decodeNumbers(name, tensors) {
   const large = tensors.get(`${name}_large`).data;
-  let next = 0;
-  return Int32Array.from(tensors.get(name).data, (value) => (value === ESCAPE ? large[next++] : value));
+  const values = new Int32Array(tensors.get(name).data);
+  for (let i = 0, next = 0; i < values.length; i++) if (values[i] === ESCAPE) values[i] = large[next++];
+  return values;
 }
 
 /** Return numbers that were replaced by codes, one codebook for each of several runs of `counts` numbers. */
@@ -50,11 +56,11 @@ export function decodeValues(name, tensors, counts) {
   const stored = tensors.get(name);
   if (stored.type !== "U8") return toFloats(stored);
   const codebooks = tensors.get(`${name}_codebooks`).data;
-  const values = new Float32Array(stored.data.length);
-  let begin = 0;
+  const codes = stored.data;
+  const values = new Float32Array(codes.length);
+  let i = 0;
   counts.forEach((count, index) => {
-    for (let i = begin; i < begin + count; i++) values[i] = codebooks[CODEBOOK_SIZE * index + stored.data[i]];
-    begin += count;
+    for (const end = i + count; i < end; i++) values[i] = codebooks[CODEBOOK_SIZE * index + codes[i]];
   });
   return values;
 }
@@ -74,11 +80,13 @@ export function dequantizeRows(tensors, name, rows = null) {
   return expanded;
 }
 
-function halfToFloat(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+function layHalves() {
+  return Float32Array.from({ length: 2 ** 16 }, (_, bits) => {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 0x1f;
+    const fraction = bits & 0x3ff;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 31) return fraction ? NaN : sign * Infinity;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
 }

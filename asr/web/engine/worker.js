@@ -7,7 +7,6 @@
 import * as ort from "../vendor/ort.wasm.bundle.min.js";
 import { loadCompressed, loadManifest } from "./loading.js";
 import { Recognizer } from "./recognizer.js";
-import { StreamingRecognizer } from "./streaming.js";
 
 const ROOT = new URL("../", import.meta.url);
 const ABORTED = "cancelled";
@@ -27,7 +26,8 @@ async function open() {
 
 const HANDLERS = {
   async ready() {
-    return { sampleRate: (await opened).sampleRate };
+    const { sampleRate, canStream } = await opened;
+    return { sampleRate, canStream };
   },
 
   async transcribe({ id, samples, hotWords }) {
@@ -45,7 +45,7 @@ const HANDLERS = {
   },
 
   async openStream({ id, sampleRate, hotWords }) {
-    streams.set(id, new StreamingRecognizer(await opened, { sampleRate, hotWords }));
+    streams.set(id, await (await opened).openStream({ sampleRate, hotWords }));
   },
 
   async accept({ id, stream, samples }) {

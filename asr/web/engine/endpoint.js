@@ -1,0 +1,56 @@
+/** Where a stream is cut into segments: in runs of blanks (see `asr/recognition/endpoint.py`, which says why). */
+
+const SHORTEST = 0.3; // of the pause, at the end of the longest segment
+
+/**
+ * Looks for the end of one segment, frame by frame. A cut is {end, begin}: the frame to end it before, and that which
+ * the next one begins with.
+ */
+export class Endpointer {
+  /**
+   * @param {number} pause blank frames in a row that end a segment
+   * @param {number} longest frames that it has at most
+   */
+  constructor(pause, longest) {
+    Object.assign(this, { pause, longest, numFrames: 0, run: 0, hasSpeech: false });
+  }
+
+  /**
+   * Take the next frames, and return where the segment ends; null if it goes on.
+   * @param {boolean[]} isBlank whether the blank is the likeliest token of each
+   */
+  find(isBlank) {
+    const end = this.numFrames + isBlank.length;
+    let widest = 0; // of the pauses, where one has to be chosen
+    let best = { end, begin: end };
+    for (const blank of isBlank) {
+      if (this.endsAfter(blank)) return this.cut();
+      if (this.run > widest) [widest, best] = [this.run, this.cut()];
+    }
+    if (!this.hasSpeech) {
+      const middle = this.numFrames - Math.floor(this.pause / 2);
+      return this.run >= this.pause ? { end: middle, begin: middle } : null;
+    }
+    return this.numFrames + isBlank.length > this.longest ? best : null; // so many more would be too many
+  }
+
+  /** Tell the same from provisional frames, which are forgotten afterwards; only a pause after speech counts. */
+  lookAhead(isBlank) {
+    const ahead = Object.assign(new Endpointer(), this);
+    return isBlank.some((blank) => ahead.endsAfter(blank)) ? ahead.cut() : null;
+  }
+
+  /** Cut at the end of the pause so far; the next segment begins after a quarter of it. */
+  cut() {
+    return { end: this.numFrames, begin: this.numFrames - this.run + Math.floor(this.run / 4) };
+  }
+
+  /** Take a frame, and tell whether the segment ends in a pause that has lasted up to it. */
+  endsAfter(isBlank) {
+    this.numFrames++;
+    this.run = isBlank ? this.run + 1 : 0;
+    this.hasSpeech ||= !isBlank;
+    const late = Math.max(0, (2 * this.numFrames) / this.longest - 1); // from 0 at its middle to 1
+    return this.hasSpeech && this.run >= this.pause * (1 - late * (1 - SHORTEST));
+  }
+}

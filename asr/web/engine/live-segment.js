@@ -1,0 +1,158 @@
+/** A segment of a stream while it is spoken (see `asr/recognition/live_segment.py`). */
+
+import { align, calibrate, greedyPath, placeWords } from "./alignment.js";
+import { concatenate } from "./feature-stream.js";
+import { Endpointer } from "./endpoint.js";
+import { StreamScorer } from "./stepping.js";
+import { BLANK } from "./tokenizer.js";
+
+const UNSETTLED = 0.24; // seconds at the end of what has come, before which the network does not see what is spoken
+
+/** Recognises one segment: its words so far, `committed` and then `tail`, on the clock of the stream. */
+export class LiveSegment {
+  /**
+   * @param {import("./recognizer.js").Recognizer} recognizer
+   * @param {import("./stepping.js").StepNetwork} steps
+   * @param {import("./decoder.js").Decoder} decoder
+   * @param {number} start samples of the stream before it
+   */
+  constructor(recognizer, steps, decoder, start) {
+    const { network, config: { streaming } } = recognizer;
+    const { n_fft: window, sample_rate: rate } = network.config.features;
+    const shift = network.frameShift;
+    Object.assign(this, { recognizer, start, committed: [], tail: [], blocks: [] });
+    this.scorer = new StreamScorer(steps, network.frontEnd);
+    this.decoder = decoder.begin();
+    this.unsettled = Math.max(1, Math.round(UNSETTLED / shift));
+    this.chunk = Math.max(1, Math.round(streaming.chunk_duration / shift));
+    this.context = Math.max(steps.minContext, Math.trunc((streaming.right_context - window / rate) / shift));
+    this.commitDelay = streaming.commit_delay;
+    this.endpointer = new Endpointer(
+      Math.max(1, Math.round(streaming.endpoint_silence / shift)),
+      Math.trunc(streaming.max_segment_duration / shift),
+    );
+    this.logProbs = new Float32Array(0); // of the frames that are final
+    this.placedFrames = 0; // that the committed words take
+    this.placedTokens = 0;
+  }
+
+  /** The texts of the words so far. */
+  get text() {
+    const join = (words) => words.map(({ text }) => text).join(" ");
+    return { committed: join(this.committed), tail: join(this.tail) };
+  }
+
+  get waveform() {
+    return this.blocks.reduce(concatenate, new Float32Array(0));
+  }
+
+  /** Take the next samples, at the rate of the model. */
+  take(samples) {
+    this.blocks.push(samples);
+    this.scorer.accept(samples);
+  }
+
+  /**
+   * Recognise what has come.
+   * @param {boolean} isLate whether more sound is waiting, so that words are not worth looking for yet
+   * @returns {Promise<{end: number, begin: number} | null>} the samples to cut at; null if the segment goes on
+   */
+  async advance(isLate) {
+    const { scorer, chunk, endpointer } = this;
+    const size = this.recognizer.tokenizer.vocabularySize;
+    let ahead = null;
+    while (scorer.numWaiting >= chunk + this.context) {
+      const logProbs = await scorer.advance(chunk, scorer.numWaiting - chunk);
+      const final = logProbs.subarray(0, chunk * size);
+      ahead = logProbs.subarray(chunk * size);
+      const cut = endpointer.find(this.findBlanks(final));
+      if (cut) return this.toSamples(cut);
+      this.decoder.accept(final);
+      this.logProbs = concatenate(this.logProbs, final);
+    }
+    if (!ahead && scorer.numWaiting > 1) ahead = await scorer.preview();
+    if (!ahead) return null;
+    const isBlank = this.findBlanks(ahead);
+    const cut = endpointer.lookAhead(isBlank.slice(0, -this.unsettled));
+    if (cut) return this.toSamples(cut);
+    if (!isLate && (endpointer.hasSpeech || isBlank.includes(false))) this.place(ahead);
+    return null;
+  }
+
+  /**
+   * Recognise the segment as a recording.
+   * @param {{end: number, begin: number}} cut the samples to cut at
+   * @param {string[]} hotWords
+   * @returns {Promise<{segment: object | null, rest: Float32Array}>} the segment on the clock of the stream, null where
+   *   the network saw blanks alone; and the samples of the next one
+   */
+  async finish({ end, begin }, hotWords) {
+    const { waveform, recognizer, start } = this;
+    const rest = waveform.slice(begin);
+    const isLast = end === waveform.length;
+    if (!this.committed.length && !(await this.hasSpeech(isLast))) return { segment: null, rest };
+    const offset = start / recognizer.sampleRate;
+    const { segments, duration } = await recognizer.transcribe(waveform.slice(0, end), { hotWords });
+    const words = segments.flatMap((segment) => segment.words);
+    const shifted = words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset }));
+    return { segment: { start: offset, end: offset + duration, words: shifted }, rest };
+  }
+
+  /** Tell whether a frame is no blank; at the end of the stream, those that wait count too. */
+  async hasSpeech(isLast) {
+    if (this.endpointer.hasSpeech || !isLast || this.scorer.numWaiting < 2) return this.endpointer.hasSpeech;
+    return this.findBlanks(await this.scorer.preview()).includes(false);
+  }
+
+  findBlanks(logProbs) {
+    const path = greedyPath(logProbs, logProbs.length / this.recognizer.tokenizer.vocabularySize);
+    return path.map((token) => token === BLANK);
+  }
+
+  toSamples({ end, begin }) {
+    const { features, subsampling } = this.recognizer.network.config;
+    const length = features.hop_length * subsampling;
+    return { end: end * length, begin: begin * length };
+  }
+
+  /** Decode up to the end of provisional frames, find when each word is spoken, and commit those long past. */
+  place(ahead) {
+    const { recognizer, decoder } = this;
+    const { tokenizer, config: { timing, confidence } } = recognizer;
+    const shift = recognizer.network.frameShift;
+    const size = tokenizer.vocabularySize;
+    const tokens = decoder.lookAhead(ahead).slice(this.placedTokens);
+    const frames = concatenate(this.logProbs, ahead).subarray(this.placedFrames * size);
+    const numFrames = frames.length / size;
+    const numNeeded = tokens.length + tokens.filter((token, i) => i && token === tokens[i - 1]).length;
+    if (numNeeded > numFrames) return; // the last committed word took frames that these need: wait for the next ones
+    const spans = align(frames, numFrames, tokens);
+    const offset = this.start / recognizer.sampleRate + this.placedFrames * shift;
+    const earliest = this.committed.at(-1)?.end ?? 0;
+    const words = placeWords(spans, tokenizer, shift, timing, numFrames * shift).map((word) => ({
+      text: word.text,
+      start: Math.max(earliest, word.start + offset),
+      end: Math.max(earliest, word.end + offset),
+      confidence: calibrate(word.confidence, confidence),
+    }));
+    const past = offset + numFrames * shift - this.commitDelay;
+    const numWords = this.commit(tokens, spans, words.filter(({ end }) => end <= past).length);
+    this.committed.push(...words.slice(0, numWords));
+    this.tail = words.slice(numWords);
+  }
+
+  /** Commit the first words of the tail, or as many of them as the decoder bears out, and return how many. */
+  commit(tokens, spans, numWords) {
+    const { space } = this.recognizer.tokenizer;
+    const ends = [];
+    for (let i = 1; i < tokens.length; i++) if (tokens[i - 1] !== space && tokens[i] === space) ends.push(i + 1);
+    for (let count = Math.min(numWords, ends.length); count > 0; count--) {
+      const end = ends[count - 1];
+      if (!this.decoder.commit(this.placedTokens + end)) continue;
+      this.placedFrames += spans[end - 1].end;
+      this.placedTokens += end;
+      return count;
+    }
+    return 0;
+  }
+}

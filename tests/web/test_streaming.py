@@ -1,0 +1,103 @@
+"""Sound that is still coming in gives in JavaScript what it gives in Python: features, endpoints, steps, results."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr.acoustic.config import MFCCConfig
+from asr.acoustic.feature_stream import FeatureStatistics, FeatureStream
+from asr.acoustic.runtime import find_streaming_graph
+from asr.acoustic.streaming_runtime import StepRuntime, StreamScorer
+from asr.bundle import Bundle, save_bundle
+from asr.decoding import DecodingConfig, HotWord
+from asr.lm.training import NGramTraining, train_ngram_lm
+from asr.recognition.endpoint import Endpointer
+from asr.recognition.recognizer import Recognizer
+from asr.recognition.streaming import FinalResult, StreamingRecognizer
+from asr.web.export import export_web
+from tests.web.driver import Run, make_noise
+
+BEAM = DecodingConfig("beam", beam_size=300, min_certainty=0.0)
+
+
+@pytest.mark.parametrize("delta_order", [0, 2])
+def test_features_of_a_stream_agree(run: Run, delta_order: int) -> None:
+    config = MFCCConfig(n_mels=24, n_mfcc=13, delta_order=delta_order)
+    generator = np.random.default_rng(0)
+    prior = FeatureStatistics(
+        tuple(generator.normal(size=config.num_features)), tuple(generator.uniform(1, 9, size=1 + delta_order))
+    )
+    waveform = make_noise(2.3)
+    stream = FeatureStream(config, prior)
+    stream.accept(waveform)
+    found = run("streamFeatures", config=asdict(config), prior=asdict(prior), waveform=waveform, pieces=150)
+    assert found["numFrames"] == stream.num_frames
+    expected = stream.normalized(0, stream.num_frames)
+    np.testing.assert_allclose(np.reshape(found["features"], expected.shape), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_endpoints_agree(run: Run, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    runs = generator.integers(1, 18, size=60)
+    is_blank = np.repeat(np.arange(len(runs)) % 2 == seed % 2, runs)
+    blocks = np.array_split(is_blank, generator.integers(12, 60))
+    endpointer = Endpointer(14, 200)
+    expected = [
+        [cut and cut._asdict() for cut in (endpointer.look_ahead(block), endpointer.find(block))]
+        + [endpointer.has_speech]
+        for block in blocks
+    ]
+    assert run("findEndpoints", pause=14, longest=200, blocks=[block.tolist() for block in blocks]) == expected
+    assert any(cut for _, cut, _ in expected)
+
+
+@pytest.mark.parametrize("settings", [BEAM, DecodingConfig("greedy", min_certainty=0.0)], ids=["beam", "greedy"])
+def test_a_stream_gives_the_same_results(
+    run: Run, tiny_bundle: Bundle, tmp_path: Path, settings: DecodingConfig
+) -> None:
+    is_beam = settings.decoder == "beam"
+    (tmp_path / "texts.txt").write_text("abc de\nbed abc\ncab ace\n", encoding="utf-8")
+    training = NGramTraining(order=2)
+    lm = train_ngram_lm([tmp_path / "texts.txt"], tmp_path / "lm", training).lm if is_beam else None
+    save_bundle(tmp_path / "model", replace(tiny_bundle, decoding=settings, lm=lm), "# Tiny\n")
+    export_web(tmp_path / "page", tmp_path / "model")
+    waveform = make_noise(24, seed=4)
+    hot_words = [HotWord("bed", 2.0)] if is_beam else []
+    recognizer = Recognizer.from_bundle(tmp_path / "model", device="cpu", threads=1, hot_words=hot_words)
+    network = recognizer.bundle.network
+    recognizer.step_runtime = StepRuntime(network, find_streaming_graph(network))  # in single precision everywhere
+    found = run(
+        "stream",
+        folder=tmp_path / "page",
+        waveform=waveform,
+        pieces=61,
+        chunk=20,
+        context=10,
+        hotWords=[f"{each.phrase}:{each.boost}" for each in hot_words],
+    )
+    stream = StreamingRecognizer(recognizer)
+    size = -(-len(waveform) // 61)
+    expected = [result for at in range(0, len(waveform), size) for result in stream.accept(waveform[at : at + size])]
+    expected += stream.finish()
+    finals = [result for result in expected if isinstance(result, FinalResult)]
+    assert len(finals) > 1
+    assert any(result.segment.words for result in finals)
+    assert [show(result) for result in found["results"]] == [show(result.to_dict()) for result in expected]
+
+    scorer = StreamScorer(recognizer.step_runtime, FeatureStatistics(**asdict(tiny_bundle)["feature_statistics"]))
+    scorer.accept(waveform)
+    for step in found["steps"]:
+        np.testing.assert_allclose(step, scorer.advance(20, 10).ravel(), atol=1e-3)
+    np.testing.assert_allclose(found["preview"], scorer.preview().ravel(), atol=1e-3)
+
+
+def show(result: dict[str, Any]) -> tuple[Any, ...]:
+    """What of a result is to be the same."""
+    if "committed" in result:
+        return result["committed"], result["tail"]
+    words = [(word["text"], round(word["start"], 2), round(word["end"], 2)) for word in result["words"]]
+    return round(result["start"], 3), round(result["end"], 3), words
