@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import load_audio
+from asr.bundle import ENGLISH_MODEL
 from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import read_manifest
 from asr.metrics import word_errors
@@ -84,7 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
     parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="JSONL manifest of speech.")
-    parser.add_argument("--model", default="english", metavar="MODEL", help="Name or folder. Default: %(default)s.")
+    parser.add_argument(
+        "--model", type=Path, default=ENGLISH_MODEL, metavar="DIR", help="Folder of the model. Default: English."
+    )
     parser.add_argument(
         "--every", type=positive_count, default=1, metavar="N", help="Each N-th recording. Default: %(default)s."
     )

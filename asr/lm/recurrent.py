@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,8 @@ class RecurrentLMConfig:
 
     def boundaries(self, num_words: int) -> tuple[int, ...]:
         """Return the first word of each class of a vocabulary, and after them the number of words."""
-        ends = np.cumsum(self.class_sizes, dtype=int).tolist()
-        return (0, *([end for end in ends if end < num_words] or [num_words - 1]), num_words)
+        ends = [end for end in accumulate(self.class_sizes) if end < num_words]
+        return (0, *(ends or [num_words - 1]), num_words)
 
     def weight_shapes(self, num_words: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight, by its name in a file, for a vocabulary of a size."""

@@ -58,7 +58,7 @@ def test_sentences_together_have_the_scores_that_each_has_alone_in_pytorch(sente
     assert LM.score(sentences) == pytest.approx(list(map(sum, expected)), abs=1e-4)
 
 
-@pytest.mark.parametrize("class_sizes", [(), (4,), (4, 2), (100,), (3, 3, 2)])
+@pytest.mark.parametrize("class_sizes", [(), (4,), (4, 2), (100,), (3, 3, 2), (4, 10**30)])
 def test_any_number_of_word_classes_is_computed(class_sizes: tuple[int, ...]) -> None:
     lm = make_lm(RecurrentLMConfig(64, 12, class_sizes))
     sentence = ["a", "aa", "zebra", "ba", "b", "bb", "ab"]
