@@ -7,7 +7,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
 
+from asr.cli.signals import leave
 from asr.cli.terminal import run_command
 
 COMMANDS = {
@@ -73,6 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(f"asr.cli.{name.replace('-', '_')}", arguments[1:])
 
 
+def entry() -> NoReturn:
+    """Run the command line of this process.
+
+    Raises:
+        SystemExit: With the status of the command.
+    """
+    leave(main())
+
+
 def _version() -> str:
     """Return the version of the installed package."""
     try:
@@ -82,4 +93,4 @@ def _version() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

@@ -1,6 +1,7 @@
 """The entry point `python -m asr.train`; the verb is `asr.cli.train`."""
 
+from asr.cli.signals import leave
 from asr.cli.terminal import run_command
 
 if __name__ == "__main__":
-    raise SystemExit(run_command("asr.cli.train"))
+    leave(run_command("asr.cli.train"))

@@ -5,6 +5,7 @@ main thread is back from compiled code, and a pool of threads is left only when 
 woken by the signal itself, therefore ends the process after a moment of grace.
 """
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -133,6 +134,22 @@ def report(status: int) -> int:
     return status
 
 
+def leave(status: int) -> NoReturn:
+    """End the process with the status of a command; after a signal at once.
+
+    The interpreter would take PyTorch apart first, and join processes that load data, which takes seconds.
+
+    Args:
+        status: What the command returned.
+
+    Raises:
+        SystemExit: With the status, if no signal ended the command.
+    """
+    if status in _MESSAGES:
+        _exit(status)
+    raise SystemExit(status)
+
+
 def _stop(received: list[int], number: int, frame: FrameType | None) -> None:
     """Raise in the main thread; try again soon where it is busy, or C code called back and would swallow it."""
     is_waiting = is_undisturbed()
@@ -159,7 +176,9 @@ def _watch(receiver: socket.socket, finished: threading.Event) -> None:
 
 
 def _exit(status: int) -> NoReturn:
-    """End the process at once, without half a file behind it."""
+    """End the process and those that work for it at once, without half a file behind them."""
+    for child in multiprocessing.active_children():
+        child.kill()
     discard_unfinished()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, RuntimeError):

@@ -19,23 +19,27 @@ BUSY = {
     "clearing": "with replace_atomically(Path('a')):\n    time.sleep(60)",
     "pipe": "os.mkfifo('pipe'); open('pipe')",
     "callback": "exec('def vio_read(): time.sleep(0.3)'); [vio_read() for _ in range(200)]",
+    "end of the interpreter": "atexit.register(time.sleep, 60); time.sleep(60)",
+    "processes": "multiprocessing.Process(target=time.sleep, args=(60,)).start(); time.sleep(60)",
     "own status": "try: time.sleep(60)\nexcept KeyboardInterrupt: sys.exit(1)",
 }
 CODE = """
-import ctypes, os, signal, sys, threading, time
+import atexit, ctypes, multiprocessing, os, signal, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from asr.cli.signals import leave
 from asr.cli.terminal import exit_status
 from asr.files import replace_atomically
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def body():
+    multiprocessing.set_start_method('fork')
     print("ready", flush=True)
     exec(sys.argv[1], globals())
     return 0
 
-raise SystemExit(exit_status(body))
+leave(exit_status(body))
 """
 
 
