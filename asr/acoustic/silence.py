@@ -1,12 +1,11 @@
 """Silence, which is kept from the network: pauses of a quiet room, gated calls, muted tracks, padded files.
 
 Features are normalised by the statistics of what the network is given, and the logarithm of a quiet room is far below
-that of speech, so seconds of it move every frame of speech. Two seconds at each end of 56 recordings took the words
-that are wrong from 18 % to 27 to 31 % (room noise 26 to 42 dB below the speech) and, with digital silence, to 37 %.
-So stretches of silence are left out, where the network would say blank, but for their first and last 0.3 s.
+that of speech, so seconds of it move every frame of speech: two seconds of a room at each end took the words that are
+wrong from 18 to 31 % (`scripts/measure_silence.py`). So stretches of silence are left out, where the network would say
+blank, but for their first and last 0.3 s.
 
-A faint voice is no silence: silence is far below the loudest sound and everywhere close to the quietest. A second
-speaker 20 to 35 dB below the first is recognised as well as before.
+A faint voice is no silence: silence is far below the loudest sound and everywhere close to the quietest.
 """
 
 from typing import NamedTuple
