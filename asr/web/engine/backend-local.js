@@ -8,7 +8,8 @@ let numRequests = 0;
 
 worker.onmessage = ({ data }) => {
   const request = pending.get(data.id);
-  if (data.event) request?.onEvent?.(data);
+  if (data.event === "loaded") keepForOffline();
+  else if (data.event) request?.onEvent?.(data);
   else if (request) {
     if (!request.isKept) pending.delete(data.id);
     if (data.error === undefined) request.resolve(data.result);
@@ -20,9 +21,8 @@ worker.onerror = ({ message }) => {
   for (const request of pending.values()) request.reject(reason);
 };
 
-const ready = ask("ready").promise; // the model is loaded while people look at the page
+export const ready = ask("ready").promise; // the model is loaded while people look at the page
 ready.catch(() => {}); // every use reports it
-ready.then(keepForOffline, () => {});
 
 export async function createBackend() {
   return { transcribe, openStream, inspect };

@@ -9,9 +9,9 @@ import { buildTables } from "./tables.js";
 import { BLANK } from "./tokenizer.js";
 
 /**
- * What helps to decode, as far as there is any.
- * @typedef {{lm: object | null, logBigrams: Float32Array | null, pronunciations: object | null,
- *   recurrentLM: object | null}} DecodingModels
+ * What helps to decode, as far as there is any; what the second pass needs may still be loading.
+ * @typedef {{lm: object | null, logBigrams: Float32Array | null, pronunciations: Promise<object> | null,
+ *   recurrentLM: Promise<object> | null}} DecodingModels
  */
 
 /** Decodes in two passes. */

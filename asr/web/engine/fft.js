@@ -7,13 +7,14 @@ export class PowerSpectrum {
     this.size = size;
     this.numBins = Math.floor(size / 2) + 1;
     this.isPowerOfTwo = (size & (size - 1)) === 0;
-    let length = 1;
-    while (length < (this.isPowerOfTwo ? size : 2 * size)) length *= 2;
+    let length = this.isPowerOfTwo ? Math.max(1, size / 2) : 1;
+    while (!this.isPowerOfTwo && length < 2 * size) length *= 2;
     this.real = new Float64Array(length);
     this.imaginary = new Float64Array(length);
     this.twiddles = layTwiddles(length);
     this.power = new Float64Array(this.numBins);
-    if (!this.isPowerOfTwo) this.layChirp(length);
+    if (this.isPowerOfTwo) this.turns = layTwiddles(size);
+    else this.layChirp(length);
   }
 
   /**
@@ -23,20 +24,47 @@ export class PowerSpectrum {
    */
   compute(frame) {
     const { size, real, imaginary, power, numBins } = this;
-    imaginary.fill(0);
     if (this.isPowerOfTwo) {
-      real.set(frame);
-      transform(real, imaginary, this.twiddles);
-    } else {
-      real.fill(0);
-      for (let i = 0; i < size; i++) {
-        real[i] = frame[i] * this.chirp[2 * i];
-        imaginary[i] = frame[i] * this.chirp[2 * i + 1];
-      }
-      this.convolve();
+      this.transformReal(frame);
+      return power;
     }
+    imaginary.fill(0);
+    real.fill(0);
+    for (let i = 0; i < size; i++) {
+      real[i] = frame[i] * this.chirp[2 * i];
+      imaginary[i] = frame[i] * this.chirp[2 * i + 1];
+    }
+    this.convolve();
     for (let bin = 0; bin < numBins; bin++) power[bin] = real[bin] * real[bin] + imaginary[bin] * imaginary[bin];
     return power;
+  }
+
+  /** Transform even samples as real and odd ones as imaginary parts, and take the two spectra apart again. */
+  transformReal(frame) {
+    const { size, real, imaginary, power, turns } = this;
+    const half = size >> 1;
+    if (!half) {
+      power[0] = frame[0] * frame[0];
+      return;
+    }
+    for (let i = 0; i < half; i++) {
+      real[i] = frame[2 * i];
+      imaginary[i] = frame[2 * i + 1];
+    }
+    transform(real, imaginary, this.twiddles);
+    for (let bin = 0; bin <= half; bin++) {
+      const [one, other] = [bin === half ? 0 : bin, bin === 0 ? 0 : half - bin];
+      const evenReal = (real[one] + real[other]) / 2;
+      const evenImaginary = (imaginary[one] - imaginary[other]) / 2;
+      const oddReal = (imaginary[one] + imaginary[other]) / 2;
+      const oddImaginary = (real[other] - real[one]) / 2;
+      // exp(-2 pi i bin / size); that of the last bin is -1.
+      const cosine = bin === half ? -1 : turns[2 * bin];
+      const sine = bin === half ? 0 : turns[2 * bin + 1];
+      const x = evenReal + oddReal * cosine - oddImaginary * sine;
+      const y = evenImaginary + oddReal * sine + oddImaginary * cosine;
+      power[bin] = x * x + y * y;
+    }
   }
 
   /** Lay out exp(-i pi n^2 / N), and the transform of its conjugate. */

@@ -1,5 +1,10 @@
 /** The files of an exported model: fetched compressed, kept for the next visit, expanded here. */
 
+const keeping = []; // for the next visit
+
+/** Wait until what was fetched is kept. */
+export const keepFiles = () => Promise.all(keeping);
+
 /**
  * Read the list of files that `asr export --web` wrote.
  * @param {URL} root the folder of the page
@@ -17,8 +22,11 @@ export async function loadCompressed(root, version, path) {
   const bytes = new Uint8Array(await response.arrayBuffer());
   const isCompressed = bytes[0] === 0x1f && bytes[1] === 0x8b; // some hosts have it expanded on the way
   if (!isCompressed) return bytes;
-  const expanded = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(expanded).arrayBuffer());
+  const stream = new DecompressionStream("gzip");
+  const writer = stream.writable.getWriter();
+  writer.write(bytes).catch(() => {}); // reading reports it
+  writer.close().catch(() => {});
+  return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }
 
 /** Fetch a file, or take it from what an earlier visit kept; without a secure context nothing is kept. */
@@ -28,6 +36,6 @@ async function fetchKept(url, cacheName) {
   if (kept) return kept;
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url.pathname} cannot be loaded (status ${response.status})`);
-  await cache?.put(url, response.clone()).catch(() => {}); // the disk may be full
+  keeping.push(cache?.put(url, response.clone()).catch(() => {})); // the disk may be full
   return response;
 }

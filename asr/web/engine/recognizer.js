@@ -32,23 +32,21 @@ export class Recognizer {
     const recognizer = new Recognizer();
     const tokenizer = new Tokenizer(alphabet.characters);
     const isBeam = config.decoding.decoder === "beam";
-    const parts = await Promise.all([
+    const [network, lm, internal] = await Promise.all([
       openNetwork(ort, config, load),
       isBeam ? optional("lm.safetensors") : null,
       optional("internal_lm.safetensors"),
-      isBeam ? optional("pronunciations.json") : null,
-      isBeam ? optional("recurrent_lm.safetensors") : null,
-      ...LM_GRAPHS.map((name) => optional(`${name}.onnx`)),
     ]);
-    const [network, lm, internal, pronunciations, recurrent, ...graphs] = parts;
     const models = {
       lm: lm && readNGrams(lm),
       logBigrams: internal && toFloats(readTensors(internal).tensors.get("log_bigrams")),
-      pronunciations: pronunciations && parse(pronunciations),
-      recurrentLM: recurrent
-        && (await RecurrentLM.open(ort, recurrent, Object.fromEntries(LM_GRAPHS.map((name, i) => [name, graphs[i]])))),
+      // The second pass: nothing waits for it before a text is to be rescored.
+      pronunciations: isBeam ? optional("pronunciations.json")?.then(parse) : null,
+      recurrentLM: isBeam ? optional("recurrent_lm.safetensors")?.then((bytes) => openRecurrentLM(ort, bytes, load)) : null,
     };
-    Object.assign(recognizer, { ort, load, config, tokenizer, network, models, decoders: new Map(), steps: null });
+    const loaded = Promise.all([models.pronunciations, models.recurrentLM]);
+    loaded.catch(() => {}); // every use reports it
+    Object.assign(recognizer, { ort, load, loaded, config, tokenizer, network, models, decoders: new Map(), steps: null });
     recognizer.decoderFor([]);
     return recognizer;
   }
@@ -172,6 +170,11 @@ export function textOf({ words }) {
 async function openNetwork(ort, config, load) {
   const [graph, weights] = await Promise.all([load("model.onnx"), load("weights.safetensors")]);
   return AcousticNetwork.open(ort, config.network, graph, weights);
+}
+
+async function openRecurrentLM(ort, bytes, load) {
+  const graphs = await Promise.all(LM_GRAPHS.map(async (name) => [name, await load(`${name}.onnx`)]));
+  return RecurrentLM.open(ort, bytes, Object.fromEntries(graphs));
 }
 
 function parse(bytes) {

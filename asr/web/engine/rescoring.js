@@ -8,40 +8,39 @@ const SMALL = 1e-100; // sums below it are scaled up, far from where precision i
 /** Adds the log-likelihood of its phones to the score of each hypothesis. */
 export class PhoneRescorer {
   /**
-   * @param {{phones: string[], words: Object<string, string>}} pronunciations what `pronunciations.json` holds
+   * @param {Promise<{phones: string[], words: Object<string, string>}>} pronunciations what `pronunciations.json` holds
    * @param {import("./tokenizer.js").Tokenizer} tokenizer
    * @param {number} weight factor of the log-likelihood
    */
   constructor(pronunciations, tokenizer, weight) {
-    this.words = pronunciations.words;
-    this.tokens = new Map(pronunciations.phones.map((phone, index) => [phone, index + 1]));
-    this.unknown = pronunciations.phones.length + 1;
-    this.tokenizer = tokenizer;
-    this.weight = weight;
+    Object.assign(this, { pronunciations, tokenizer, weight });
   }
 
   /** Put hypotheses into a new order; where one has more phones than there are frames, the order stays. */
-  rescore(hypotheses, { phoneLogProbs, numFrames }) {
+  async rescore(hypotheses, { phoneLogProbs, numFrames }) {
     if (!phoneLogProbs) return hypotheses;
-    const phones = hypotheses.map(({ tokens }) => this.encode(this.tokenizer.join(tokens)));
+    const { phones: names, words } = await this.pronunciations;
+    const tokens = new Map(names.map((phone, index) => [phone, index + 1]));
+    const phones = hypotheses.map((each) => encode(this.tokenizer.join(each.tokens), words, tokens));
     const probabilities = Float64Array.from(phoneLogProbs, Math.exp);
     const scores = phones.map((sequence) => sumPaths(probabilities, numFrames, sequence));
     if (!scores.every(Number.isFinite)) return hypotheses;
     return addScores(hypotheses, scores.map((score, i) => this.weight * (score + PHONE_SCORE * phones[i].length)));
   }
+}
 
-  /** Turn a text into phones; a word without a pronunciation is one phone of its own. */
-  encode(text) {
-    const words = text.toLowerCase().split(" ").filter(Boolean);
-    return words.flatMap((word) => {
-      const phones = Object.hasOwn(this.words, word) && this.words[word];
-      return phones ? phones.split(" ").map((phone) => this.tokens.get(phone)) : [this.unknown];
-    });
-  }
+/** Turn a text into phones; a word without a pronunciation is one phone of its own. */
+function encode(text, pronunciations, tokens) {
+  const words = text.toLowerCase().split(" ").filter(Boolean);
+  return words.flatMap((word) => {
+    const phones = Object.hasOwn(pronunciations, word) && pronunciations[word];
+    return phones ? phones.split(" ").map((phone) => tokens.get(phone)) : [tokens.size + 1];
+  });
 }
 
 /** Adds the log-probability of its words to the score of each of the best hypotheses. */
 export class RecurrentRescorer {
+  /** @param {Promise<import("./recurrent-lm.js").RecurrentLM>} lm */
   constructor(lm, tokenizer, weight, nbest) {
     Object.assign(this, { lm, tokenizer, weight, nbest });
   }
@@ -50,7 +49,7 @@ export class RecurrentRescorer {
   async rescore(hypotheses) {
     const best = hypotheses.slice(0, this.nbest);
     const sentences = best.map(({ tokens }) => this.tokenizer.join(tokens).split(" ").filter(Boolean));
-    const logProbs = await this.lm.score(sentences);
+    const logProbs = await (await this.lm).score(sentences);
     return addScores(best, logProbs.map((value) => this.weight * value));
   }
 }

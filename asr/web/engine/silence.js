@@ -12,6 +12,8 @@ const DIGITAL = 1e-4; // of full scale
 const DIGITAL_TO_PEAK = 1e-3;
 const SHORTEST_DIGITAL = 0.01; // seconds
 const NOISE_TO_SPEECH = 0.008;
+const SHIFTS = [15, 13, 16]; // of the noise
+const FACTORS = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d];
 const IMPOSSIBLE = -30; // the logarithm of the probability of all that is no blank
 
 /**
@@ -35,8 +37,8 @@ export function leaveOutSilence(waveform, config) {
     .filter(([first, last]) => first < last);
   const isKept = new Uint8Array(waveform.length).fill(1);
   for (const [first, last] of leftOut) isKept.fill(0, first * samplesPerFrame, last * samplesPerFrame);
-  const rest = filled.filter((_, i) => isKept[i]);
-  return leftOut.length === 0 || rest.length < size ? { waveform: filled, leftOut: [] } : { waveform: rest, leftOut };
+  const rest = leftOut.length ? filled.filter((_, i) => isKept[i]) : filled;
+  return rest.length < size ? { waveform: filled, leftOut: [] } : { waveform: rest, leftOut };
 }
 
 /** Insert frames of blank where the network was given nothing. */
@@ -55,16 +57,14 @@ export function insertBlanks(logProbs, size, leftOut) {
   return whole;
 }
 
-/** Make white noise of unit variance, the same as in Python. */
-export function makeNoise(numSamples) {
-  return Float32Array.from({ length: numSamples }, (_, i) => {
-    let value = i;
-    for (const [shift, factor] of [[15, 0x9e3779b1], [13, 0x85ebca77], [16, 0xc2b2ae3d]]) {
-      value = Math.imul(value, factor) >>> 0;
-      value = (value ^ (value >>> shift)) >>> 0;
-    }
-    return (value / 2 ** 32 - 0.5) * Math.sqrt(12);
-  });
+/** Make a sample of white noise of unit variance, the same as in Python. */
+function makeNoise(index) {
+  let value = index;
+  for (let round = 0; round < SHIFTS.length; round++) {
+    value = Math.imul(value, FACTORS[round]) >>> 0;
+    value = (value ^ (value >>> SHIFTS[round])) >>> 0;
+  }
+  return Math.fround((value / 2 ** 32 - 0.5) * Math.sqrt(12));
 }
 
 /** Put faint noise where a waveform is digitally silent. */
@@ -72,14 +72,15 @@ function fill(waveform, isDigital) {
   if (!isDigital.includes(1)) return waveform;
   let energy = 0;
   let numLoud = 0;
-  waveform.forEach((sample, i) => {
-    if (isDigital[i]) return;
-    energy += sample ** 2;
+  for (let i = 0; i < waveform.length; i++) {
+    if (isDigital[i]) continue;
+    energy += waveform[i] * waveform[i];
     numLoud++;
-  });
-  const noise = makeNoise(waveform.length);
+  }
   const level = Math.fround(NOISE_TO_SPEECH * Math.sqrt(energy / numLoud));
-  return waveform.map((sample, i) => (isDigital[i] ? level * noise[i] : sample));
+  const filled = waveform.slice();
+  for (let i = 0; i < filled.length; i++) if (isDigital[i]) filled[i] = level * makeNoise(i);
+  return filled;
 }
 
 /** Find the samples of stretches of silence, but for what is kept of each beside sound. */
@@ -89,10 +90,11 @@ function findSilence(waveform, isDigital, rate) {
   if (numFrames < LOUD_FRAMES) return [];
   const powers = new Float64Array(numFrames);
   const isSilent = new Uint8Array(numFrames).fill(1);
-  for (let i = 0; i < numFrames * size; i++) {
-    const frame = Math.floor(i / size);
-    powers[frame] += waveform[i] ** 2 / size;
-    if (!isDigital[i]) isSilent[frame] = 0;
+  for (let frame = 0, i = 0; frame < numFrames; frame++) {
+    for (const end = i + size; i < end; i++) {
+      powers[frame] += (waveform[i] * waveform[i]) / size;
+      if (!isDigital[i]) isSilent[frame] = 0;
+    }
   }
   const audible = powers.filter((_, i) => !isSilent[i]).sort();
   const loud = audible[Math.max(0, audible.length - LOUD_FRAMES)];
@@ -114,11 +116,15 @@ function findSilence(waveform, isDigital, rate) {
 
 /** Mark the samples of stretches of digital silence of some length. */
 function findDigitalSilence(waveform, shortest) {
-  const peak = waveform.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+  let peak = 0;
+  for (let i = 0; i < waveform.length; i++) peak = Math.max(peak, Math.abs(waveform[i]));
   const threshold = Math.fround(Math.min(DIGITAL, DIGITAL_TO_PEAK * peak));
   const isSilent = new Uint8Array(waveform.length);
-  for (const [begin, end] of findStretches(Uint8Array.from(waveform, (sample) => Math.abs(sample) <= threshold))) {
-    if (end - begin >= shortest) isSilent.fill(1, begin, end);
+  let begin = 0; // of the stretch under way
+  for (let i = 0; i <= waveform.length; i++) {
+    if (i < waveform.length && Math.abs(waveform[i]) <= threshold) continue;
+    if (i - begin >= shortest) isSilent.fill(1, begin, i);
+    begin = i + 1;
   }
   return isSilent;
 }

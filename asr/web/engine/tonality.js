@@ -24,13 +24,14 @@ export function measureTonality(waveform, sampleRate) {
   const numFrames = Math.min(NUM_FRAMES, 1 + Math.floor((2 * room) / size));
   const spectrum = new PowerSpectrum(size);
   const frame = new Float64Array(size);
+  const window = Float64Array.from(frame, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
   const found = [];
   for (let number = 0; number < numFrames; number++) {
     const start = numFrames > 1 ? Math.floor((number * room) / (numFrames - 1)) : 0;
     for (let i = 0; i < size; i++) {
       const at = start + i;
       const value = at < waveform.length ? waveform[at] - (at ? PREEMPHASIS * waveform[at - 1] : 0) : 0;
-      frame[i] = value * (0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (size - 1)));
+      frame[i] = value * window[i];
     }
     found.push(divideEnergy(spectrum.compute(frame)));
   }
@@ -41,12 +42,19 @@ export function measureTonality(waveform, sampleRate) {
 
 /** Measure the energy of a spectrum, and how much of it its strongest tones hold; they are removed from it. */
 function divideEnergy(power) {
-  const energy = power.reduce((sum, value) => sum + value, 0);
+  const energy = sum(power);
   for (let tone = 0; tone < NUM_TONES; tone++) {
-    const peak = power.indexOf(Math.max(...power));
+    let peak = 0;
+    for (let bin = 1; bin < power.length; bin++) if (power[bin] > power[peak]) peak = bin;
     power.fill(0, Math.max(0, peak - BINS_BESIDE), peak + BINS_BESIDE + 1);
   }
-  return { energy, tonal: energy - power.reduce((sum, value) => sum + value, 0) };
+  return { energy, tonal: energy - sum(power) };
+}
+
+function sum(values) {
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += values[i];
+  return total;
 }
 
 /** Interpolate between sorted values. */

@@ -1,18 +1,23 @@
 /**
  * The recogniser in a thread of its own, so that the page stays responsive.
  *
- * A request is {id, type, ...}, and its answer {id, result} or {id, error}; {id, event, ...} may come before.
+ * A request is {id, type, ...}, and its answer {id, result} or {id, error}; {id, event, ...} may come before. Once all
+ * files are there for this visit and the next, {event: "loaded"} comes by itself.
  */
 
 import * as ort from "../vendor/ort.wasm.bundle.min.js";
-import { loadCompressed, loadManifest } from "./loading.js";
+import { keepFiles, loadCompressed, loadManifest } from "./loading.js";
 import { Recognizer } from "./recognizer.js";
 
 const ROOT = new URL("../", import.meta.url);
 const ABORTED = "cancelled";
 
 const opened = open();
-opened.catch(() => {}); // every request reports it
+opened
+  .then(({ loaded }) => loaded)
+  .then(keepFiles)
+  .then(() => postMessage({ event: "loaded" }))
+  .catch(() => {}); // every request reports it
 const aborted = new Set();
 const streams = new Map();
 let queue = Promise.resolve(); // requests take turns, for there is one thread
