@@ -81,7 +81,15 @@ WITH_TORCH = {
     *("acoustic.stepping", "acoustic.torch_runtime", "cli.train", "train", "checks", "training", "data"),
 }
 WITHOUT_TORCH_IN_DATA = {
-    *("data.manifest", "data.corpora", "data.tables", "data.feasibility", "data.preparation", "data.synthesis"),
+    *(
+        "data.fields",
+        "data.manifest",
+        "data.corpora",
+        "data.tables",
+        "data.feasibility",
+        "data.preparation",
+        "data.synthesis",
+    ),
     "data.statistics",
     *("data.synthesizers", "data.sharding", "data.shard_index", "data.shards", "data.sources", "data.storage"),
 }

@@ -1,7 +1,8 @@
 """Measure a model on a manifest: error rates per corpus, with intervals, the speed, and what its confidence is worth.
 
 With --report, a page for the browser shows all of it down to the single words, beside an earlier report if named.
-Recordings that cannot be recognised are named on stderr, left out of the figures, and make the exit status 1.
+Recordings that cannot be recognised, and lines of the manifest that cannot be used, are named on stderr, left out of
+the figures, and make the exit status 1.
 """
 
 import argparse
@@ -12,9 +13,9 @@ from pathlib import Path
 from asr.cli.options import add_decoding_arguments, add_model_arguments, open_recognizer
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count
-from asr.data.manifest import Utterance, read_manifest
+from asr.data.manifest import Utterance
 from asr.errors import ASRError, BundleError
-from asr.evaluation import evaluate, fit_confidence, read_report, render_text, require_common, require_references
+from asr.evaluation import evaluate, fit_confidence, read_references, read_report, render_text, require_common
 from asr.evaluation.page import PAGE_FILES
 from asr.files import dump_json, dump_line, write_atomically
 
@@ -69,22 +70,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Recognise every recording of the manifest and report."""
-    utterances = read_manifest(arguments.manifest, threads=arguments.threads)
-    require_references(utterances)
+    utterances, num_unusable = read_references(arguments.manifest, threads=arguments.threads)
     _check_flags(arguments)
     outputs = [arguments.output, *(arguments.report / name for name in PAGE_FILES if arguments.report)]
     models = (arguments.model, arguments.lm, arguments.recurrent_lm, arguments.hot_words_file)
     reads = (arguments.manifest, arguments.baseline, *models, *(each.audio_filepath for each in utterances))
     with replacing(outputs, reads, overwrite=arguments.overwrite):
-        return _evaluate(arguments, utterances)
+        return _evaluate(arguments, utterances, num_unusable)
 
 
-def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) -> int:
+def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance], num_unusable: int) -> int:
     """Do the work."""
     if baseline := read_report(arguments.baseline) if arguments.baseline else None:
         require_common(baseline, utterances)
     recognizer = open_recognizer(arguments)
-    evaluation = evaluate(recognizer, utterances, batch_duration=arguments.batch_duration)
+    batch_duration = arguments.batch_duration
+    evaluation = evaluate(recognizer, utterances, batch_duration=batch_duration, num_unusable=num_unusable)
     if arguments.calibrate:
         from asr.bundle import update_settings
 
@@ -98,7 +99,7 @@ def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance]) ->
 
         model = str(arguments.model or "the English model of the package")
         about = describe_evaluation(recognizer.bundle, model=model, manifest=str(arguments.manifest))
-        options = PageOptions(baseline, arguments.embed_audio * 1_000_000, arguments.pictures, arguments.batch_duration)
+        options = PageOptions(baseline, arguments.embed_audio * 1_000_000, arguments.pictures, batch_duration)
         write_page(arguments.report, evaluation, recognizer, about, options)
     report = evaluation.report
     print(dump_json(report.to_dict(), indent=2) if arguments.json else render_text(report))

@@ -15,7 +15,7 @@ from asr.cli.flags import add_fields, build_config
 from asr.cli.options import add_decoding_arguments, add_model_arguments, recognizer_settings
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import show_progress
-from asr.data.manifest import Utterance, read_manifest
+from asr.data.manifest import Utterance, read_usable
 from asr.evaluation.pseudo_labels import Bounds, judge_recordings, render_selection, write_pseudo_labels
 
 _log = logging.getLogger("asr.pseudo_label")
@@ -34,13 +34,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Transcribe, choose, write and report; the status is 1 if a recording cannot be recognised."""
-    utterances = read_manifest(arguments.manifest, require_text=False, threads=arguments.threads)
+    """Transcribe, choose, write and report; the status is 1 if a line or a recording cannot be used."""
+    utterances, mistakes = read_usable(arguments.manifest, require_text=False, threads=arguments.threads)
+    for mistake in mistakes:
+        _log.error("%s", mistake)
     bounds = build_config(arguments, Bounds)
     judged = arguments.output.with_name(f"{arguments.output.name}.judged.jsonl")
     reads = (arguments.manifest, *(utterance.audio_filepath for utterance in utterances))
     with replacing([arguments.output, judged], reads, overwrite=arguments.overwrite):
-        return _label(arguments, utterances, bounds)
+        return _label(arguments, utterances, bounds) or int(bool(mistakes))
 
 
 def _label(arguments: argparse.Namespace, utterances: Sequence[Utterance], bounds: Bounds) -> int:

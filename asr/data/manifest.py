@@ -8,27 +8,20 @@ make the utterance something else, such as `channel` or `end`, are refused; othe
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from asr.arguments import require_list, require_path
 from asr.audio import AudioExcerpt, read_info
+from asr.data.fields import is_seconds, optional_text, parse_audio, parse_duration, printable, read_text_field
 from asr.data.json_lines import read_objects
 from asr.errors import AudioError, ManifestError
 from asr.files import dump_line, write_atomically
 from asr.remote import is_url
 from asr.units import Seconds
-
-_KEYS = ("audio_filepath", "duration", "text", "offset", "speaker", "corpus", "utterance_id")
-# What other tools call a part or a channel of a recording; to ignore it would give other audio than was meant.
-_CHANGING_KEYS = frozenset(
-    {"channel", "channel_id", "channel_selector", "start", "start_time", "begin", "end", "end_time", "stop"}
-    | {"audio_start", "audio_end", "audio_offset", "start_sec", "end_sec", "start_ms", "end_ms", "speed"}
-)
-_MAX_SECONDS: Seconds = 1e7  # 115 days
 
 
 @dataclass(frozen=True)
@@ -81,6 +74,11 @@ class ManifestRecording:
     duration: Seconds | None = None
 
 
+# The number of a line, how messages name it, and the utterance or what is wrong with it.
+_Line: TypeAlias = tuple[int, str, Utterance | ManifestError]
+_Value = TypeVar("_Value")
+
+
 def read_manifest(path: Path | str, *, require_text: bool = True, threads: int | None = None) -> list[Utterance]:
     """Read every utterance of a manifest; durations that it lacks are measured.
 
@@ -114,17 +112,32 @@ def read_numbered(
     Raises:
         ManifestError: As for `read_manifest`.
     """
-    path = require_path("the manifest", path)
-    numbers: list[int] = []
-    parsed: list[tuple[str, Utterance]] = []
-    for number, location, fields in read_objects(path):
-        if isinstance(fields, ManifestError):
-            raise fields
-        numbers.append(number)
-        parsed.append((location, _parse_utterance(fields, path.parent, location, require_text=require_text)))
-    if not parsed:
-        raise ManifestError(f"{path}: no utterance found; expected one JSON object a line")
-    return list(zip(numbers, _measure_missing(parsed, threads), strict=True))
+    lines = _read_lines(require_path("the manifest", path), require_text=require_text, stop=True)
+    return [(number, _require(utterance)) for number, utterance in _measure_missing(lines, threads)]
+
+
+def read_usable(
+    path: Path | str, *, require_text: bool = True, threads: int | None = None
+) -> tuple[list[Utterance], list[ManifestError]]:
+    """Read the utterances of those lines of a manifest that can be used.
+
+    Args:
+        path: As for `read_manifest`.
+        require_text: As for `read_manifest`.
+        threads: As for `read_manifest`.
+
+    Returns:
+        The utterances in the order of the lines, at least one, and what is wrong with each other line.
+
+    Raises:
+        ManifestError: If the file is missing, or no line can be used.
+    """
+    lines = _read_lines(require_path("the manifest", path), require_text=require_text, stop=False)
+    read = [utterance for _, utterance in _measure_missing(lines, threads)]
+    mistakes = [each for each in read if isinstance(each, ManifestError)]
+    if len(mistakes) == len(read):
+        raise mistakes[0]
+    return [each for each in read if isinstance(each, Utterance)], mistakes
 
 
 def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
@@ -145,9 +158,9 @@ def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
         if isinstance(fields, ManifestError):
             return fields
         try:
-            audio, offset = _parse_audio(fields, path.parent, location)
+            audio, offset = parse_audio(fields, path.parent, location)
             is_timed = offset is not None and fields.get("duration") is not None
-            duration = _parse_duration(fields["duration"], location) if is_timed else None
+            duration = parse_duration(fields["duration"], location) if is_timed else None
         except ManifestError as error:
             return error
         text = fields.get("text")
@@ -157,8 +170,8 @@ def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
             location,
             recording if offset is None else AudioExcerpt(recording, offset, duration),
             text if isinstance(text, str) else None,
-            _optional_text(fields, "utterance_id"),
-            float(fields["duration"]) if _is_seconds(fields.get("duration")) else None,
+            optional_text(fields, "utterance_id"),
+            float(fields["duration"]) if is_seconds(fields.get("duration")) else None,
         )
 
     recordings = [parse(fields, location) for _, location, fields in read_objects(path)]
@@ -202,16 +215,16 @@ def _to_fields(utterance: Utterance, folder: Path) -> dict[str, Any]:
 
 def _parse_utterance(fields: Mapping[str, Any], folder: Path, location: str, *, require_text: bool) -> Utterance:
     """Turn the fields of a line into an utterance; one without a duration gets NaN."""
-    audio, offset = _parse_audio(fields, folder, location)
+    audio, offset = parse_audio(fields, folder, location)
     duration = fields.get("duration")
     has_text = require_text or fields.get("text") is not None
     return Utterance(
         audio_filepath=audio,
-        duration=math.nan if duration is None else _parse_duration(duration, location),
-        text=_require_text(fields, "text", location) if has_text else "",
-        utterance_id=_optional_text(fields, "utterance_id") or _name_part(audio, offset, duration),
-        speaker=_optional_text(fields, "speaker"),
-        corpus=_optional_text(fields, "corpus"),
+        duration=math.nan if duration is None else parse_duration(duration, location),
+        text=read_text_field(fields, "text", location) if has_text else "",
+        utterance_id=optional_text(fields, "utterance_id") or _name_part(audio, offset, duration),
+        speaker=optional_text(fields, "speaker"),
+        corpus=optional_text(fields, "corpus"),
         offset=offset,
     )
 
@@ -219,96 +232,55 @@ def _parse_utterance(fields: Mapping[str, Any], folder: Path, location: str, *, 
 def _name_part(audio: Path, offset: Seconds | None, duration: Seconds | None) -> str:
     """Name an utterance by its recording, and a part of one by its times in milliseconds too."""
     times = [] if offset is None else [offset] if duration is None else [offset, offset + duration]
-    return "-".join([_printable(audio.stem), *(f"{round(1000 * time):07d}" for time in times)])
+    return "-".join([printable(audio.stem), *(f"{round(1000 * time):07d}" for time in times)])
 
 
-def _measure_missing(parsed: Sequence[tuple[str, Utterance]], threads: int | None) -> list[Utterance]:
-    """Measure those utterances whose duration the manifest does not give."""
-    unmeasured = [(location, utterance) for location, utterance in parsed if math.isnan(utterance.duration)]
-    if not unmeasured:
-        return [utterance for _, utterance in parsed]
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        measured = pool.map(_measure, *zip(*unmeasured, strict=True))
-        return [next(measured) if math.isnan(utterance.duration) else utterance for _, utterance in parsed]
+def _read_lines(path: Path, *, require_text: bool, stop: bool) -> list[_Line]:
+    """Read the lines of a manifest, at least one; the first mistake is raised if it is to stop the reading."""
+    lines: list[_Line] = []
+    for number, location, fields in read_objects(path):
+        try:
+            utterance = _parse_utterance(_require(fields), path.parent, location, require_text=require_text)
+            lines.append((number, location, utterance))
+        except ManifestError as error:
+            if stop:
+                raise
+            lines.append((number, location, error))
+    if not lines:
+        raise ManifestError(f"{path}: no utterance found; expected one JSON object a line")
+    return lines
 
 
-def _measure(location: str, utterance: Utterance) -> Utterance:
-    """Measure an utterance."""
-    try:
-        duration = read_info(utterance.audio_filepath).duration - (utterance.offset or 0.0)
-    except AudioError as error:
-        raise ManifestError(f"{location}: no duration is given, and none can be measured: {error}") from error
-    if duration <= 0:
-        raise ManifestError(f"{location}: offset {utterance.offset} is not before the end of the recording")
-    return replace(utterance, duration=duration)
-
-
-def _parse_audio(fields: Mapping[str, Any], folder: Path, location: str) -> tuple[Path, Seconds | None]:
-    """Read which recording a line names, and where in it the utterance begins."""
-    for key, value in fields.items():
-        if key.lower() in _CHANGING_KEYS and value is not None:
-            raise ManifestError(
-                f"{location}: the key {key!r} is not known, and changes what is meant; give parts as offset and "
-                "duration in seconds, and cut channels into files of their own"
-            )
-        if key not in _KEYS and key.lower() in _KEYS:
-            raise ManifestError(f"{location}: the key {key!r} is not known; did you mean {key.lower()!r}?")
-    name = fields.get("audio_filepath")
-    if not isinstance(name, str) or not name:
-        raise ManifestError(f"{location}: audio_filepath is {_show(name)}; expected a string")
-    try:
-        is_path = b"\0" not in os.fsencode(name)
-    except UnicodeEncodeError:  # half of a surrogate pair, such as \ud800
-        is_path = False
-    if not is_path:
-        raise ManifestError(f"{location}: audio_filepath is {_show(name)}; no file can have that name")
-    offset = fields.get("offset")
-    if offset is not None and not _is_seconds(offset, minimum=0):
-        raise ManifestError(f"{location}: offset {_show(offset)} is not a number of seconds from 0 to {_MAX_SECONDS:g}")
-    return folder / name, None if offset is None else float(offset)
-
-
-def _parse_duration(duration: object, location: str) -> Seconds:
-    """Read a duration."""
-    if _is_seconds(duration) and duration:
-        return float(duration)  # type: ignore[arg-type]  # a number, as was just found
-    raise ManifestError(
-        f"{location}: duration {_show(duration)} is not a positive number of seconds (up to {_MAX_SECONDS:g}); measure "
-        "the file again"
-    )
-
-
-def _is_seconds(value: object, *, minimum: Seconds = 0) -> bool:
-    """Tell whether JSON held a number in the range of times."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and minimum <= value <= _MAX_SECONDS  # type: ignore[operator]  # a number
-
-
-def _require_text(fields: Mapping[str, Any], key: str, location: str) -> str:
-    """Return the string under a key that every line must have; it may be empty."""
-    value = fields.get(key)
-    if not isinstance(value, str):
-        raise ManifestError(f"{location}: {key} is {_show(value)}; expected a string")
-    if _printable(value) != value:
-        raise ManifestError(f"{location}: {key} is {_show(value)}; half of a surrogate pair is no character")
+def _require(value: _Value | ManifestError) -> _Value:
+    """Return what was read, or raise what is wrong with it."""
+    if isinstance(value, ManifestError):
+        raise value
     return value
 
 
-def _optional_text(fields: Mapping[str, Any], key: str) -> str | None:
-    """Return the string under a key that a line may leave out."""
-    value = fields.get(key)
-    return None if value is None or isinstance(value, list | dict) else _printable(str(value))
+def _measure_missing(lines: Sequence[_Line], threads: int | None) -> list[tuple[int, Utterance | ManifestError]]:
+    """Measure those utterances whose duration the manifest does not give."""
+    unmeasured = [
+        (location, utterance)
+        for _, location, utterance in lines
+        if isinstance(utterance, Utterance) and math.isnan(utterance.duration)
+    ]
+    measured: Iterator[Utterance | ManifestError] = iter(())
+    if unmeasured:
+        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+            measured = iter(list(pool.map(_measure, *zip(*unmeasured, strict=True))))
+    return [
+        (number, next(measured) if isinstance(each, Utterance) and math.isnan(each.duration) else each)
+        for number, _, each in lines
+    ]
 
 
-def _printable(text: str) -> str:
-    """Replace what is no character: the bytes of a file name that is not UTF-8, and halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _show(value: object) -> str:
-    """Show a value in a message, cut where it is long."""
+def _measure(location: str, utterance: Utterance) -> Utterance | ManifestError:
+    """Measure an utterance, or say why that cannot be done."""
     try:
-        shown = ascii(value) if isinstance(value, str) and _printable(value) != value else repr(value)
-    except (ValueError, RecursionError):  # a whole number too long, or lists too deep, to be written
-        return "no such value"
-    return shown if len(shown) <= 80 else f"{shown[:80]}..."
+        duration = read_info(utterance.audio_filepath).duration - (utterance.offset or 0.0)
+    except AudioError as error:
+        return ManifestError(f"{location}: no duration is given, and none can be measured: {error}")
+    if duration <= 0:
+        return ManifestError(f"{location}: offset {utterance.offset} is not before the end of the recording")
+    return replace(utterance, duration=duration)

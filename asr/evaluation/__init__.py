@@ -2,7 +2,7 @@
 
 from asr.evaluation.comparison import compare_reports, read_report, require_common
 from asr.evaluation.details import UtteranceDetail, detail_report, detail_utterance
-from asr.evaluation.evaluate import Evaluation, Recognition, evaluate, fit_confidence, recognize
+from asr.evaluation.evaluate import Evaluation, Recognition, evaluate, fit_confidence, read_references, recognize
 from asr.evaluation.page import render_html, write_report
 from asr.evaluation.scores import (
     ConfidenceReport,
@@ -36,6 +36,7 @@ __all__ = [
     "fit_confidence",
     "judge_words",
     "measure_signal",
+    "read_references",
     "read_report",
     "recognize",
     "render_html",

@@ -8,12 +8,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 
 from asr.alignment.confidence import ConfidenceCalibration, JudgedWord, cross_calibrate, fit_calibration, recalibrate
 from asr.arguments import require_list
-from asr.data.manifest import Utterance
+from asr.data.manifest import Utterance, read_usable
 from asr.errors import ManifestError
-from asr.evaluation.scores import EvaluationReport, build_report, report_confidence, require_references
+from asr.evaluation.scores import (
+    EvaluationReport,
+    build_report,
+    find_missing_references,
+    report_confidence,
+    require_references,
+)
 from asr.evaluation.words import judge_words
 from asr.recognition.recognizer import Recognizer
 from asr.transcript import Transcript
@@ -54,6 +61,29 @@ class Evaluation:
     seconds: Seconds
 
 
+def read_references(manifest: Path | str, *, threads: int | None = None) -> tuple[list[Utterance], int]:
+    """Read the utterances of a manifest that can be evaluated; the others are logged as errors.
+
+    Args:
+        manifest: As for `read_manifest`.
+        threads: Recordings to measure at once; all processors if not given.
+
+    Returns:
+        The utterances, at least one, and how many lines cannot be used.
+
+    Raises:
+        ManifestError: If the file is missing, or no line can be used.
+    """
+    utterances, mistakes = read_usable(manifest, threads=threads)
+    missing = find_missing_references(utterances)
+    if len(missing) == len(utterances):
+        raise missing[0]
+    mistakes += missing.values()
+    for mistake in mistakes:
+        _log.error("%s", mistake)
+    return [utterance for index, utterance in enumerate(utterances) if index not in missing], len(mistakes)
+
+
 def recognize(
     recognizer: Recognizer,
     utterances: Sequence[Utterance],
@@ -89,6 +119,7 @@ def evaluate(
     *,
     batch_duration: Seconds = 160.0,
     on_progress: Callable[[Seconds], None] = lambda seconds: None,
+    num_unusable: int = 0,
 ) -> Evaluation:
     """Recognise utterances and compare them with what was said.
 
@@ -97,6 +128,7 @@ def evaluate(
         utterances: What was said; each text holds a word.
         batch_duration: Padded seconds of audio recognised at once at most.
         on_progress: Called with the seconds of audio that have been done since the last call.
+        num_unusable: Lines of the manifest that cannot be used, which count as recordings that failed.
 
     Returns:
         The evaluation; recordings that fail are logged, counted and left out of it.
@@ -112,6 +144,7 @@ def evaluate(
     )
     hypotheses = [transcript.text if transcript else None for transcript in recognition.transcripts]
     report = build_report(utterances, hypotheses, recognition.seconds)
+    report = replace(report, failed=report.failed + num_unusable)
     transcripts = tuple(transcript for transcript in recognition.transcripts if transcript is not None)
     raw_words = tuple(
         tuple(judge_words(score.utterance.text, transcript))

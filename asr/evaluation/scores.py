@@ -156,12 +156,27 @@ def require_references(utterances: Sequence[Utterance]) -> None:
     Raises:
         ManifestError: If a text is empty once normalised; the first such utterance is named.
     """
-    for number, utterance in enumerate(utterances, start=1):
-        if not normalize_text(utterance.text):
-            raise ManifestError(
-                f"utterance {number} ({utterance.utterance_id}): text {utterance.text!r} holds no word; "
-                "an evaluation needs what was said, so write it down or remove the line"
-            )
+    for error in find_missing_references(utterances).values():
+        raise error
+
+
+def find_missing_references(utterances: Sequence[Utterance]) -> dict[int, ManifestError]:
+    """Find the utterances that have no text to be compared with.
+
+    Args:
+        utterances: What is to be evaluated.
+
+    Returns:
+        The index of each whose text is empty once normalised, and what to say of it.
+    """
+    return {
+        index: ManifestError(
+            f"utterance {index + 1} ({utterance.utterance_id}): text {utterance.text!r} holds no word; "
+            "an evaluation needs what was said, so write it down or remove the line"
+        )
+        for index, utterance in enumerate(utterances)
+        if not normalize_text(utterance.text)
+    }
 
 
 def build_report(

@@ -28,7 +28,8 @@ def render_text(report: EvaluationReport) -> str:
             f"gives it, {after:.3f} calibrated"
         )
     if report.failed:
-        lines.append(f"{report.failed} of {report.failed + len(report.scores)} recordings failed and are not counted")
+        total = report.failed + len(report.scores)
+        lines.append(f"{len(report.scores)} of {total} recordings were measured; {report.failed} failed")
     return "\n".join(lines)
 
 

@@ -101,6 +101,40 @@ def test_recording_that_fails_is_named_left_out_and_makes_the_status_1(
     assert (fields["failed"], fields["overall"]["utterances"], fields["overall"]["word_error_rate"]) == (1, 2, 0)
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('{"audio_filepath": ', "manifest.jsonl:2: not JSON"),
+        ('{"text": "a"}', "manifest.jsonl:2: audio_filepath is None"),
+        ('{"audio_filepath": "1.wav", "duration": 0.5, "text": null}', "manifest.jsonl:2: text is None"),
+        ('{"audio_filepath": "1.wav", "duration": 0.5, "text": "..."}', "utterance 2 (1): text '...' holds no word"),
+        ('{"audio_filepath": "none.wav", "text": "a"}', "manifest.jsonl:2: no duration is given"),
+        ('{"audio_filepath": "1.wav", "offset": 9, "text": "a"}', "manifest.jsonl:2: offset 9.0 is not before the end"),
+    ],
+)
+def test_line_that_cannot_be_used_is_named_and_the_others_are_measured(
+    line: str, complaint: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a", "b", "a"])
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    manifest.write_text("\n".join([lines[0], line, lines[2]]), encoding="utf-8")
+    assert main(flags(manifest, model, "--quiet")) == 1
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out.endswith("2 of 3 recordings were measured; 1 failed\n")
+
+
+def test_manifest_without_a_usable_line_is_status_2(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = write_utterances(tmp_path, ["a"])
+    for content in ("{\n{\n", json.dumps({"audio_filepath": str(tmp_path / "0.wav"), "text": ""})):
+        manifest.write_text(content, encoding="utf-8")
+        assert main(flags(manifest, model)) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_manifest_whose_recordings_all_fail_is_status_2(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

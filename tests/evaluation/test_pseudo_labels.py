@@ -124,9 +124,12 @@ def test_a_recording_that_cannot_be_read_is_named_and_the_others_are_used(
     tones: Path, tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "high.wav").unlink()
+    tones.write_text(tones.read_text(encoding="utf-8") + "{\n", encoding="utf-8")
     output = tmp_path / "pseudo.jsonl"
     assert main([f"--manifest={tones}", f"--model={bundle_folder}", f"--output={output}", *ANYTHING]) == 1
-    assert "high.wav" in capsys.readouterr().err
+    complaints = capsys.readouterr().err
+    assert "high.wav" in complaints
+    assert "tones.jsonl:4: not JSON" in complaints
     assert "high" not in {each.utterance_id for each in read_manifest(output)}
 
 

@@ -87,7 +87,7 @@ def test_text_is_an_aligned_table_in_percent() -> None:
 
 
 def test_text_ends_with_the_failed_recordings_if_there_are_any(report: EvaluationReport) -> None:
-    assert render_text(report).splitlines()[-1] == "1 of 4 recordings failed and are not counted"
+    assert render_text(report).splitlines()[-1] == "3 of 4 recordings were measured; 1 failed"
 
 
 def test_json_holds_the_rows_and_not_the_utterances(report: EvaluationReport) -> None:
