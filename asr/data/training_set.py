@@ -75,7 +75,7 @@ class TrainingSet:
         return [found[number] for number in numbers]
 
     def sample(self, count: int) -> list[AudioSource]:
-        """Choose recordings from the beginning, the middle and the end alike.
+        """Choose recordings of speech from the beginning, the middle and the end alike.
 
         Args:
             count: How many at most, a multiple of 5: neighbours are taken together, for they share a chunk.
@@ -83,7 +83,8 @@ class TrainingSet:
         Returns:
             What they are read from.
         """
-        runs = np.array_split(self.kept, min(len(self.kept), max(1, count // _NUM_NEIGHBOURS)))
+        spoken = self.kept[self._min_frames()[self.kept] > 0]
+        runs = np.array_split(spoken, min(len(spoken), max(1, count // _NUM_NEIGHBOURS)))
         return [source for _, source in self.read(np.concatenate([run[:_NUM_NEIGHBOURS] for run in runs]).tolist())]
 
     def texts(self) -> Iterator[str]:
