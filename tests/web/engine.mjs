@@ -15,6 +15,7 @@ import { readNGrams } from "../../asr/web/engine/ngrams.js";
 import { Recognizer } from "../../asr/web/engine/recognizer.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
+import { openFolded, openSession } from "../../asr/web/engine/sessions.js";
 import { StreamScorer } from "../../asr/web/engine/stepping.js";
 import { insertBlanks, leaveOutSilence } from "../../asr/web/engine/silence.js";
 import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
@@ -99,6 +100,15 @@ const FUNCTIONS = {
   findEndpoints({ pause, longest, blocks }) {
     const endpointer = new Endpointer(pause, longest);
     return blocks.map((block) => [endpointer.lookAhead(block), endpointer.find(block), endpointer.hasSpeech]);
+  },
+
+  async openTogether({ folder, graphs }) {
+    const ort = await importRuntime();
+    const load = (name) => new Uint8Array(gunzipSync(readFileSync(`${folder}/model/${name}.gz`)));
+    const weights = load("weights.safetensors");
+    const opening = graphs.map((name) =>
+      /model|streaming/.test(name) ? openFolded(ort, load(name), weights) : openSession(ort, load(name)));
+    return (await Promise.all(opening)).map((session) => session.outputNames[0]);
   },
 
   async transcribe({ folder, waveforms, inspected }) {

@@ -18,9 +18,10 @@ from asr.recognition.endpoint import Endpointer
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import FinalResult, StreamingRecognizer
 from asr.web.export import export_web
+from tests.models import tiny_recurrent_lm
 from tests.web.driver import Run, make_noise
 
-BEAM = DecodingConfig("beam", beam_size=300, min_certainty=0.0)
+BEAM = DecodingConfig("beam", beam_size=300, min_certainty=0.0, recurrent_lm_weight=1.0, recurrent_lm_nbest=5)
 
 
 @pytest.mark.parametrize("delta_order", [0, 2])
@@ -63,7 +64,9 @@ def test_a_stream_gives_the_same_results(
     (tmp_path / "texts.txt").write_text("abc de\nbed abc\ncab ace\n", encoding="utf-8")
     training = NGramTraining(order=2)
     lm = train_ngram_lm([tmp_path / "texts.txt"], tmp_path / "lm", training).lm if is_beam else None
-    save_bundle(tmp_path / "model", replace(tiny_bundle, decoding=settings, lm=lm), "# Tiny\n")
+    recurrent_lm = tiny_recurrent_lm("abc", "de", "bed", "cab", "ace") if is_beam else None  # loaded beside the steps
+    bundle = replace(tiny_bundle, decoding=settings, lm=lm, recurrent_lm=recurrent_lm)
+    save_bundle(tmp_path / "model", bundle, "# Tiny\n")
     export_web(tmp_path / "page", tmp_path / "model")
     waveform = make_noise(24, seed=4)
     hot_words = [HotWord("bed", 2.0)] if is_beam else []
@@ -93,6 +96,17 @@ def test_a_stream_gives_the_same_results(
     for step in found["steps"]:
         np.testing.assert_allclose(step, scorer.advance(20, 10).ravel(), atol=1e-3)
     np.testing.assert_allclose(found["preview"], scorer.preview().ravel(), atol=1e-3)
+
+
+def test_sessions_that_are_opened_at_once_do_not_take_each_others_weights(
+    run: Run, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    bundle = replace(tiny_bundle, decoding=BEAM, recurrent_lm=tiny_recurrent_lm("abc"))
+    save_bundle(tmp_path / "model", bundle, "# Tiny\n")
+    export_web(tmp_path / "page", tmp_path / "model")
+    graphs = ["model.onnx", "affine.onnx", "streaming.onnx", "log_softmax.onnx"]
+    found = run("openTogether", folder=tmp_path / "page", graphs=graphs)
+    assert found == ["log_probs", "outputs", "log_probs", "log_probs"]
 
 
 def show(result: dict[str, Any]) -> tuple[Any, ...]:

@@ -19,32 +19,37 @@ export const NO_WORD = -1;
  */
 export function buildLexicon(lm, tokenizer, moreWords) {
   const spellings = spellWords(lm, tokenizer, moreWords);
-  const parents = [-1, -1];
-  const labels = [0, 0];
-  const words = [NO_WORD, NO_WORD];
+  const numNodes = 2 + spellings.reduce((sum, { key }) => sum + key.length, 0); // at most
+  const parents = new Int32Array(numNodes).fill(-1);
+  const tokens = new Int32Array(numNodes);
+  const words = new Int32Array(numNodes).fill(NO_WORD);
+  let count = 2;
   // Spellings are sorted, so those that begin alike stand together, in the order of their nodes.
-  let ongoing = spellings.map(({ key, id }) => ({ key, id, node: ROOT }));
+  let ongoing = Int32Array.from(spellings.keys());
+  const nodes = new Int32Array(spellings.length).fill(ROOT); // of the spellings, as far as they have come
   for (let depth = 0; ongoing.length; depth++) {
     let lastParent = -1;
     let lastToken = -1;
-    for (const entry of ongoing) {
-      const token = entry.key.charCodeAt(depth);
-      if (entry.node !== lastParent || token !== lastToken) {
-        [lastParent, lastToken] = [entry.node, token];
-        parents.push(entry.node);
-        labels.push(token);
-        words.push(NO_WORD);
+    let numLonger = 0;
+    for (const index of ongoing) {
+      const { key, id } = spellings[index];
+      const token = key.charCodeAt(depth);
+      if (nodes[index] !== lastParent || token !== lastToken) {
+        [lastParent, lastToken] = [nodes[index], token];
+        parents[count] = lastParent;
+        tokens[count++] = token;
       }
-      entry.node = parents.length - 1;
-      if (entry.key.length === depth + 1) words[entry.node] = entry.id;
+      nodes[index] = count - 1;
+      if (key.length === depth + 1) words[count - 1] = id;
+      else ongoing[numLonger++] = index; // behind the one that is read
     }
-    ongoing = ongoing.filter((entry) => entry.key.length > depth + 1);
+    ongoing = ongoing.subarray(0, numLonger);
   }
   return {
-    tokens: Int32Array.from(labels),
-    parents: Int32Array.from(parents),
-    children: findChildren(parents),
-    words: Int32Array.from(words),
+    tokens: tokens.slice(0, count),
+    parents: parents.slice(0, count),
+    children: findChildren(parents.subarray(0, count)),
+    words: words.slice(0, count),
   };
 }
 

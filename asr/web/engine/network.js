@@ -1,10 +1,8 @@
 /** The acoustic model on ONNX Runtime: waveforms become posteriors. */
 
 import { FrontEnd } from "./mfcc.js";
+import { openFolded } from "./sessions.js";
 import { insertBlanks, leaveOutSilence } from "./silence.js";
-import { readTensors, toFloats } from "./tensors.js";
-
-const WEIGHTS = "weights"; // what the graphs call the file of their weights
 
 /**
  * Natural log-probabilities of each token in each frame, row by row; those of phones where the model has a phone head.
@@ -21,7 +19,7 @@ export class AcousticNetwork {
    */
   static async open(ort, config, graph, weights) {
     const network = new AcousticNetwork();
-    const session = await openSession(ort, graph, weights);
+    const session = await openFolded(ort, graph, weights);
     return Object.assign(network, { ort, config, session, frontEnd: new FrontEnd(config.features) });
   }
 
@@ -53,16 +51,4 @@ export class AcousticNetwork {
       numFrames: logProbs.length / characters.dims[2],
     };
   }
-}
-
-/**
- * Start a session for a graph of `asr/acoustic/folding.py`, in which nothing is left to optimise.
- * @param {object} ort ONNX Runtime
- * @param {Uint8Array} graph
- * @param {Uint8Array} weights the file `weights.safetensors`, in half precision
- */
-export function openSession(ort, graph, weights) {
-  const { buffer } = toFloats(readTensors(weights).tensors.get(WEIGHTS));
-  const externalData = [{ path: WEIGHTS, data: new Uint8Array(buffer) }];
-  return ort.InferenceSession.create(graph, { externalData, graphOptimizationLevel: "disabled" });
 }

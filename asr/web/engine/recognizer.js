@@ -4,10 +4,11 @@ import { align, calibrate, measureCertainty, placeWords } from "./alignment.js";
 import { Decoder, decodeGreedily } from "./decoder.js";
 import { explainNoWords } from "./explanation.js";
 import { joinSegments } from "./joining.js";
-import { AcousticNetwork, openSession } from "./network.js";
+import { AcousticNetwork } from "./network.js";
 import { readNGrams } from "./ngrams.js";
 import { RecurrentLM } from "./recurrent-lm.js";
 import { splitRecording } from "./segmenter.js";
+import { openFolded } from "./sessions.js";
 import { StepNetwork } from "./stepping.js";
 import { StreamingRecognizer } from "./streaming.js";
 import { readTensors, toFloats } from "./tensors.js";
@@ -73,7 +74,7 @@ export class Recognizer {
   async openSteps() {
     const { ort, load, config } = this;
     const [graph, weights] = await Promise.all([load("streaming.onnx"), load("weights.safetensors")]);
-    const session = await openSession(ort, graph, weights);
+    const session = await openFolded(ort, graph, weights);
     return new StepNetwork(ort, config.network, session, config.feature_statistics);
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { BEGIN, END, UNKNOWN } from "./ngrams.js";
+import { openSession } from "./sessions.js";
 import { dequantizeRows, readTensors } from "./tensors.js";
 
 const MAX_LOGITS = 2 ** 21; // rows of a softmax are computed in blocks of 8 MB
@@ -27,7 +28,7 @@ export class RecurrentLM {
     lm.ids = new Map(words.map((word, id) => [word, id]));
     lm.boundaries = [0, ...(within.length ? within : [words.length - 1]), words.length];
     for (const [name, graph] of Object.entries(graphs)) {
-      lm.sessions[name] = await ort.InferenceSession.create(graph);
+      lm.sessions[name] = await openSession(ort, graph);
     }
     return lm;
   }

@@ -44,9 +44,13 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
     maxGain: Math.max(0, wordScore) + Math.max(0, hot.gain.reduce((best, value) => Math.max(best, value))),
   };
   const gained = sumToNodes(lexicon, gain, size, space);
-  const charges = charge(lexicon, settings, model).map((value, node) => value + gained[node]);
-  const spellingScores = gained.map((value, node) =>
-    lexicon.words[node] === NO_WORD || space < 0 ? 0 : value + gain[lexicon.tokens[node] * size + space]);
+  const charges = charge(lexicon, settings, model);
+  const spellingScores = new Float64Array(gained.length);
+  for (let node = 0; node < gained.length; node++) {
+    charges[node] += gained[node];
+    if (lexicon.words[node] === NO_WORD || space < 0) continue;
+    spellingScores[node] = gained[node] + gain[lexicon.tokens[node] * size + space];
+  }
   return { settings, size, lexicon, gain, highestGain, spellingScores, charges, ngrams: model, hot };
 }
 
@@ -63,19 +67,21 @@ function sumToNodes(lexicon, gain, size, space) {
 
 /** Charge each node what the likeliest word ahead costs by itself; leaving the lexicon is a way on from each. */
 function charge(lexicon, settings, lm) {
-  const highest = new Float32Array(lexicon.words.length).fill(-Infinity);
-  lexicon.words.forEach((word, node) => { if (word !== NO_WORD) highest[node] = lm.logProbs[word]; });
+  const { words, parents } = lexicon;
+  const highest = new Float32Array(words.length).fill(-Infinity);
+  for (let node = 0; node < words.length; node++) if (words[node] !== NO_WORD) highest[node] = lm.logProbs[words[node]];
   highest[OUTSIDE] = lm.logProbs[UNKNOWN];
-  for (let node = highest.length - 1; node > ROOT; node--) {
-    const parent = lexicon.parents[node];
-    highest[parent] = Math.max(highest[parent], highest[node]);
+  for (let node = words.length - 1; node > ROOT; node--) {
+    if (highest[node] > highest[parents[node]]) highest[parents[node]] = highest[node];
   }
   const weight = Math.fround(settings.lmWeight);
   const wordScore = Math.fround(settings.wordScore);
-  const charges = highest.map((value) => wordScore + Math.fround(weight * value));
-  charges[OUTSIDE] += Math.fround(settings.unknownScore);
-  const least = charges[OUTSIDE];
-  const bounded = Float64Array.from(charges, (value) => Math.max(value, least));
-  bounded[ROOT] = 0; // no word is under way
-  return bounded;
+  const least = Math.fround(Math.fround(wordScore + Math.fround(weight * highest[OUTSIDE])) + Math.fround(settings.unknownScore));
+  const charges = new Float64Array(words.length);
+  for (let node = 0; node < words.length; node++) {
+    charges[node] = Math.max(least, Math.fround(wordScore + Math.fround(weight * highest[node])));
+  }
+  charges[OUTSIDE] = least;
+  charges[ROOT] = 0; // no word is under way
+  return charges;
 }
