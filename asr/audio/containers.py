@@ -179,6 +179,8 @@ def _measure_tta(reader: ByteReader, offset: int) -> _Part | None:
     rate, num_samples = struct.unpack_from("<II", header, 10)
     num_frames = -(-num_samples // max(1, rate * 256 // 245))
     table = offset + len(header)
+    if table + 4 * num_frames > reader.size:
+        return _Part(offset, table + 4 * num_frames, begins=True)
     size = sum(int.from_bytes(reader.at(table + 4 * index, 4), "little") for index in range(num_frames))
     return _Part(offset, table + 4 * num_frames + 4 + size, begins=True)
 

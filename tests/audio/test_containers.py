@@ -4,6 +4,7 @@ import io
 import logging
 import struct
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -172,6 +173,16 @@ def test_empty_chunks_of_avi_are_silence(codec: str, tmp_path: Path) -> None:
     waveform = load_audio(path, RATE)
     assert find_onsets(waveform) == pytest.approx([0.0, 3.0, 7.0], abs=0.1)
     assert len(waveform) / RATE == pytest.approx(8.0, abs=0.1)
+
+
+def test_header_that_counts_billions_of_frames_is_not_gone_through(tmp_path: Path) -> None:
+    path = encode_media(tmp_path / "a", tone(MEDIA_RATE), MEDIA_RATE, "tta", "tta")
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<II", content, 10, 1, 2**32 - 1)  # the rate and the number of samples
+    begin = time.process_time()
+    with pytest.raises(AudioError):
+        load_audio(io.BytesIO(bytes(content)), RATE)
+    assert time.process_time() - begin < 2
 
 
 def test_pause_of_hours_in_a_container_without_a_clock_is_not_believed() -> None:
