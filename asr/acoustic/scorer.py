@@ -92,7 +92,9 @@ class AcousticScorer:
         """
         return self.score_blocks([waveform], batch_duration=batch_duration)
 
-    def score_blocks(self, blocks: Iterable[NDArray[np.float32]], *, batch_duration: Seconds = 160.0) -> Posteriors:
+    def score_blocks(
+        self, blocks: Iterable[NDArray[np.float32]], *, batch_duration: Seconds = 160.0, phones: bool = True
+    ) -> Posteriors:
         """Score a recording of any length block by block; beside the posteriors, memory does not grow with it.
 
         Beyond 33 s it is scored in windows of 30 s, each with 3 s of context on both sides that are left out.
@@ -100,6 +102,7 @@ class AcousticScorer:
         Args:
             blocks: Its waveform in parts of any length, at the model's rate.
             batch_duration: Seconds scored at once at most; a window at least is.
+            phones: Whether to keep those of phones, which take twice the memory of those of characters.
 
         Returns:
             A frame for each that the network would give for the whole recording.
@@ -115,12 +118,14 @@ class AcousticScorer:
             scored = [
                 each for batch in self._run([[each.waveform for each in batch] for batch in batches]) for each in batch
             ]
-            parts += [_cut(each, window.start, window.end) for each, window in zip(scored, some, strict=True)]
+            parts += [
+                _cut(each, window.start, window.end, phones=phones) for each, window in zip(scored, some, strict=True)
+            ]
         if parts:
             return _concatenate(parts)
         # A frame of silence, cut away, has the shape that those after the network expect.
         [silence] = self._run_batch([np.zeros(self.config.min_num_samples, np.float32)])
-        return _cut(silence, 0, 0)
+        return _cut(silence, 0, 0, phones=phones)
 
     def _cut_windows(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[_Window]:
         """Cut a recording into windows with their context, as it comes."""
@@ -179,10 +184,12 @@ def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterat
         yield group
 
 
-def _cut(posteriors: Posteriors, start: int, end: int) -> Posteriors:
-    """Take some frames."""
-    phones = posteriors.phone_log_probs
-    return Posteriors(posteriors.log_probs[start:end], None if phones is None else phones[start:end])
+def _cut(posteriors: Posteriors, start: int, end: int, *, phones: bool) -> Posteriors:
+    """Take some frames, as copies, for a view would keep its batch."""
+    of_phones = posteriors.phone_log_probs if phones else None
+    return Posteriors(
+        posteriors.log_probs[start:end].copy(), None if of_phones is None else of_phones[start:end].copy()
+    )
 
 
 def _concatenate(parts: Sequence[Posteriors]) -> Posteriors:

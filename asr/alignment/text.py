@@ -174,7 +174,8 @@ class TextAligner:
         if not words:
             _refuse(text, skipped)
         meter = LevelMeter()
-        log_probs = self.scorer.score_blocks(meter.watch(blocks), batch_duration=batch_duration).log_probs
+        posteriors = self.scorer.score_blocks(meter.watch(blocks), batch_duration=batch_duration, phones=False)
+        log_probs = posteriors.log_probs
         spans = align(log_probs, self.tokenizer.encode(separator.join(words)))
         frame_shift = self.scorer.config.frame_shift
         duration = samples_to_seconds(meter.level.num_samples, self.scorer.config.sample_rate)

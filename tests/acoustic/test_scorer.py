@@ -1,6 +1,7 @@
 """The only caller of the network: batches, windows of long recordings, threads and what is refused."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -92,6 +93,24 @@ def test_recording_is_scored_while_it_is_read_so_that_little_of_it_is_held() -> 
 
     AcousticScorer(Watching(), CONFIG).score_blocks(blocks(), batch_duration=80.0)
     assert max(ahead) < 20 * RATE  # 3 s of context, and a block
+
+
+def test_posteriors_of_a_long_recording_keep_neither_their_context_nor_phones_that_nobody_asked_for() -> None:
+    class Wide(FirstSample):
+        """Gives a hundred tokens of each kind."""
+
+        def _run_one(self, waveform: NDArray[np.float32]) -> Posteriors:
+            shape = (CONFIG.num_frames(len(waveform)), 100)
+            return Posteriors(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    scorer = AcousticScorer(Wide(), CONFIG)
+    tracemalloc.start()
+    posteriors = scorer.score_blocks((np.zeros(30 * RATE, np.float32) for _ in range(60)), phones=False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert posteriors.phone_log_probs is None
+    batch = 5 * 36 * (RATE * 4 + 2 * 100 * 4 * RATE / SAMPLES_PER_FRAME)  # bytes of windows, and of what they give
+    assert peak < 2.1 * posteriors.log_probs.nbytes + 2 * batch  # the parts, and the whole
 
 
 @given(st.lists(st.integers(0, 5 * RATE), max_size=20), st.sampled_from([0.1, 3.0, 160.0]), st.integers(1, 3))

@@ -31,7 +31,7 @@ class Scripted:
         self.config = ModelConfig()
         self.log_probs = log_probs
 
-    def score_blocks(self, blocks: Iterable[Waveform], *, batch_duration: float) -> Posteriors:
+    def score_blocks(self, blocks: Iterable[Waveform], *, batch_duration: float, phones: bool) -> Posteriors:
         list(blocks)
         return Posteriors(self.log_probs)
 
