@@ -89,11 +89,14 @@ class RecurrentNetwork:
         next_hidden, next_cell = self._step_session.run(None, inputs)
         return next_hidden, next_cell
 
-    def log_probs(self, hidden: NDArray[np.float32], words: NDArray[np.int64]) -> NDArray[np.float64]:
+    def log_probs(
+        self, hidden: NDArray[np.float32], rows: NDArray[np.int64], words: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         """Score words by adaptive softmax: a rare word has the probability of its class times its own within the class.
 
         Args:
-            hidden: The state of the LSTM before each word, shape `(n, hidden_size)`.
+            hidden: States of the LSTM, shape `(m, hidden_size)`.
+            rows: The state before each word, shape `(n,)`.
             words: Ids, shape `(n,)`.
 
         Returns:
@@ -101,17 +104,15 @@ class RecurrentNetwork:
         """
         vectors = self._affine(hidden, "projection.weight", self._weight("projection.bias"))
         targets = words.copy()  # in the head: a frequent word itself, and a class after them for a rare one
-        classes = list(self._split_classes(words))
-        num_frequent = self._boundaries[1]
-        for index, rows in classes:
-            if index > 0:
-                targets[rows] = num_frequent + index - 1
-        log_probs = self._log_softmax(vectors, "softmax.head.weight", targets)
-        for index, rows in classes:
-            if index > 0:
-                short = self._affine(vectors[rows], f"softmax.tail.{index - 1}.0.weight")
-                of_class = words[rows] - self._boundaries[index]
-                log_probs[rows] += self._log_softmax(short, f"softmax.tail.{index - 1}.1.weight", of_class)
+        classes = [(index, chosen) for index, chosen in self._split_classes(words) if index > 0]
+        for index, chosen in classes:
+            targets[chosen] = self._boundaries[1] + index - 1
+        log_probs = self._log_softmax(vectors, "softmax.head.weight", rows, targets)
+        for index, chosen in classes:
+            before, of_class = np.unique(rows[chosen], return_inverse=True)
+            short = self._affine(vectors[before], f"softmax.tail.{index - 1}.0.weight")
+            words_of_class = words[chosen] - self._boundaries[index]
+            log_probs[chosen] += self._log_softmax(short, f"softmax.tail.{index - 1}.1.weight", of_class, words_of_class)
         return log_probs
 
     def _split_classes(self, words: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
@@ -127,15 +128,18 @@ class RecurrentNetwork:
         outputs: NDArray[np.float32] = self._affine_session.run(None, inputs)[0]
         return outputs
 
-    def _log_softmax(self, vectors: NDArray[np.float32], weight: str, words: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Score one word after each vector, shape `(n,)`."""
+    def _log_softmax(
+        self, vectors: NDArray[np.float32], weight: str, rows: NDArray[np.int64], words: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Score words, shape `(n,)`, by the distributions that vectors give, one in each row."""
         matrix = self._weight(weight)
         size = max(1, _MAX_LOGITS // len(matrix))
         log_probs = np.empty(len(words))
-        for first in range(0, len(words), size):
-            block = slice(first, first + size)
-            inputs = {"vectors": vectors[block], "weight": matrix, "words": words[block]}
-            log_probs[block] = self._softmax_session.run(None, inputs)[0]
+        for first in range(0, len(vectors), size):
+            chosen = np.flatnonzero((rows >= first) & (rows < first + size))
+            inputs = {"vectors": vectors[first : first + size], "weight": matrix}
+            inputs |= {"rows": rows[chosen] - first, "words": words[chosen]}
+            log_probs[chosen] = self._softmax_session.run(None, inputs)[0]
         return log_probs
 
     def _weight(self, name: str) -> NDArray[np.float32]:
@@ -154,7 +158,7 @@ class RecurrentNetwork:
 
     @cached_property
     def _softmax_session(self) -> onnxruntime.InferenceSession:
-        return self._open_graph("log_softmax")
+        return self._open_graph("log_softmax_rows")
 
     def _open_graph(self, name: str) -> onnxruntime.InferenceSession:
         """Open a graph of this package."""
