@@ -38,8 +38,8 @@ step (float[n, g] gates, float[n, h] hidden, float[n, h] cell, float[g, h] hidde
     next_hidden = Mul(shown, squashed)
 }
 """,
-    # LogSoftmax over all words and one picked: ReduceLogSumExp, which writes less, is three to ten times slower. The web
-    # page takes this one.
+    # LogSoftmax over all words and one picked: ReduceLogSumExp, which writes less, is three to ten times slower. The
+    # web page takes this one.
     "log_softmax": """
 log_softmax (float[n, k] vectors, float[m, k] weight, int64[n] words) => (float[n] log_probs)
 {

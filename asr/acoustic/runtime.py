@@ -31,7 +31,13 @@ PRECISIONS = get_args(Precision)
 
 
 class AcousticRuntime(Protocol):
-    """Anything that runs the network; several threads may use one at once."""
+    """Anything that runs the network; several threads may use one at once.
+
+    Attributes:
+        max_padding: Padding in a batch at most, in waveforms as long as its longest: with more, two batches cost less.
+    """
+
+    max_padding: float
 
     def run(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
         """Run the network over a batch.

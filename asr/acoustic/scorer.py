@@ -70,7 +70,7 @@ class AcousticScorer:
         """
         limit = seconds_to_samples(batch_duration, self.config.sample_rate)
         lengths = [len(waveform) for waveform in waveforms]
-        groups = list(group_by_length(lengths, limit, self.config.min_num_samples))
+        groups = list(group_by_length(lengths, limit, self.config.min_num_samples, self._runtime.max_padding))
         posteriors: list[Posteriors | None] = [None] * len(waveforms)
         for group, scored in zip(groups, self._run([[waveforms[i] for i in group] for group in groups]), strict=True):
             for index, each in zip(group, scored, strict=True):
@@ -161,25 +161,31 @@ class AcousticScorer:
         return [put_back_silence(each, sound) for each, sound in zip(scored, sounds, strict=True)]
 
 
-def group_by_length(lengths: Sequence[int], limit: int, shortest: int) -> Iterator[list[int]]:
+def group_by_length(
+    lengths: Sequence[int], limit: int, shortest: int, max_padding: float = math.inf
+) -> Iterator[list[int]]:
     """Put waveforms of like length together.
 
     Args:
         lengths: Samples in each.
         limit: Padded samples in a batch at most; a longer waveform is a batch of its own.
         shortest: Fewer samples than this are left out.
+        max_padding: Padding in a batch at most, in waveforms as long as its longest.
 
     Yields:
         The indices of the waveforms of a batch, the shortest first.
     """
     group: list[int] = []
+    filled = 0  # samples in the group
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if lengths[index] < shortest:
+        length = lengths[index]
+        if length < shortest:
             continue
-        if group and lengths[index] * (len(group) + 1) > limit:
+        if group and (length * (len(group) + 1) > limit or length * len(group) - filled > max_padding * length):
             yield group
-            group = []
+            group, filled = [], 0
         group.append(index)
+        filled += length
     if group:
         yield group
 

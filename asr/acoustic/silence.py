@@ -127,7 +127,7 @@ def _find_silence(
         is_silent |= powers <= min(_SILENCE_TO_LOUD * loud, _SILENCE_TO_FLOOR * floor)
     kept = round(_KEPT / _FRAME)
     stretches = []
-    for begin, end in _stretches(is_silent):
+    for begin, end in _stretches(is_silent).tolist():
         first = begin + kept if begin else 0
         last = end - kept if end < num_frames else num_frames
         if first < last:
@@ -139,18 +139,16 @@ def _find_digital_silence(waveform: NDArray[np.float32], shortest: int) -> NDArr
     """Mark the samples of stretches of digital silence of some length."""
     size = np.abs(waveform)
     limit = min(_DIGITAL, _DIGITAL_TO_PEAK * float(size.max(initial=0.0)))
-    marks = np.zeros(len(waveform) + 1, np.int8)
-    for begin, end in _stretches(size <= limit):
-        if end - begin >= shortest:
-            marks[begin] += 1
-            marks[end] -= 1
-    return np.cumsum(marks[:-1]) > 0
+    is_digital = np.zeros(len(waveform), bool)
+    stretches = _stretches(size <= limit)  # thousands, at crossings of zero
+    for begin, end in stretches[stretches[:, 1] - stretches[:, 0] >= shortest].tolist():
+        is_digital[begin:end] = True
+    return is_digital
 
 
-def _stretches(marks: NDArray[np.bool_]) -> list[list[int]]:
-    """Find where each run of marks begins, and where it has ended."""
-    stretches: list[list[int]] = np.flatnonzero(np.diff(marks, prepend=False, append=False)).reshape(-1, 2).tolist()
-    return stretches
+def _stretches(marks: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Find where each run of marks begins, and where it has ended, shape `(runs, 2)`."""
+    return np.flatnonzero(np.diff(marks, prepend=False, append=False)).reshape(-1, 2)
 
 
 def _insert_blanks(log_probs: NDArray[np.float32], sound: Sound) -> NDArray[np.float32]:

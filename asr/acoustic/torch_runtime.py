@@ -1,5 +1,6 @@
 """The network on PyTorch: for CUDA, and as the reference that training uses."""
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ from asr.errors import DeviceError
 
 class TorchRuntime:
     """Runs a network on a device of PyTorch."""
+
+    max_padding = math.inf  # a GPU computes a few waveforms in the time of many
 
     def __init__(self, network: Network, device: torch.device) -> None:
         """Build the network, and move it to the device.

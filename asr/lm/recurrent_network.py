@@ -112,7 +112,9 @@ class RecurrentNetwork:
             before, of_class = np.unique(rows[chosen], return_inverse=True)
             short = self._affine(vectors[before], f"softmax.tail.{index - 1}.0.weight")
             words_of_class = words[chosen] - self._boundaries[index]
-            log_probs[chosen] += self._log_softmax(short, f"softmax.tail.{index - 1}.1.weight", of_class, words_of_class)
+            log_probs[chosen] += self._log_softmax(
+                short, f"softmax.tail.{index - 1}.1.weight", of_class, words_of_class
+            )
         return log_probs
 
     def _split_classes(self, words: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
@@ -137,9 +139,9 @@ class RecurrentNetwork:
         log_probs = np.empty(len(words))
         for first in range(0, len(vectors), size):
             chosen = np.flatnonzero((rows >= first) & (rows < first + size))
-            inputs = {"vectors": vectors[first : first + size], "weight": matrix}
-            inputs |= {"rows": rows[chosen] - first, "words": words[chosen]}
-            log_probs[chosen] = self._softmax_session.run(None, inputs)[0]
+            floats = {"vectors": vectors[first : first + size], "weight": matrix}
+            indices = {"rows": rows[chosen] - first, "words": words[chosen]}
+            log_probs[chosen] = self._softmax_session.run(None, {**floats, **indices})[0]
         return log_probs
 
     def _weight(self, name: str) -> NDArray[np.float32]:

@@ -75,7 +75,8 @@ def _list_stages(
 
 def _run_batches(runtime: OnnxRuntime, features: Sequence[NDArray[np.float32]]) -> None:
     """Run the network over batches of recordings of like length."""
-    for group in group_by_length([len(each) for each in features], _FRAMES_IN_A_BATCH, shortest=1):
+    lengths = [len(each) for each in features]
+    for group in group_by_length(lengths, _FRAMES_IN_A_BATCH, shortest=1, max_padding=runtime.max_padding):
         runtime.run_features([features[index] for index in group])
 
 

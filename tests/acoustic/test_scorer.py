@@ -1,9 +1,9 @@
 """The only caller of the network: batches, windows of long recordings, threads and what is refused."""
 
+import math
 import threading
 import tracemalloc
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from asr.acoustic.network import Network
 from asr.acoustic.onnx_runtime import OnnxRuntime
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.runtime import open_runtime
-from asr.acoustic.scorer import AcousticScorer, group_by_length
+from asr.acoustic.scorer import AcousticScorer
 from asr.errors import BundleError
 from tests.acoustic.networks import noise
 
@@ -27,6 +27,8 @@ SAMPLES_PER_FRAME = 480
 
 class FirstSample:
     """Gives the first sample of each frame in place of log-probabilities, so that its output is known."""
+
+    max_padding = math.inf
 
     def __init__(self, *, phones: bool = False) -> None:
         self.phones = phones
@@ -43,6 +45,8 @@ class FirstSample:
 
 class Fixed:
     """Gives the same posteriors for everything."""
+
+    max_padding = math.inf
 
     def __init__(self, posteriors: Posteriors) -> None:
         self.posteriors = posteriors
@@ -128,19 +132,6 @@ def test_waveforms_are_scored_in_batches_of_like_length_and_given_in_their_order
             assert posteriors.log_probs[:, 0].tolist() == [index] * CONFIG.num_frames(length)
     for batch in runtime.batches:
         assert len(batch) == 1 or len(batch) * max(batch) <= batch_duration * RATE
-
-
-@given(st.lists(st.integers(0, 100)), st.integers(1, 300), st.integers(0, 20))
-def test_groups_hold_every_long_enough_length_once_from_the_shortest_on(
-    lengths: list[int], limit: int, shortest: int
-) -> None:
-    groups = list(group_by_length(lengths, limit, shortest))
-    grouped = [index for group in groups for index in group]
-    assert sorted(grouped) == [index for index, length in enumerate(lengths) if length >= shortest]
-    assert [lengths[index] for index in grouped] == sorted(lengths[index] for index in grouped)
-    assert all(len(group) == 1 or len(group) * lengths[group[-1]] <= limit for group in groups)
-    for group, following in pairwise(groups):  # and as few groups as that allows
-        assert (len(group) + 1) * lengths[following[0]] > limit
 
 
 def test_batches_run_on_as_many_threads_as_there_are() -> None:

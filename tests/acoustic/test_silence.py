@@ -98,6 +98,8 @@ def test_scorer_gives_blank_frames_for_silence_and_as_many_frames_as_before() ->
     class Letters:
         """A runtime that hears the first letter in every frame."""
 
+        max_padding = 0.0
+
         def run(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Posteriors]:
             log_probs = [np.log(np.full((CONFIG.num_frames(len(each)), 3), 0.1, np.float32)) for each in waveforms]
             for each in log_probs:
