@@ -40,6 +40,7 @@ const words = createWords({
 });
 let selected = null;
 const narrow = matchMedia("(max-width: 46rem)"); // as in style.css
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let session = null;
 let shownTranscript = null;
 
@@ -194,7 +195,7 @@ function select(recording) {
   player.pause();
   showList();
   showPanel();
-  if (narrow.matches) find("#panel").scrollIntoView({ behavior: "smooth" }); // it lies below all the rest
+  if (narrow.matches) find("#panel").scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" }); // below the rest
 }
 
 /** Show what became of a recording. */
