@@ -41,6 +41,19 @@ class _QuickCache(FunctionCache):
                 self._cache_file.flush()  # type: ignore[no-untyped-call]  # as above
         return None
 
+    def is_filled(self) -> bool:
+        """Tell whether there is something on disk that was compiled from the source as it is."""
+        try:
+            return bool(self._cache_file._load_index())  # type: ignore[no-untyped-call]  # as above
+        except (OSError, *_UNREADABLE):
+            return False
+
+
+def is_compiled(function: Any) -> bool:
+    """Tell whether what `compiled` returned is machine code already, here or on disk."""
+    cache = function._cache  # one that keeps nothing where no folder can be written
+    return bool(function.signatures) or (isinstance(cache, _QuickCache) and cache.is_filled())
+
 
 def compiled(function: Callable[_P, _R], *, from_python: bool = True) -> Callable[_P, _R]:
     """Compile a function when it is first called, and keep that on disk if a folder for it can be written.

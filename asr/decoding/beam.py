@@ -7,13 +7,13 @@ search is compiled when the first decoder is built on a machine, and kept.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.acoustic.posteriors import Posteriors
+from asr.compilation import is_compiled
 from asr.decoding import search as kernel
 from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
@@ -79,7 +79,7 @@ class BeamSearchDecoder:
         """
         tables = build_tables(config, tokenizer, lm, hot_words, internal_lm)
         decoder = cls(tables, tokenizer.vocabulary_size, config.nbest)
-        if not _is_compiled():
+        if not is_compiled(kernel.search):
             _log.info("compiling the beam search; this takes some seconds, once on this machine")
         decoder.decode(Posteriors(np.zeros((1, tokenizer.vocabulary_size), np.float32)))
         return decoder
@@ -177,17 +177,6 @@ class BeamStream:
             ends = np.where(below, self._work.prefixes["parent"][ends], ends)
         begins: NDArray[np.bool_] = ends == node
         return begins
-
-
-def _is_compiled() -> bool:
-    """Tell whether the compiled search is at hand, here or on disk, and newer than its source."""
-    search: Any = kernel.search  # more than a function: a dispatcher of numba, which ships no types
-    if search.signatures:
-        return True
-    folder = search.stats.cache_path  # none if it could not be written
-    kept = Path(folder).glob("search.search-*.nbi") if folder else ()
-    written = Path(kernel.__file__).stat().st_mtime
-    return any(index.stat().st_mtime >= written for index in kept)
 
 
 def _check(log_probs: NDArray[np.float32], vocabulary_size: int) -> NDArray[np.float32]:

@@ -3,7 +3,10 @@
 import itertools
 import logging
 import math
+import os
 import pickle
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -417,9 +420,32 @@ def test_whoever_waits_for_the_compiler_is_told(
         caplog.clear()
         BeamSearchDecoder.from_config(DecodingConfig("beam"), TOKENIZER)
         assert caplog.messages == []
-        monkeypatch.setattr(beam_module, "_is_compiled", lambda: False)
+        monkeypatch.setattr(beam_module, "is_compiled", lambda function: False)
         BeamSearchDecoder.from_config(DecodingConfig("beam"), TOKENIZER)
     assert caplog.messages == ["compiling the beam search; this takes some seconds, once on this machine"]
+
+
+def test_search_that_another_process_compiled_is_compiled(tmp_path: Path) -> None:
+    command = (
+        "from asr.compilation import compiled, is_compiled; import doubling; "
+        "double = compiled(doubling.double); print(is_compiled(double), double(2), is_compiled(double))"
+    )
+    (tmp_path / "doubling.py").write_text("def double(number):\n    return 2 * number\n")
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{Path(asr.__file__).parents[1]}:{tmp_path}",
+    }
+
+    def run() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", command], env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    assert run() == "False 4 True"
+    assert run() == "True 4 True"
+    (tmp_path / "doubling.py").write_text("def double(number):\n    return number + number\n")
+    assert run() == "False 4 True"
 
 
 def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
