@@ -4,7 +4,8 @@
  */
 
 import { greedyPath } from "./alignment.js";
-import { BeamSearch, Hypotheses, NONE } from "./search.js";
+import { Hypotheses, NONE } from "./hypotheses.js";
+import { BeamSearch } from "./search.js";
 import { BLANK } from "./tokenizer.js";
 
 const BEAM_SIZE = 200; // at most, for provisional texts need less
