@@ -7,8 +7,9 @@ import math
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
-from asr.audio.views import ByteReader, Link
+from asr.audio.views import ByteReader, Link, begins_file
 
 _UNKNOWN_AU_SIZE = 0xFFFFFFFF
 _UNKNOWN_CAF_SIZE = -1
@@ -38,7 +39,8 @@ def find_links(reader: ByteReader) -> list[Link]:
         start += int(found)
     if links and start < reader.size:  # chunks or tags behind the end
         last = links.pop()
-        links.append(Link(last.start, reader.size, last.prefix, last.fraction))
+        is_joined = begins_file(reader.at(start, 4))
+        links.append(replace(last, fraction=math.nan) if is_joined else replace(last, end=reader.size))
     return links or [Link(0, reader.size)]
 
 
@@ -46,7 +48,7 @@ def _measure_aiff(reader: ByteReader, start: int) -> tuple[float, bytes]:
     """Return where a file ends by its header, infinity where that does not say, and a header to put before the rest."""
     size = int.from_bytes(reader.at(start + 4, 4), "big")
     end = start + 8 + size + size % 2
-    is_joined = reader.at(end, 4) == b"FORM"
+    is_joined = begins_file(reader.at(end, 4))
     return (end if is_joined else math.inf), b""  # libsndfile tells what is missing
 
 
@@ -55,7 +57,7 @@ def _measure_au(reader: ByteReader, start: int) -> tuple[float, bytes]:
     header = reader.at(start, 12)
     offset, size = struct.unpack(">II", header[4:].ljust(8, b"\0"))
     end = start + offset + size
-    if size == _UNKNOWN_AU_SIZE or (size and reader.at(end, 4) != b".snd"):
+    if size == _UNKNOWN_AU_SIZE or (size and not begins_file(reader.at(end, 4))):
         return math.inf, b""
     if size:
         return end, b""
@@ -65,7 +67,7 @@ def _measure_au(reader: ByteReader, start: int) -> tuple[float, bytes]:
 def _measure_caf(reader: ByteReader, start: int) -> tuple[float, bytes]:
     """As for AIFF, from chunk to chunk."""
     offset = start + 8
-    while offset + 12 <= reader.size and reader.at(offset, 4) != b"caff":
+    while offset + 12 <= reader.size and not begins_file(reader.at(offset, 4)):
         (size,) = struct.unpack(">q", reader.at(offset + 4, 8))
         if size <= _UNKNOWN_CAF_SIZE:
             return math.inf, b""
@@ -86,7 +88,7 @@ def _measure_sphere(reader: ByteReader, start: int) -> tuple[float, bytes]:
 def _measure_wave64(reader: ByteReader, start: int) -> tuple[float, bytes]:
     """As for AIFF."""
     end = start + -(-int.from_bytes(reader.at(start + 16, 8), "little") // 8) * 8
-    is_joined = end > start and reader.at(end, 4) == b"riff"
+    is_joined = end > start and begins_file(reader.at(end, 4))
     return (end if is_joined else math.inf), b""  # libsndfile tells what is missing
 
 

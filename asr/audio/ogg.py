@@ -6,7 +6,7 @@ Source: RFC 3533.
 
 import math
 
-from asr.audio.views import ByteReader, Link
+from asr.audio.views import ByteReader, Link, begins_file
 
 _MAGIC = b"OggS"
 _HEADER_SIZE = 27
@@ -41,6 +41,7 @@ def find_links(reader: ByteReader) -> list[Link]:
         if not header.startswith(_MAGIC):
             following = _find_page(reader, offset)
             if following == reader.size:  # a tag or padding behind the last page
+                is_whole = is_whole and not begins_file(header[:4])
                 break
             is_whole, offset = False, following
             continue

@@ -5,10 +5,11 @@ puts the largest number there. In both cases all that follows is sound. A size t
 is that of a file that was cut off. `cat a.wav b.wav` gives two links.
 """
 
+import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from asr.audio.views import ByteReader, Link
+from asr.audio.views import ByteReader, Link, begins_file
 
 _BIG_ENDIAN = b"RIFX"
 _LONG = b"RF64"
@@ -85,7 +86,9 @@ def find_links(reader: ByteReader) -> list[Link]:
         if header is None:
             break
         end = _find_end(reader, start, header)
-        links.append(_make_link(reader, end, header))
+        link = _make_link(reader, end, header)
+        is_last = not begins_file(reader.at(end, 4)) or is_wav(reader.at(end, 12))
+        links.append(link if is_last else replace(link, fraction=math.nan))
         start = _walk_chunks(reader, end) or reader.size
     return links or [Link(0, reader.size)]
 
@@ -127,7 +130,7 @@ def _find_end(reader: ByteReader, start: int, header: _Header) -> int:
     end = header.data_start + header.data_size
     if end >= reader.size:
         return reader.size if header.data_size >= _PLACEHOLDER_SIZE else end
-    if _walk_chunks(reader, end) is not None or reader.at(end, 8).startswith(_TAGS):
+    if _walk_chunks(reader, end) is not None or reader.at(end, 8).startswith(_TAGS) or begins_file(reader.at(end, 4)):
         return end
     is_closed = abs(start + 8 + header.riff_size - reader.size) <= 1
     if header.data_size and (reader.size - end < _MIN_TAIL or _is_empty(reader, end)):

@@ -25,6 +25,9 @@ class SeekableFile(Protocol):
         """Return the offset."""
 
 
+_FILE_STARTS = frozenset({b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b"caff", b".snd", b"riff"})
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A stretch of a file that is decoded by itself; files that were joined have several.
@@ -70,6 +73,11 @@ class ByteReader:
             self._buffer = self._file.read(max(size, self._buffer_size))
             self._start, index = offset, 0
         return self._buffer[index : index + size]
+
+
+def begins_file(head: bytes) -> bool:
+    """Tell whether a recording of another format may begin with four bytes, where one has ended."""
+    return head in _FILE_STARTS
 
 
 def find_all(reader: ByteReader, patterns: Sequence[bytes]) -> Iterator[int]:

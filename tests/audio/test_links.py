@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,3 +250,21 @@ def test_memory_is_bounded_by_bytes_and_not_by_seconds(channels: int, rate: int)
     finally:
         tracemalloc.stop()
     assert num_samples == pytest.approx(20_000_000 // channels // 2 * RATE / rate, abs=1)
+
+
+def _encode(form: str) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.3 * np.sin(np.arange(16_000) * 0.3), 16_000, format=form)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("second", ["WAV", "FLAC", "OGG", "AIFF", "CAF", "AU", "W64"])
+@pytest.mark.parametrize("first", ["WAV", "OGG", "AIFF", "CAF", "AU", "W64"])
+def test_file_of_another_format_behind_the_end_is_never_passed_over(first: str, second: str, tmp_path: Path) -> None:
+    path = tmp_path / "joined"
+    path.write_bytes(_encode(first) + _encode(second))
+    if first == second:
+        assert len(load_audio(path, 16_000)) == pytest.approx(32_000, abs=16)
+    else:
+        with pytest.raises(AudioError, match=r"1\.00 s could be read"):
+            load_audio(path, 16_000)
