@@ -16,7 +16,7 @@ import numpy as np
 from asr.audio.avi import find_gaps
 from asr.audio.clock import PresentationClock
 from asr.audio.recording import AudioInfo, OpenRecording, Waveform, truncation_error
-from asr.audio.views import ByteReader, SeekableFile
+from asr.audio.views import SPARSE_BUFFER, ByteReader, SeekableFile
 from asr.errors import AudioError, MissingExtraError
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
@@ -27,7 +27,6 @@ _FORMATS = (
 _PROMISING = ("asf", "avi", "flv")  # their header tells when the last of the tracks ends
 _MATROSKA_DURATION = re.compile(rb"\x44\x89[\x84\x88]")  # the element, and its size
 _HEAD_SIZE = 2**16  # bytes
-_SPARSE_READER = 2**12  # bytes at once where a walk jumps far
 _MAX_CHANNELS = 1024
 _DEFAULT = 1  # flag of the track that a player takes
 _SLACK: Seconds = 1.0  # of that end
@@ -137,7 +136,7 @@ def _promised_end(container: Any, head: bytes) -> Seconds:
 def _find_gaps(file: SeekableFile, stream: int) -> list[tuple[int, Seconds]]:
     """Find the gaps of an AVI file that FFmpeg has open already."""
     position = file.tell()
-    gaps = find_gaps(ByteReader(file, _SPARSE_READER), stream)
+    gaps = find_gaps(ByteReader(file, SPARSE_BUFFER), stream)
     file.seek(position)
     return gaps
 

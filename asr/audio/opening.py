@@ -17,13 +17,12 @@ from asr.audio.media import open_media
 from asr.audio.recording import OpenRecording, Waveform, truncation_error
 from asr.audio.resampling import check_rates, resample_blocks
 from asr.audio.soundfiles import open_sound
-from asr.audio.views import ByteReader, FilePart, Link, SeekableFile
+from asr.audio.views import SPARSE_BUFFER, ByteReader, FilePart, Link, SeekableFile
 from asr.errors import AudioError
 from asr.units import samples_to_seconds
 
 _HEAD_SIZE = 2**16  # bytes
 _MP3 = "MP3"
-_SPARSE_READER = 2**12  # bytes at once where a walk jumps far
 
 
 def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int | None = None) -> OpenRecording:
@@ -51,7 +50,7 @@ def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int |
     if head.startswith(APPLE_DOUBLE):
         raise AudioError(f"{name}: a file of macOS that goes with a recording, without sound; leave it out")
     if is_media(head):
-        files = find_files(ByteReader(file, _SPARSE_READER))
+        files = find_files(ByteReader(file, SPARSE_BUFFER))
         return _join(files, partial(_open_film, file, name=name, track=track), stack)
     links, codec = _find_links(ByteReader(file), head)
     return _join(links, partial(_open_link, file, name=name, codec=codec, track=track), stack)
@@ -60,7 +59,7 @@ def open_recording(stack: ExitStack, file: SeekableFile, name: str, track: int |
 def _open_film(file: SeekableFile, stack: ExitStack, link: Link, *, name: str, track: int | None) -> OpenRecording:
     """Open a file that PyAV alone reads."""
     part = FilePart(file, link)
-    cut = is_cut(ByteReader(part, _SPARSE_READER))
+    cut = is_cut(ByteReader(part, SPARSE_BUFFER))
     part.seek(0)
     recording = open_media(stack, part, name, track=track)
     check_rates(name, recording.info.sample_rate)

@@ -25,6 +25,8 @@ class SeekableFile(Protocol):
         """Return the offset."""
 
 
+SPARSE_BUFFER = 2**12  # bytes that a reader reads at once where a walk jumps far
+
 _FILE_STARTS = frozenset({b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b"caff", b".snd", b"riff"})
 
 
@@ -76,7 +78,7 @@ class ByteReader:
 
 
 def begins_file(head: bytes) -> bool:
-    """Tell whether a recording of another format may begin with four bytes, where one has ended."""
+    """Tell whether another recording may begin with four bytes, where one has ended."""
     return head in _FILE_STARTS
 
 
