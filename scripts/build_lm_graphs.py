@@ -38,22 +38,10 @@ step (float[n, g] gates, float[n, h] hidden, float[n, h] cell, float[g, h] hidde
     next_hidden = Mul(shown, squashed)
 }
 """,
-    # LogSoftmax over all words and one picked: ReduceLogSumExp, which writes less, is three to ten times slower. The
-    # web page takes this one.
+    # LogSoftmax over all words and some picked, each with its row: ReduceLogSumExp, which writes less, is three to ten
+    # times slower.
     "log_softmax": """
-log_softmax (float[n, k] vectors, float[m, k] weight, int64[n] words) => (float[n] log_probs)
-{
-    logits = Gemm<transB = 1>(vectors, weight)
-    all_log_probs = LogSoftmax<axis = 1>(logits)
-    axis = Constant<value_ints = [1]>()
-    columns = Unsqueeze(words, axis)
-    picked = GatherElements<axis = 1>(all_log_probs, columns)
-    log_probs = Squeeze(picked, axis)
-}
-""",
-    # Several words after one vector: each has its row.
-    "log_softmax_rows": """
-log_softmax_rows (float[r, k] vectors, float[m, k] weight, int64[n] rows, int64[n] words) => (float[n] log_probs)
+log_softmax (float[r, k] vectors, float[m, k] weight, int64[n] rows, int64[n] words) => (float[n] log_probs)
 {
     logits = Gemm<transB = 1>(vectors, weight)
     all_log_probs = LogSoftmax<axis = 1>(logits)

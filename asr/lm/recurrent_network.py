@@ -160,7 +160,7 @@ class RecurrentNetwork:
 
     @cached_property
     def _softmax_session(self) -> onnxruntime.InferenceSession:
-        return self._open_graph("log_softmax_rows")
+        return self._open_graph("log_softmax")
 
     def _open_graph(self, name: str) -> onnxruntime.InferenceSession:
         """Open a graph of this package."""

@@ -149,6 +149,7 @@ export class RecurrentLM {
       const outputs = await this.run("log_softmax", {
         vectors: this.tensor(rows, [block.length, width]),
         weight,
+        rows: new this.ort.Tensor("int64", BigInt64Array.from(block.keys(), BigInt), [block.length]),
         words: new this.ort.Tensor("int64", block, [block.length]),
       });
       logProbs.set(outputs.log_probs.data, first);
