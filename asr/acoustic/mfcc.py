@@ -17,6 +17,9 @@ from asr.acoustic.config import DELTA_REACH, LOG_FLOOR, VARIANCE_FLOOR, MFCCConf
 # Multiplications up to which OpenBLAS starts no threads: waiting for one another, two of them took three times the
 # processor time of one over the features of 10 s, whatever number of threads the recogniser was given.
 _ONE_THREAD = 2**18
+# Frames whose spectra are computed together, so that what lies between the steps stays in the cache. This and double
+# precision, in which numpy's FFT is twice as fast as in single precision, halved the time of 6 s.
+_BLOCK = 64
 
 
 def compute_mfcc(waveform: NDArray[np.float32], config: MFCCConfig) -> NDArray[np.float32]:
@@ -50,10 +53,13 @@ def compute_cepstra(emphasized: NDArray[np.float32], config: MFCCConfig) -> NDAr
     """
     window, filters, dct = _tables(config)
     frames = sliding_window_view(emphasized, config.n_fft)[:: config.hop_length]  # (frames, n_fft)
-    spectrum = np.fft.rfft(frames * window)  # (frames, n_fft // 2 + 1), single precision as its input
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    log_mels = np.log(_multiply(power, filters) + np.float32(LOG_FLOOR))  # (frames, n_mels)
-    return _multiply(log_mels, dct)
+    mels = np.empty((len(frames), config.n_mels), np.float32)
+    for first in range(0, len(frames), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        spectrum = np.fft.rfft(frames[block] * window)  # (block, n_fft // 2 + 1)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        mels[block] = _multiply(power.astype(np.float32), filters)
+    return _multiply(np.log(mels + np.float32(LOG_FLOOR)), dct)
 
 
 def fit_slopes(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,7 +89,7 @@ def _multiply(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray
 
 
 @lru_cache(maxsize=8)
-def _tables(config: MFCCConfig) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _tables(config: MFCCConfig) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
     """Lay out the padded window `(n_fft,)`, the filters `(bins, n_mels)` and the DCT `(n_mels, n_mfcc)`."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.win_length) / config.win_length)
     before = (config.n_fft - config.win_length) // 2
@@ -92,7 +98,7 @@ def _tables(config: MFCCConfig) -> tuple[NDArray[np.float32], NDArray[np.float32
     indices = np.arange(config.n_mels) + 0.5
     dct = np.cos(np.pi / config.n_mels * np.outer(indices, np.arange(config.n_mfcc))) * np.sqrt(2 / config.n_mels)
     dct[:, 0] /= np.sqrt(2)
-    return window.astype(np.float32), _mel_filters(config).astype(np.float32), dct.astype(np.float32)
+    return window, _mel_filters(config).astype(np.float32), dct.astype(np.float32)
 
 
 def _mel_filters(config: MFCCConfig) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ dial tones and melodies of pure tones lie above 0.95.
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from asr.audio.recording import Waveform
 from asr.units import Seconds
@@ -36,8 +37,8 @@ def measure_tonality(waveform: Waveform, sample_rate: int) -> float:
     emphasized = np.pad(emphasized, (0, max(0, size - len(emphasized))))
     room = len(emphasized) - size
     starts = np.linspace(0, room, min(_NUM_FRAMES, 1 + 2 * room // size)).astype(int)
-    frames = emphasized[starts[:, None] + np.arange(size)] * np.hanning(size)
-    powers = np.abs(np.fft.rfft(frames)) ** 2  # (frames, bins)
+    spectra = np.fft.rfft(sliding_window_view(emphasized, size)[starts] * np.hanning(size))
+    powers = np.square(spectra.real) + np.square(spectra.imag)  # (frames, bins)
     energies = powers.sum(axis=1)
     is_loud = energies > _MIN_ENERGY * energies.max()
     rest, energies = powers[is_loud], energies[is_loud]
