@@ -36,6 +36,7 @@ _COMPRESSION = 6  # 9 takes three times as long for half a per cent
 _AT_TOP = ("backend-local.js", "service-worker.js")  # beside the page, for what they are responsible for
 _RUNTIME = ("ort.wasm.bundle.min.js", "ort-wasm-simd-threaded.wasm.gz")
 _SERVER_MARK, _LOCAL_MARK = (f'<meta name="asr-backend" content="{kind}"' for kind in ("server", "local"))
+_EARLY = '<script type="module" async src="backend-local.js"></script>'  # begins before the rest of the page is there
 _COPIED = ("tokenizer.json", "lm.safetensors", "internal_lm.safetensors", "pronunciations.json")
 _WEIGHTS = "weights.safetensors"  # of the network, as its graphs take them
 _RECURRENT_LM = "recurrent_lm.safetensors"  # and the graphs that compute it
@@ -96,7 +97,7 @@ def _list_page() -> Iterator[tuple[str, bytes]]:
             page = content.decode()
             if _SERVER_MARK not in page:
                 raise BundleError(f"{path}: lacks {_SERVER_MARK}; install asr again")
-            content = page.replace(_SERVER_MARK, _LOCAL_MARK).encode()
+            content = page.replace(_SERVER_MARK, f"{_EARLY}\n    {_LOCAL_MARK}").encode()
         yield path.name, content
 
 

@@ -10,8 +10,8 @@ import { Endpointer } from "../../asr/web/engine/endpoint.js";
 import { FeatureStream } from "../../asr/web/engine/feature-stream.js";
 import { PowerSpectrum } from "../../asr/web/engine/fft.js";
 import { joinSegments } from "../../asr/web/engine/joining.js";
+import { readLanguageModel } from "../../asr/web/engine/lexicon.js";
 import { FrontEnd } from "../../asr/web/engine/mfcc.js";
-import { readNGrams } from "../../asr/web/engine/ngrams.js";
 import { Recognizer } from "../../asr/web/engine/recognizer.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
@@ -79,15 +79,16 @@ const FUNCTIONS = {
   },
 
   async decode({ posteriors, characters, config, lm, internalLM, pronunciations, hotWords }) {
+    const tokenizer = new Tokenizer(characters);
     const models = {
-      lm: lm ? readNGrams(new Uint8Array(readFileSync(lm))) : null,
+      lm: lm ? readLanguageModel(new Uint8Array(readFileSync(lm)), tokenizer) : null,
       logBigrams: internalLM
         ? toFloats(readTensors(new Uint8Array(readFileSync(internalLM))).tensors.get("log_bigrams"))
         : null,
       pronunciations: pronunciations ? JSON.parse(readFileSync(pronunciations)) : null,
       recurrentLM: null,
     };
-    const decoder = new Decoder(config, new Tokenizer(characters), models, hotWords);
+    const decoder = new Decoder(config, tokenizer, models, hotWords);
     return Promise.all(posteriors.map((each) => decoder.decode(readPosteriors(each))));
   },
 

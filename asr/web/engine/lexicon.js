@@ -4,20 +4,33 @@
  * Nodes are numbered by depth, and within a depth by parent and token; so the children of a node stand side by side.
  */
 
-import { SPECIAL_WORDS, UNKNOWN } from "./ngrams.js";
+import { SPECIAL_WORDS, UNKNOWN, listWords, readNGrams } from "./ngrams.js";
 
 export const OUTSIDE = 0; // the node of every spelling that begins no word
 export const ROOT = 1; // the node of the empty spelling
 export const NO_WORD = -1;
+
+/** @typedef {{tokens: Int32Array, parents: Int32Array, children: Int32Array, words: Int32Array}} Lexicon */
+
+/**
+ * Read the file `lm.safetensors`, and lay out its words.
+ * @param {Uint8Array} bytes
+ * @param {import("./tokenizer.js").Tokenizer} tokenizer
+ * @returns {import("./ngrams.js").NGrams & {lexicon: Lexicon}} without functions, so that it can be sent
+ */
+export function readLanguageModel(bytes, tokenizer) {
+  const lm = readNGrams(bytes);
+  return { ...lm, lexicon: buildLexicon(lm, tokenizer) };
+}
 
 /**
  * Build the trie of all words that the alphabet can spell.
  * @param {import("./ngrams.js").NGrams} lm
  * @param {import("./tokenizer.js").Tokenizer} tokenizer
  * @param {string[]} moreWords to spell besides; those that the model lacks have the id of `<unk>`
- * @returns {{tokens: Int32Array, parents: Int32Array, children: Int32Array, words: Int32Array}}
+ * @returns {Lexicon}
  */
-export function buildLexicon(lm, tokenizer, moreWords) {
+export function buildLexicon(lm, tokenizer, moreWords = []) {
   const spellings = spellWords(lm, tokenizer, moreWords);
   const numNodes = 2 + spellings.reduce((sum, { key }) => sum + key.length, 0); // at most
   const parents = new Int32Array(numNodes).fill(-1);
@@ -65,9 +78,10 @@ function spellWords(lm, tokenizer, moreWords) {
     }
     if (key) spellings.push({ key, id });
   };
-  for (let id = SPECIAL_WORDS.length; id < lm.words.length; id++) add(lm.words[id], id);
+  const words = listWords(lm);
+  for (let id = SPECIAL_WORDS.length; id < words.length; id++) add(words[id], id);
   if (moreWords.length) {
-    const known = new Set(lm.words.slice(SPECIAL_WORDS.length));
+    const known = new Set(words.slice(SPECIAL_WORDS.length));
     for (const word of new Set(moreWords)) if (!known.has(word)) add(word, UNKNOWN);
   }
   const isSorted = spellings.every(({ key }, i) => i === 0 || spellings[i - 1].key < key);

@@ -1,9 +1,9 @@
 /** The files of an exported model: fetched compressed, kept for the next visit, expanded here. */
 
-const keeping = []; // for the next visit
+const fetched = []; // functions that keep a file for the next visit
 
-/** Wait until what was fetched is kept. */
-export const keepFiles = () => Promise.all(keeping);
+/** Keep what was fetched. It takes as long as fetching, so it waits until nobody waits for the recogniser. */
+export const keepFiles = () => Promise.all(fetched.splice(0).map((keep) => keep()));
 
 /**
  * Read the list of files that `asr export --web` wrote.
@@ -18,9 +18,17 @@ export async function loadManifest(root) {
 
 /** Fetch a file that is kept as `PATH.gz`, and expand it. */
 export async function loadCompressed(root, version, path) {
-  const response = await fetchKept(new URL(`${path}.gz`, root), `asr:${root.href}@${version}`);
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  const isCompressed = bytes[0] === 0x1f && bytes[1] === 0x8b; // some hosts have it expanded on the way
+  return expand(await fetchCompressed(root, version, path));
+}
+
+/** Fetch a file that is kept as `PATH.gz`, as it is or expanded: some hosts expand it on the way. */
+export async function fetchCompressed(root, version, path) {
+  return new Uint8Array(await fetchKept(new URL(`${path}.gz`, root), `asr:${root.href}@${version}`));
+}
+
+/** Expand the content of a file, if it is compressed. */
+export async function expand(bytes) {
+  const isCompressed = bytes[0] === 0x1f && bytes[1] === 0x8b;
   if (!isCompressed) return bytes;
   const stream = new DecompressionStream("gzip");
   const writer = stream.writable.getWriter();
@@ -33,9 +41,10 @@ export async function loadCompressed(root, version, path) {
 async function fetchKept(url, cacheName) {
   const cache = globalThis.caches && (await caches.open(cacheName));
   const kept = await cache?.match(url);
-  if (kept) return kept;
+  if (kept) return kept.arrayBuffer();
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url.pathname} cannot be loaded (status ${response.status})`);
-  keeping.push(cache?.put(url, response.clone()).catch(() => {})); // the disk may be full
-  return response;
+  const content = await response.arrayBuffer();
+  fetched.push(() => cache?.put(url, new Response(content)).catch(() => {})); // the disk may be full
+  return content;
 }

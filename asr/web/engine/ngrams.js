@@ -1,6 +1,6 @@
 /** A word n-gram model with back-off, as `asr/lm/ngram.py` writes it: a trie in flat arrays. */
 
-import { decodeNumbers, decodeValues, readTensors } from "./tensors.js";
+import { decodeValues, layOffsets, readTensors } from "./tensors.js";
 
 export const UNKNOWN = 0;
 export const BEGIN = 1;
@@ -10,14 +10,15 @@ export const SPECIAL_WORDS = ["<unk>", "<s>", "</s>"];
 /**
  * A back-off model. Node `i` is an n-gram, the unigrams first; the continuations of node `i` are the nodes from
  * `children[i]` to before `children[i + 1]`, sorted by their last word, which `wordIds` holds.
- * @typedef {{order: number, words: string[], wordIds: Int32Array, logProbs: Float32Array, backoffs: Float32Array,
+ * `vocabulary` has a word a line; `listWords` reads it.
+ * @typedef {{order: number, vocabulary: Uint8Array, wordIds: Int32Array, logProbs: Float32Array, backoffs: Float32Array,
  *   children: Int32Array}} NGrams
  */
 
 /** Has no word and charges nothing, so that there is one search, with and without a language model. */
 export const NO_MODEL = {
   order: 1,
-  words: SPECIAL_WORDS,
+  vocabulary: new TextEncoder().encode(SPECIAL_WORDS.join("\n")),
   wordIds: Int32Array.of(0, 1, 2),
   logProbs: new Float32Array(3),
   backoffs: new Float32Array(3),
@@ -32,34 +33,36 @@ export const NO_MODEL = {
 export function readNGrams(bytes) {
   const { tensors, metadata } = readTensors(bytes);
   const counts = JSON.parse(metadata.counts);
-  const words = new TextDecoder().decode(tensors.get("words").data).split("\n");
-  const numChildren = decodeNumbers("num_children", tensors);
+  const vocabulary = tensors.get("words").data.slice();
+  const [numWords] = counts;
+  const children = layOffsets("num_children", tensors, numWords);
   const logProbs = decodeValues("log_probs", tensors, counts);
-  const children = new Int32Array(numChildren.length + 1);
-  children[0] = words.length;
-  for (let node = 0; node < numChildren.length; node++) children[node + 1] = children[node] + numChildren[node];
   const wordIds = new Int32Array(logProbs.length);
-  for (let i = 0; i < words.length; i++) wordIds[i] = i;
-  wordIds.set(tensors.get("word_ids").data, words.length);
-  const backoffs = expandBackoffs(tensors, counts, numChildren, logProbs.length);
-  return { order: counts.length, words, wordIds, logProbs, backoffs, children };
+  for (let i = 0; i < numWords; i++) wordIds[i] = i;
+  wordIds.set(tensors.get("word_ids").data, numWords);
+  return { order: counts.length, vocabulary, wordIds, logProbs, backoffs: expandBackoffs(tensors, counts), children };
 }
 
-/** Return the back-off of each node; a file leaves out those of n-grams without continuations. */
-function expandBackoffs(tensors, counts, numChildren, numNodes) {
-  const areAllStored = tensors.get("backoffs").data.length === numChildren.length;
-  const storedCounts = [];
-  let node = 0;
-  for (const count of counts.slice(0, -1)) {
-    let stored = 0;
-    for (const end = node + count; node < end; node++) if (areAllStored || numChildren[node] > 0) stored++;
-    storedCounts.push(stored);
-  }
+/** List the words of a model in the order of their ids. */
+export const listWords = ({ vocabulary }) => new TextDecoder().decode(vocabulary).split("\n");
+
+/** Return the back-off of each node that may have continuations; a file leaves out those of nodes without any. */
+function expandBackoffs(tensors, counts) {
+  const numChildren = tensors.get("num_children").data;
+  const shorter = counts.slice(0, -1);
+  if (tensors.get("backoffs").data.length === numChildren.length) return decodeValues("backoffs", tensors, shorter);
+  let end = 0;
+  const storedCounts = shorter.map((count) => countPositive(numChildren.subarray(end, (end += count))));
   const values = decodeValues("backoffs", tensors, storedCounts);
-  const backoffs = new Float32Array(numNodes);
-  let next = 0;
-  for (let i = 0; i < numChildren.length; i++) if (areAllStored || numChildren[i] > 0) backoffs[i] = values[next++];
+  const backoffs = new Float32Array(numChildren.length);
+  for (let i = 0, next = 0; i < backoffs.length; i++) if (numChildren[i] > 0) backoffs[i] = values[next++];
   return backoffs;
+}
+
+function countPositive(values) {
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (values[i] > 0) count++;
+  return count;
 }
 
 /** Find a label among sorted ones, from `begin` to before `end`; -1 if it is not there. */

@@ -4,11 +4,11 @@ import { align, calibrate, measureCertainty, placeWords } from "./alignment.js";
 import { Decoder, decodeGreedily } from "./decoder.js";
 import { explainNoWords } from "./explanation.js";
 import { joinSegments } from "./joining.js";
+import { readLanguageModel } from "./lexicon.js";
 import { AcousticNetwork } from "./network.js";
-import { readNGrams } from "./ngrams.js";
 import { RecurrentLM } from "./recurrent-lm.js";
 import { splitRecording } from "./segmenter.js";
-import { openFolded } from "./sessions.js";
+import { openFolded, openSession } from "./sessions.js";
 import { StepNetwork } from "./stepping.js";
 import { StreamingRecognizer } from "./streaming.js";
 import { readTensors, toFloats } from "./tensors.js";
@@ -17,6 +17,8 @@ import { TONAL, measureTonality } from "./tonality.js";
 
 const INSPECTED = 20; // seconds
 const MAX_ALTERNATIVES = 10;
+const LM = "lm.safetensors";
+const RECURRENT_LM = "recurrent_lm.safetensors";
 const LM_GRAPHS = ["affine", "step", "log_softmax"];
 
 /** Turns recordings into words. */
@@ -26,24 +28,31 @@ export class Recognizer {
    * @param {object} ort ONNX Runtime
    * @param {string[]} files the names of those that the model has
    * @param {(name: string) => Promise<Uint8Array>} load gives the content of one of them
+   * @param {(name: string, tokenizer: Tokenizer) => Promise<object>} loadLM gives the language model in one of them
    */
-  static async open(ort, files, load) {
+  static async open(ort, files, load, loadLM = async (name, tokenizer) => readLanguageModel(await load(name), tokenizer)) {
     const optional = (name) => (files.includes(name) ? load(name) : null);
     const [config, alphabet] = await Promise.all(["config.json", "tokenizer.json"].map(async (n) => parse(await load(n))));
     const recognizer = new Recognizer();
     const tokenizer = new Tokenizer(alphabet.characters);
     const isBeam = config.decoding.decoder === "beam";
+    const hasRecurrentLM = isBeam && files.includes(RECURRENT_LM);
+    // First, for they are small: the runtime compiles its code while the rest is on its way.
+    const graphs = hasRecurrentLM ? openGraphs(ort, load) : null;
+    graphs?.catch(() => {}); // every use reports it
     const [network, lm, internal] = await Promise.all([
       openNetwork(ort, config, load),
-      isBeam ? optional("lm.safetensors") : null,
+      isBeam && files.includes(LM) ? loadLM(LM, tokenizer) : null,
       optional("internal_lm.safetensors"),
     ]);
     const models = {
-      lm: lm && readNGrams(lm),
+      lm,
       logBigrams: internal && toFloats(readTensors(internal).tensors.get("log_bigrams")),
       // The second pass: nothing waits for it before a text is to be rescored.
       pronunciations: isBeam ? optional("pronunciations.json")?.then(parse) : null,
-      recurrentLM: isBeam ? optional("recurrent_lm.safetensors")?.then((bytes) => openRecurrentLM(ort, bytes, load)) : null,
+      recurrentLM: hasRecurrentLM
+        ? load(RECURRENT_LM).then(async (bytes) => new RecurrentLM(ort, bytes, await graphs))
+        : null,
     };
     const loaded = Promise.all([models.pronunciations, models.recurrentLM]);
     loaded.catch(() => {}); // every use reports it
@@ -173,9 +182,10 @@ async function openNetwork(ort, config, load) {
   return AcousticNetwork.open(ort, config.network, graph, weights);
 }
 
-async function openRecurrentLM(ort, bytes, load) {
-  const graphs = await Promise.all(LM_GRAPHS.map(async (name) => [name, await load(`${name}.onnx`)]));
-  return RecurrentLM.open(ort, bytes, Object.fromEntries(graphs));
+/** Open the graphs of the recurrent language model. */
+async function openGraphs(ort, load) {
+  const sessions = LM_GRAPHS.map(async (name) => [name, await openSession(ort, await load(`${name}.onnx`))]);
+  return Object.fromEntries(await Promise.all(sessions));
 }
 
 function parse(bytes) {

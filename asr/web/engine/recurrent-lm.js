@@ -5,7 +5,6 @@
  */
 
 import { BEGIN, END, UNKNOWN } from "./ngrams.js";
-import { openSession } from "./sessions.js";
 import { dequantizeRows, readTensors } from "./tensors.js";
 
 const MAX_LOGITS = 2 ** 21; // rows of a softmax are computed in blocks of 8 MB
@@ -15,22 +14,17 @@ export class RecurrentLM {
   /**
    * @param {object} ort ONNX Runtime
    * @param {Uint8Array} bytes the file `recurrent_lm.safetensors`
-   * @param {{affine: Uint8Array, step: Uint8Array, log_softmax: Uint8Array}} graphs
+   * @param {{affine: object, step: object, log_softmax: object}} sessions of its graphs
    */
-  static async open(ort, bytes, graphs) {
-    const lm = new RecurrentLM();
+  constructor(ort, bytes, sessions) {
     const { tensors, metadata } = readTensors(bytes);
     const config = JSON.parse(metadata.config);
     const words = new TextDecoder().decode(tensors.get("words").data).split("\n");
     const ends = config.class_sizes.map((_, i, sizes) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size));
     const within = ends.filter((end) => end < words.length);
-    Object.assign(lm, { ort, tensors, hiddenSize: config.hidden_size, expanded: new Map(), sessions: {} });
-    lm.ids = new Map(words.map((word, id) => [word, id]));
-    lm.boundaries = [0, ...(within.length ? within : [words.length - 1]), words.length];
-    for (const [name, graph] of Object.entries(graphs)) {
-      lm.sessions[name] = await openSession(ort, graph);
-    }
-    return lm;
+    Object.assign(this, { ort, tensors, sessions, hiddenSize: config.hidden_size, expanded: new Map() });
+    this.ids = new Map(words.map((word, id) => [word, id]));
+    this.boundaries = [0, ...(within.length ? within : [words.length - 1]), words.length];
   }
 
   /**

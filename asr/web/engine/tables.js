@@ -12,7 +12,7 @@ import { NO_MODEL, UNKNOWN } from "./ngrams.js";
  * Prepare a search.
  * @param {object} config the `decoding` section of `config.json`
  * @param {import("./tokenizer.js").Tokenizer} tokenizer
- * @param {import("./ngrams.js").NGrams | null} lm
+ * @param {ReturnType<import("./lexicon.js").readLanguageModel> | null} lm
  * @param {{phrase: string, boost: number}[]} hotWords
  * @param {Float32Array | null} logBigrams the internal language model, `(vocabularySize, vocabularySize)`
  */
@@ -20,7 +20,8 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
   const { space, vocabularySize: size } = tokenizer;
   const model = lm ?? NO_MODEL;
   const hot = buildHotWords(hotWords, tokenizer);
-  const lexicon = buildLexicon(model, tokenizer, lm ? hotWords.flatMap(({ phrase }) => phrase.split(" ")) : []);
+  const moreWords = lm ? hotWords.flatMap(({ phrase }) => phrase.split(" ")) : [];
+  const lexicon = lm && !moreWords.length ? lm.lexicon : buildLexicon(model, tokenizer, moreWords);
   if (lm && (space < 0 || lexicon.words.length <= ROOT + 1)) {
     throw new Error("the language model cannot be used: the alphabet of the recogniser spells none of its words");
   }

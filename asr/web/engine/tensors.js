@@ -43,12 +43,18 @@ export function toFloats({ type, data }) {
   return values;
 }
 
-/** Return whole numbers, of which those from 255 on stand in a tensor of their own. */
-export function decodeNumbers(name, tensors) {
+/** Return where runs of some lengths begin behind one another, and where the last ends; lengths from 255 on stand apart. */
+export function layOffsets(name, tensors, start) {
+  const lengths = tensors.get(name).data;
   const large = tensors.get(`${name}_large`).data;
-  const values = new Int32Array(tensors.get(name).data);
-  for (let i = 0, next = 0; i < values.length; i++) if (values[i] === ESCAPE) values[i] = large[next++];
-  return values;
+  const offsets = new Int32Array(lengths.length + 1);
+  let offset = start;
+  for (let i = 0, next = 0; i < lengths.length; i++) {
+    offsets[i] = offset;
+    offset += lengths[i] === ESCAPE ? large[next++] : lengths[i];
+  }
+  offsets[lengths.length] = offset;
+  return offsets;
 }
 
 /** Return numbers that were replaced by codes, one codebook for each of several runs of `counts` numbers. */
@@ -58,10 +64,12 @@ export function decodeValues(name, tensors, counts) {
   const codebooks = tensors.get(`${name}_codebooks`).data;
   const codes = stored.data;
   const values = new Float32Array(codes.length);
-  let i = 0;
-  counts.forEach((count, index) => {
-    for (const end = i + count; i < end; i++) values[i] = codebooks[CODEBOOK_SIZE * index + codes[i]];
-  });
+  let begin = 0;
+  for (const [index, count] of counts.entries()) {
+    const codebook = codebooks.subarray(CODEBOOK_SIZE * index, CODEBOOK_SIZE * (index + 1));
+    for (let i = begin; i < begin + count; i++) values[i] = codebook[codes[i]];
+    begin += count;
+  }
   return values;
 }
 

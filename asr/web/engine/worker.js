@@ -5,11 +5,15 @@
  * files are there for this visit and the next, {event: "loaded"} comes by itself.
  */
 
-import * as ort from "../vendor/ort.wasm.bundle.min.js";
-import { keepFiles, loadCompressed, loadManifest } from "./loading.js";
-import { Recognizer } from "./recognizer.js";
+import { fetchCompressed, keepFiles, loadCompressed, loadManifest } from "./loading.js"; // the rest comes beside the model
 
 const ROOT = new URL("../", import.meta.url);
+const RUNTIME = "vendor/ort-wasm-simd-threaded.wasm";
+const LM = "lm.safetensors";
+const FIRST = [ // of the model, what is small before what is large; the rest is wanted later
+  "config.json", "tokenizer.json", "affine.onnx", "step.onnx", "log_softmax.onnx", "model.onnx", "internal_lm.safetensors",
+  "weights.safetensors", LM,
+];
 const ABORTED = "cancelled";
 
 const opened = open();
@@ -22,11 +26,38 @@ const aborted = new Set();
 const streams = new Map();
 let queue = Promise.resolve(); // requests take turns, for there is one thread
 
+/** Open the recogniser; what it needs first is fetched all at once, beside the code. */
 async function open() {
+  const code = Promise.all([import("../vendor/ort.wasm.bundle.min.js"), import("./recognizer.js")]);
   const { version, model } = await loadManifest(ROOT);
+  const fetching = new Map();
+  const begin = (path, load) => fetching.set(path, load(ROOT, version, path));
+  const take = (path) => {
+    const content = fetching.get(path) ?? loadCompressed(ROOT, version, path);
+    fetching.delete(path); // for it may be large
+    return content;
+  };
+  begin(RUNTIME, loadCompressed);
+  for (const name of FIRST.filter((each) => model.includes(each))) {
+    begin(`model/${name}`, name === LM ? fetchCompressed : loadCompressed);
+  }
+  for (const each of [code, ...fetching.values()]) each.catch(() => {}); // reported where it is awaited
+  const [ort, { Recognizer }] = await code;
   ort.env.wasm.numThreads = 1; // more would need cross-origin isolation
-  ort.env.wasm.wasmBinary = await loadCompressed(ROOT, version, "vendor/ort-wasm-simd-threaded.wasm");
-  return Recognizer.open(ort, model, (name) => loadCompressed(ROOT, version, `model/${name}`));
+  ort.env.wasm.wasmBinary = await take(RUNTIME);
+  const takeModel = (name) => take(`model/${name}`);
+  return Recognizer.open(ort, model, takeModel, (name, tokenizer) => readLM(takeModel(name), tokenizer));
+}
+
+/** Read the language model in a thread of its own, while this one opens the network. */
+async function readLM(content, { characters }) {
+  const reader = new Worker(new URL("lm-worker.js", import.meta.url), { type: "module" });
+  const bytes = await content;
+  return new Promise((resolve, reject) => {
+    reader.onmessage = ({ data: { lm, error } }) => (lm ? resolve(lm) : reject(new Error(error)));
+    reader.onerror = ({ message }) => reject(new Error(message ?? "lm-worker.js cannot be loaded"));
+    reader.postMessage({ bytes, characters });
+  });
 }
 
 const HANDLERS = {
