@@ -67,7 +67,7 @@ def export_graph(network: Network) -> bytes:
         "features": torch.zeros(2, 40, network.config.features.num_features),
         "lengths": torch.tensor([40, 31]),
     }
-    outputs = ["log_probs", "phone_log_probs"][: 1 if network.phones is None else 2]
+    outputs = _list_posteriors(network)
     axes = {
         "features": {0: "batch", 1: "feature_frames"},
         "lengths": {0: "batch"},
@@ -87,8 +87,8 @@ def export_streaming_graph(network: Network) -> bytes:
         network: The network, as for `export_graph`.
 
     Returns:
-        The ONNX graph: `features, skip, keep` and the states `hidden` (and `cell` for an LSTM) to `log_probs` and the
-        states with the suffix `_out`.
+        The ONNX graph: `features, skip, keep` and the states `hidden` (and `cell` for an LSTM) to `log_probs`, with a
+        phone head `phone_log_probs`, and the states with the suffix `_out`.
 
     Raises:
         MissingExtraError: If the package `onnx` is not installed.
@@ -102,11 +102,23 @@ def export_streaming_graph(network: Network) -> bytes:
         "keep": torch.tensor(25),
         **{name: torch.zeros(config.num_layers, 1, config.hidden_size) for name in states},
     }
-    axes = {"features": {1: "feature_frames"}, "log_probs": {1: "frames"}}
-    outputs = ["log_probs", *(f"{name}_out" for name in states)]
-    graph = _name_weights(_trace(Stepper(build_model(network)).eval(), inputs, outputs, axes), network)
-    _check_steps(Stepper(build_model(network)).eval(), graph, network)
+    posteriors = _list_posteriors(network)
+    axes = {"features": {1: "feature_frames"}, **{name: {1: "frames"} for name in posteriors}}
+    outputs = [*posteriors, *(f"{name}_out" for name in states)]
+    graph = _name_weights(_trace(_build_stepper(network), inputs, outputs, axes), network)
+    _check_steps(_build_stepper(network), graph, network)
     return graph
+
+
+def _list_posteriors(network: Network) -> list[str]:
+    """Name what a graph gives of each frame."""
+    return ["log_probs"] if network.phones is None else ["log_probs", "phone_log_probs"]
+
+
+def _build_stepper(network: Network) -> Stepper:
+    """Build what runs the network step by step."""
+    stepper: Stepper = Stepper(build_model(network), build_phone_head(network)).eval()
+    return stepper
 
 
 def _trace(
@@ -223,10 +235,12 @@ def _check_steps(stepper: Stepper, graph: bytes, network: Network) -> None:
         features = generator.standard_normal(shape, np.float32)
         arguments = [torch.from_numpy(features)[None], torch.tensor(skip), torch.tensor(keep)]
         with torch.inference_mode():
-            log_probs, *expected = stepper(*arguments, *expected)
+            outputs = stepper(*arguments, *expected)
         step = runtime.step(features, skip, keep, found)
-        _compare(log_probs[0].numpy(), step.log_probs, (1, len(features)))
-        found = step.states
+        found, expected = step.states, outputs[-len(found) :]
+        parts = (step.posteriors.log_probs, step.posteriors.phone_log_probs)
+        for output, part in zip(outputs[: -len(found)], parts, strict=False):
+            _compare(output[0].numpy(), part, (1, len(features)))
 
 
 def _compare(expected: NDArray[Any], found: NDArray[Any] | None, shape: tuple[int, int]) -> None:

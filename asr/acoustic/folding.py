@@ -8,7 +8,7 @@ Source: onnx/onnx.proto for the numbers of fields.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -58,9 +58,10 @@ def fold_graphs(network: Network, graph: bytes, streaming_graph: bytes | None = 
     Raises:
         BundleError: If a graph does not fit the weights.
     """
-    prepared = {"model.onnx": prepare_graph(graph, network.config, stored_weights(network), quantized=False)}
-    if streaming_graph is not None:  # only finished segments are rescored by phones
-        prepared["streaming.onnx"] = (streaming_graph, stored_weights(replace(network, phones=None)))
+    whole = stored_weights(network, graph)
+    prepared = {"model.onnx": prepare_graph(graph, network.config, whole, quantized=False)}
+    if streaming_graph is not None:
+        prepared["streaming.onnx"] = (streaming_graph, stored_weights(network, streaming_graph))
     weights: dict[bytes, int] = {}  # where each content begins
     folded = {name: _move_weights(_fold(*each, name), weights) for name, each in prepared.items()}
     single = np.frombuffer(b"".join(weights), np.float32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from asr.acoustic.config import ModelConfig
 
 # Raise it when the graph of the same settings changes, so that the one in a user's cache is not used any more.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 
 Weights = Mapping[str, NDArray[np.floating[Any]]]
 

@@ -40,7 +40,7 @@ class OnnxRuntime:
             BundleError: If the graph does not fit the weights, or an LSTM is asked for and there is none.
         """
         self._config = network.config
-        weights = stored_weights(network)
+        weights = stored_weights(network, graph)
         graph, weights = prepare_graph(graph, network.config, weights, quantized=precision == "int8")
         self._session, self._weights = open_session(graph, weights, "model.onnx")
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -80,9 +80,10 @@ class OnnxRuntime:
         ]
 
 
-def stored_weights(network: Network) -> dict[str, NDArray[Any]]:
-    """Return the weights of a network by the names that its graphs have for them."""
-    return {f"{name}{STORED}": array for name, array in network.named_weights().items()}
+def stored_weights(network: Network, graph: bytes) -> dict[str, NDArray[Any]]:
+    """Return those weights of a network that a graph needs, by the names that it has for them."""
+    named = {f"{name}{STORED}": array for name, array in network.named_weights().items()}
+    return {name: array for name, array in named.items() if name.encode() in graph}
 
 
 def open_session(

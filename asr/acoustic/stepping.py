@@ -13,19 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from asr.acoustic.model import AcousticModel, RecurrentLayer
+from asr.acoustic.phone_head import PhoneHead
 
 
 class Stepper(nn.Module):
     """Runs one step of one stream."""
 
-    def __init__(self, model: AcousticModel) -> None:
+    def __init__(self, model: AcousticModel, phones: PhoneHead | None) -> None:
         """Share the weights of a model.
 
         Args:
             model: The model.
+            phones: Its phone head, if it has one.
         """
         super().__init__()
         self.model = model
+        self.phones = phones
 
     def forward(
         self, features: Tensor, skip: Tensor, keep: Tensor, hidden: Tensor, cell: Tensor | None = None
@@ -41,17 +44,21 @@ class Stepper(nn.Module):
 
         Returns:
             Log-probabilities of the chunk and of the right context, shape `(1, chunk and context, vocabulary_size)`;
-            then the states after the chunk, as they came.
+            with a phone head those of phones, `(1, chunk and context, num_phone_tokens)`; then the states after the
+            chunk, as they came.
         """
         subsampling = self.model.subsampling
         local = torch.relu(subsampling.local(features.transpose(1, 2)))  # (1, channels, frames)
         frames = torch.relu(subsampling.strided(local)).permute(2, 0, 1)[skip:]  # (chunk and context, 1, channels)
         after: list[tuple[Tensor, ...]] = []
+        phone_log_probs: tuple[Tensor, ...] = ()
         for index, layer in enumerate(self.model.layers):
             states = tuple(each[index : index + 1] for each in (hidden, cell) if each is not None)
             frames, states = _run_layer(cast(RecurrentLayer, layer), frames, keep, states)
             after.append(states)
-        return self.model.classify(frames), *(torch.cat(each) for each in zip(*after, strict=True))
+            if self.phones is not None and self.phones.layer == index + 1:
+                phone_log_probs = (self.phones(frames).transpose(0, 1),)
+        return self.model.classify(frames), *phone_log_probs, *(torch.cat(each) for each in zip(*after, strict=True))
 
 
 def _run_layer(

@@ -6,7 +6,7 @@ The graph is that of `asr.acoustic.stepping`. The session is shared by all strea
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, final
 
 import numpy as np
@@ -17,6 +17,7 @@ from asr.acoustic.feature_stream import FeatureStatistics, FeatureStream
 from asr.acoustic.graph import quantize_steps
 from asr.acoustic.network import Network
 from asr.acoustic.onnx_runtime import open_session, stored_weights
+from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.quantization import Precision, choose_precision
 from asr.errors import BundleError
 
@@ -24,6 +25,8 @@ States: TypeAlias = tuple[NDArray[np.float32], ...]
 
 # The second convolution takes a frame of the network more on each side, and the first one two features beyond that.
 _CONV_REACH = 2
+_PHONES = "phone_log_probs"  # an output of the graph
+_AFTER = "_out"  # ends the names of outputs that are states
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,11 +34,11 @@ class Step:
     """What a step gives.
 
     Attributes:
-        log_probs: Of the chunk and of the right context, shape `(chunk and context, vocabulary_size)`.
+        posteriors: Of the chunk and of the right context.
         states: Of the forward cells after the chunk.
     """
 
-    log_probs: NDArray[np.float32]
+    posteriors: Posteriors
     states: States
 
 
@@ -55,13 +58,12 @@ class StepRuntime:
             BundleError: If the graph does not fit the weights, or an LSTM is asked for and there is none.
         """
         self.config = network.config
-        without_phones = replace(network, phones=None)  # only finished segments are rescored by phones
-        weights = stored_weights(without_phones)
+        weights = stored_weights(network, graph)
         if choose_precision(precision, network.config) == "int8":
             graph, weights = quantize_steps(graph, network.config, weights)
         self._session, self._weights = open_session(graph, weights, "streaming.onnx")
-        outputs = [output.name for output in self._session.get_outputs()]
-        self._state_names = [name.removesuffix("_out") for name in outputs[1:]]
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._state_names = [name.removesuffix(_AFTER) for name in self._outputs if name.endswith(_AFTER)]
 
     def initial_states(self) -> States:
         """Return the states before the first chunk."""
@@ -84,11 +86,12 @@ class StepRuntime:
             BundleError: If the network gives NaN.
         """
         numbers = {"features": features[None], "skip": np.array(skip, np.int64), "keep": np.array(keep, np.int64)}
-        named = dict(zip(self._state_names, states, strict=True))
-        log_probs, *after = self._session.run(None, {**numbers, **named})
-        if np.isnan(log_probs).any():
+        before = dict(zip(self._state_names, states, strict=True))
+        given = dict(zip(self._outputs, self._session.run(None, {**numbers, **before}), strict=True))
+        if np.isnan(given["log_probs"]).any():
             raise BundleError("the network gave NaN; its weights are damaged, so restore or train the model again")
-        return Step(log_probs[0], tuple(after))
+        posteriors = Posteriors(given["log_probs"][0], given[_PHONES][0] if _PHONES in given else None)
+        return Step(posteriors, tuple(given[f"{name}{_AFTER}"] for name in self._state_names))
 
 
 @final
@@ -124,7 +127,7 @@ class StreamScorer:
         """
         self._features.accept(samples)
 
-    def advance(self, chunk: int, context: int) -> NDArray[np.float32]:
+    def advance(self, chunk: int, context: int) -> Posteriors:
         """Score the next chunk for good.
 
         Args:
@@ -132,21 +135,20 @@ class StreamScorer:
             context: Frames after it to look at, at least `min_context`; with the chunk no more than are waiting.
 
         Returns:
-            Log-probabilities of the chunk and of the context, shape `(chunk + context, vocabulary_size)`; those of the
-            context are provisional.
+            Those of the chunk and of the context; those of the context are provisional.
         """
         step = self._step(chunk + context, chunk)
         self._states = step.states
         self.num_scored += chunk
-        return step.log_probs
+        return step.posteriors
 
-    def preview(self) -> NDArray[np.float32]:
+    def preview(self) -> Posteriors:
         """Score what is waiting, provisionally.
 
         Returns:
-            Log-probabilities of shape `(num_waiting, vocabulary_size)`; at least two frames have to be waiting.
+            Those of the frames that are waiting; there have to be two at least.
         """
-        return self._step(self.num_waiting, 1).log_probs
+        return self._step(self.num_waiting, 1).posteriors
 
     def _step(self, frames: int, keep: int) -> Step:
         """Run the network over some of the frames that are waiting."""

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asr.acoustic.posteriors import Posteriors
 
 
@@ -41,30 +38,32 @@ class Decoder(Protocol):
 class IncrementalDecoder(Protocol):
     """A decoder at work on one stretch of sound whose frames are still coming in."""
 
-    def accept(self, log_probs: NDArray[np.float32]) -> None:
+    def accept(self, posteriors: Posteriors) -> None:
         """Take frames for good.
 
         Args:
-            log_probs: Natural logarithms, shape `(frames, vocabulary_size)`.
+            posteriors: Those of the frames.
         """
         ...
 
-    def look_ahead(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
+    def look_ahead(self, posteriors: Posteriors) -> list[Hypothesis]:
         """Decode provisional frames after those that were accepted; they are forgotten afterwards.
 
         Args:
-            log_probs: As for `accept`.
+            posteriors: Those of the frames.
 
         Returns:
-            The likeliest tokens of both, collapsed and without blanks; those that are committed come first.
+            Hypotheses of both, the best first; at least one. Each begins with what is committed, but that the space at
+            its end is left out where nothing follows.
         """
         ...
 
-    def commit(self, num_tokens: int) -> bool:
-        """Keep the beginning of the text that `look_ahead` gave last: it will never change.
+    def commit(self, tokens: Sequence[int], num_frames: int) -> bool:
+        """Keep the beginning of a text that `look_ahead` gave last: it will never change.
 
         Args:
-            num_tokens: How many tokens of that text; the last of them is the space after a word.
+            tokens: Those that a hypothesis begins with; the last of them is the space after a word.
+            num_frames: The frames from the beginning that they take.
 
         Returns:
             Whether the frames that were accepted bear them out; if not, nothing is committed.

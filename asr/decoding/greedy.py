@@ -3,6 +3,7 @@
 Source: Graves et al. (2006), section 3.2, doi:10.1145/1143844.1143891.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -45,18 +46,18 @@ class GreedyStream:
         self._tokens: tuple[int, ...] = ()
         self._last = BLANK
 
-    def accept(self, log_probs: NDArray[np.float32]) -> None:
+    def accept(self, posteriors: Posteriors) -> None:
         """Take frames for good, as `IncrementalDecoder` says."""
-        self._tokens += self._collapse(log_probs)
-        self._last = int(log_probs[-1].argmax())
+        self._tokens += self._collapse(posteriors.log_probs)
+        self._last = int(posteriors.log_probs[-1].argmax())
 
-    def look_ahead(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
-        """Decode provisional frames, as `IncrementalDecoder` says."""
-        return self._tokens + self._collapse(log_probs)
+    def look_ahead(self, posteriors: Posteriors) -> list[Hypothesis]:
+        """Decode provisional frames, as `IncrementalDecoder` says; the score is not needed, so it is 0."""
+        return [Hypothesis(self._tokens + self._collapse(posteriors.log_probs), 0.0)]
 
-    def commit(self, num_tokens: int) -> bool:
+    def commit(self, tokens: Sequence[int], num_frames: int) -> bool:
         """Keep the beginning of the text, as `IncrementalDecoder` says; that of the accepted frames never changes."""
-        return num_tokens <= len(self._tokens)
+        return len(tokens) <= len(self._tokens)
 
     def _collapse(self, log_probs: NDArray[np.float32]) -> tuple[int, ...]:
         """Return the tokens that begin in some frames."""

@@ -58,6 +58,8 @@ class PhoneRescorer:
             The hypotheses with their new scores, the best first. Where one has more phones than there are frames, the
             order of the utterance stays.
         """
+        if self.threads == 1 or len(hypotheses) == 1:
+            return [self._rescore_one(*each) for each in zip(hypotheses, posteriors, strict=True)]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(self._rescore_one, hypotheses, posteriors))
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.acoustic.feature_stream import FeatureStatistics
+from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.streaming_runtime import StreamScorer, min_context
 from asr.alignment.confidence import calibrate
 from asr.alignment.ctc import TokenSpan, align
 from asr.audio import Waveform
-from asr.decoding import GreedyDecoder, StreamingDecoder
 from asr.errors import AlignmentError
 from asr.recognition.endpoint import Cut, Endpointer
 from asr.recognition.recognizer import Recognizer
@@ -46,8 +46,7 @@ class LiveSegment:
             prior: What features are like before any sound has come.
             start: Samples of the stream before it.
         """
-        model, first_pass = recognizer.bundle.config, recognizer.decoder.first_pass
-        decoder = first_pass if isinstance(first_pass, StreamingDecoder) else GreedyDecoder()
+        model = recognizer.bundle.config
         window = samples_to_seconds(model.features.n_fft, model.sample_rate)
         shift = model.frame_shift
         self.start = start
@@ -55,7 +54,7 @@ class LiveSegment:
         self.tail: tuple[Word, ...] = ()
         self._recognizer = recognizer
         self._scorer = StreamScorer(recognizer.step_runtime, prior)
-        self._decoder = decoder.begin()
+        self._decoder = recognizer.decoder.begin()
         self._unsettled = max(1, round(_UNSETTLED / shift))
         self._chunk = max(1, round(config.chunk_duration / shift))
         self._context = max(min_context(model), int((config.right_context - window) / shift))
@@ -98,18 +97,18 @@ class LiveSegment:
         """
         ahead = None
         while (waiting := self._scorer.num_waiting) >= self._chunk + self._context:
-            log_probs = self._scorer.advance(self._chunk, waiting - self._chunk)
-            chunk, ahead = log_probs[: self._chunk], log_probs[self._chunk :]
-            cut = self._endpointer.find(chunk.argmax(axis=1) == BLANK)
+            scored = self._scorer.advance(self._chunk, waiting - self._chunk)
+            chunk, ahead = scored.cut(0, self._chunk), scored.cut(self._chunk)
+            cut = self._endpointer.find(_find_blanks(chunk))
             if cut is not None:
                 return self._to_samples(cut)
             self._decoder.accept(chunk)
-            self._log_probs = np.concatenate([self._log_probs, chunk])
+            self._log_probs = np.concatenate([self._log_probs, chunk.log_probs])
         if ahead is None and waiting > 1:
             ahead = self._scorer.preview()
         if ahead is None:
             return None
-        is_blank = ahead.argmax(axis=1) == BLANK
+        is_blank = _find_blanks(ahead)
         cut = self._endpointer.look_ahead(is_blank[: -self._unsettled])
         if cut is not None:
             return self._to_samples(cut)
@@ -140,18 +139,19 @@ class LiveSegment:
         """Tell whether a frame is no blank; at the end of the stream, those that wait count too."""
         if self._endpointer.has_speech or not is_last or self._scorer.num_waiting < 2:
             return self._endpointer.has_speech
-        return bool((self._scorer.preview().argmax(axis=1) != BLANK).any())
+        return not _find_blanks(self._scorer.preview()).all()
 
     def _to_samples(self, cut: Cut) -> Cut:
         """Turn frames of the network into samples of the segment."""
         model = self._recognizer.bundle.config
         return Cut(*(frame * model.features.hop_length * model.subsampling for frame in cut))
 
-    def _place(self, ahead: NDArray[np.float32]) -> None:
+    def _place(self, ahead: Posteriors) -> None:
         """Decode up to the end of provisional frames, find when each word is spoken, and commit those long past."""
         bundle = self._recognizer.bundle
-        tokens = self._decoder.look_ahead(ahead)[self._placed_tokens :]
-        frames = np.concatenate([self._log_probs, ahead])[self._placed_frames :]
+        best, *_ = self._decoder.look_ahead(ahead)
+        tokens = best.tokens[self._placed_tokens :]
+        frames = np.concatenate([self._log_probs, ahead.log_probs])[self._placed_frames :]
         try:
             spans = align(frames, tokens)
         except AlignmentError:  # the last committed word took frames that these need: try again with the next ones
@@ -165,17 +165,23 @@ class LiveSegment:
             for word in calibrate(placed, bundle.confidence)
         )
         past = offset + len(frames) * shift - self._commit_delay
-        num_words = self._commit(tokens, spans, sum(word.end <= past for word in words))
+        num_words = self._commit(best.tokens, spans, sum(word.end <= past for word in words))
         self.committed += words[:num_words]
         self.tail = words[num_words:]
 
     def _commit(self, tokens: Sequence[int], spans: Sequence[TokenSpan], num_words: int) -> int:
         """Commit the first words of the tail, or as many of them as the decoder bears out, and return how many."""
-        space = self._recognizer.bundle.tokenizer.space
-        ends = [index + 1 for index in range(1, len(tokens)) if tokens[index - 1] != space == tokens[index]]
+        space, placed = self._recognizer.bundle.tokenizer.space, tokens[self._placed_tokens :]
+        ends = [index + 1 for index in range(1, len(placed)) if placed[index - 1] != space == placed[index]]
         for end in reversed(ends[:num_words]):
-            if self._decoder.commit(self._placed_tokens + end):
-                self._placed_frames += spans[end - 1].end
-                self._placed_tokens += end
+            num_tokens, num_frames = self._placed_tokens + end, self._placed_frames + spans[end - 1].end
+            if self._decoder.commit(tokens[:num_tokens], num_frames):
+                self._placed_tokens, self._placed_frames = num_tokens, num_frames
                 return ends.index(end) + 1
         return 0
+
+
+def _find_blanks(posteriors: Posteriors) -> NDArray[np.bool_]:
+    """Tell of each frame whether the blank is its likeliest token."""
+    is_blank: NDArray[np.bool_] = posteriors.log_probs.argmax(axis=1) == BLANK
+    return is_blank

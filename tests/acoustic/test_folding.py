@@ -49,7 +49,7 @@ def test_graph_of_steps_gives_the_same_from_the_shared_weights(
     hidden, cell = runtime.initial_states()
     numbers = {"skip": np.array(2), "keep": np.array(7)}
     found = run(folded, "streaming.onnx", tmp_path, features=features[None], **numbers, hidden=hidden, cell=cell)
-    np.testing.assert_allclose(found[0], runtime.step(features, 2, 7, (hidden, cell)).log_probs, atol=1e-5)
+    np.testing.assert_allclose(found[0], runtime.step(features, 2, 7, (hidden, cell)).posteriors.log_probs, atol=1e-5)
 
 
 def test_what_half_precision_cannot_hold_stays_in_single(tiny_network: Network) -> None:

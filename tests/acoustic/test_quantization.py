@@ -57,7 +57,8 @@ def test_without_the_instructions_weights_have_seven_bits(monkeypatch: pytest.Mo
     for is_fast in (False, True):
         monkeypatch.setattr(quantization, "has_fast_int8", lambda is_fast=is_fast: is_fast)
         assert network.graph is not None
-        _, weights = prepare_graph(network.graph, network.config, stored_weights(network), quantized=True)
+        stored = stored_weights(network, network.graph)
+        _, weights = prepare_graph(network.graph, network.config, stored, quantized=True)
         largest[is_fast] = max(int(np.abs(each).max()) for each in weights.values() if each.dtype == np.int8)
     assert largest == {False: 63, True: 127}
 

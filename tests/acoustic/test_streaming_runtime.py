@@ -12,39 +12,48 @@ from asr.acoustic import export as export_module
 from asr.acoustic.export import export_streaming_graph
 from asr.acoustic.feature_stream import measure_statistics
 from asr.acoustic.network import Network
+from asr.acoustic.posteriors import Posteriors, join_posteriors
 from asr.acoustic.runtime import find_streaming_graph, open_runtime
 from asr.acoustic.streaming_runtime import StepRuntime, StreamScorer, min_context
 from asr.errors import BundleError
 from tests.acoustic.networks import build_network, export, noise
 
 
-def run_in_chunks(network: Network, samples: NDArray[np.float32], chunk: int, context: int) -> NDArray[np.float32]:
+def run_in_chunks(network: Network, samples: NDArray[np.float32], chunk: int, context: int) -> Posteriors:
     """Score samples chunk by chunk, with the statistics of all of them from the first chunk on."""
     runtime = StepRuntime(network, export_streaming_graph(network))
     scorer = StreamScorer(runtime, measure_statistics([samples], network.config.features))
     scorer.accept(samples)
     parts = []
     while scorer.num_waiting > chunk + context:
-        parts.append(scorer.advance(chunk, context)[:chunk])
-    parts.append(scorer.preview())
-    return np.concatenate(parts)
+        parts.append(scorer.advance(chunk, context).cut(0, chunk))
+    return join_posteriors([*parts, scorer.preview()])
+
+
+def assert_close(found: Posteriors, expected: Posteriors) -> None:
+    """Compare the posteriors of characters, and those of phones where there are any."""
+    np.testing.assert_allclose(found.log_probs, expected.log_probs, atol=1e-4)
+    assert (found.phone_log_probs is None) == (expected.phone_log_probs is None)
+    if found.phone_log_probs is not None and expected.phone_log_probs is not None:
+        np.testing.assert_allclose(found.phone_log_probs, expected.phone_log_probs, atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
 @pytest.mark.parametrize("subsampling", [1, 3])
 def test_network_of_one_direction_gives_in_chunks_what_it_gives_for_the_whole(cell: str, subsampling: int) -> None:
-    network = export(build_network(cell=cell, subsampling=subsampling, bidirectional=False))
+    num_phones = 5 if subsampling == 3 else 0
+    network = build_network(cell=cell, subsampling=subsampling, bidirectional=False, num_phone_tokens=num_phones)
+    network = export(network)
     samples = noise(30_000)
     [whole] = open_runtime(network, "cpu").run([samples])
-    found = run_in_chunks(network, samples, 11, min_context(network.config))
-    np.testing.assert_allclose(found, whole.log_probs, atol=1e-4)
+    assert_close(run_in_chunks(network, samples, 11, min_context(network.config)), whole)
 
 
 def test_network_of_both_directions_gives_for_one_chunk_what_it_gives_for_the_whole() -> None:
     network = export(build_network(num_phone_tokens=5))
     samples = noise(30_000)
     [whole] = open_runtime(network, "cpu").run([samples])
-    np.testing.assert_allclose(run_in_chunks(network, samples, 1000, 3), whole.log_probs, atol=1e-4)
+    assert_close(run_in_chunks(network, samples, 1000, 3), whole)
 
 
 def test_network_of_both_directions_comes_closer_to_the_whole_with_more_right_context() -> None:
@@ -52,9 +61,17 @@ def test_network_of_both_directions_comes_closer_to_the_whole_with_more_right_co
     samples = noise(60_000)
     [whole] = open_runtime(network, "cpu").run([samples])
     differences = [
-        np.abs(run_in_chunks(network, samples, 20, context) - whole.log_probs).mean() for context in (2, 10, 40)
+        np.abs(run_in_chunks(network, samples, 20, context).log_probs - whole.log_probs).mean()
+        for context in (2, 10, 40)
     ]
     assert differences[0] > differences[1] > differences[2]
+
+
+def test_graph_of_an_earlier_version_has_no_phones() -> None:
+    network = build_network(num_phone_tokens=5)
+    runtime = StepRuntime(network, export_streaming_graph(replace(network, phones=None)))
+    features = np.zeros((60, network.config.features.num_features), np.float32)
+    assert runtime.step(features, 0, 10, runtime.initial_states()).posteriors.phone_log_probs is None
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -65,7 +82,7 @@ def test_steps_in_int8_are_close_to_those_in_single_precision(bidirectional: boo
     exact, rounded = (StepRuntime(network, graph, precision) for precision in ("float32", "int8"))
     states = exact.step(features, 0, 10, exact.initial_states()).states
     one, other = (runtime.step(features, 2, 10, states) for runtime in (exact, rounded))
-    assert 0 < np.abs(one.log_probs - other.log_probs).max() < 0.02
+    assert 0 < np.abs(one.posteriors.log_probs - other.posteriors.log_probs).max() < 0.02
     for before, after in zip(one.states, other.states, strict=True):
         assert 0 < np.abs(before - after).max() < 0.05
 
@@ -79,9 +96,9 @@ def test_preview_changes_nothing() -> None:
     for scorer in (plain, curious):
         scorer.accept(samples)
     curious.preview()
-    assert np.array_equal(plain.advance(20, 10), curious.advance(20, 10))
+    assert np.array_equal(plain.advance(20, 10).log_probs, curious.advance(20, 10).log_probs)
     curious.preview()
-    assert np.array_equal(plain.advance(20, 10), curious.advance(20, 10))
+    assert np.array_equal(plain.advance(20, 10).log_probs, curious.advance(20, 10).log_probs)
 
 
 @pytest.mark.parametrize(("op_type", "replacement"), [("LogSoftmax", "Softmax"), ("Relu", "Tanh")])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.acoustic.posteriors import Posteriors
-from asr.decoding import DecodingConfig, GreedyDecoder
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.decoding import DecodingConfig, DecodingModels, GreedyDecoder, Hypothesis, build_decoder
 from asr.decoding import search as kernel
 from asr.decoding.beam import BeamSearchDecoder
 from asr.decoding.workspace import BEAM, grow_workspace, make_workspace
 from asr.tokenizer import CharTokenizer
 from tests.decoding.arrays import Matrix, log_softmax, random_log_probs, spell_path
+from tests.decoding.test_lexicon import unigrams
 
 TOKENIZER = CharTokenizer((" ", "a", "b"))
 SIZE = TOKENIZER.vocabulary_size
 CONFIG = DecodingConfig("beam", beam_size=50, beam_threshold=math.inf, word_score=0.0)
-NOTHING = np.empty((0, SIZE), np.float32)
+NOTHING = Posteriors(np.empty((0, SIZE), np.float32))
 SEEDS = st.integers(0, 10**6)
 CUTS = st.lists(st.integers(1, 29), min_size=1, max_size=4)
 
@@ -59,23 +62,23 @@ def test_beam_fed_in_pieces_says_what_the_whole_utterance_does(
     log_probs = spell_path(np.random.default_rng(seed).integers(0, SIZE, 30).tolist(), SIZE, 6.0)
     stream = beam_search.begin()
     for piece in pieces(log_probs, cuts):
-        stream.accept(piece)
+        stream.accept(Posteriors(piece))
     [best] = beam_search.decode(Posteriors(log_probs))
-    assert TOKENIZER.join(stream.look_ahead(NOTHING)).split() == TOKENIZER.join(best.tokens).split()
+    assert TOKENIZER.join(stream.look_ahead(NOTHING)[0].tokens).split() == TOKENIZER.join(best.tokens).split()
 
 
 def test_beam_forgets_provisional_frames(beam_search: BeamSearchDecoder) -> None:
     log_probs = spell_path((2, 2, 0, 3, 1, 2, 0, 3), SIZE, 6.0)
-    without_spaces = log_softmax(np.array([[0.0, -50.0, 4.0, 2.0]] * 5))
+    without_spaces = Posteriors(log_softmax(np.array([[0.0, -50.0, 4.0, 2.0]] * 5)))
     first, second = beam_search.begin(), beam_search.begin()
     for frame in log_probs[:4]:
-        first.accept(frame[None])
-        second.accept(frame[None])
+        first.accept(Posteriors(frame[None]))
+        second.accept(Posteriors(frame[None]))
         first.look_ahead(without_spaces)
-    first.accept(log_probs[4:])
-    second.accept(log_probs[4:])
+    first.accept(Posteriors(log_probs[4:]))
+    second.accept(Posteriors(log_probs[4:]))
     assert first.look_ahead(NOTHING) == second.look_ahead(NOTHING)
-    assert TOKENIZER.join(first.look_ahead(NOTHING)) == "ab ab"
+    assert TOKENIZER.join(first.look_ahead(NOTHING)[0].tokens) == "ab ab"
 
 
 @given(SEEDS)
@@ -84,11 +87,12 @@ def test_committed_words_stay_whatever_comes(beam_search: BeamSearchDecoder, see
     for stream in (beam_search.begin(), GreedyDecoder().begin()):
         committed: tuple[int, ...] = ()
         for start in range(0, 35, 5):
-            stream.accept(log_probs[start : start + 5])
-            tokens = stream.look_ahead(log_probs[start + 5 : start + 10])
-            assert tokens[: len(committed)] == committed
+            stream.accept(Posteriors(log_probs[start : start + 5]))
+            [best, *_] = stream.look_ahead(Posteriors(log_probs[start + 5 : start + 10]))
+            tokens = best.tokens
+            assert tokens[: len(committed)] in (committed, committed[:-1])
             for end in range(len(tokens), len(committed), -1):
-                if tokens[end - 1] == TOKENIZER.space and stream.commit(end):
+                if tokens[end - 1] == TOKENIZER.space and stream.commit(tokens[:end], start + 5):
                     committed = tokens[:end]
                     break
 
@@ -99,17 +103,82 @@ def test_greedy_stream_in_pieces_says_what_the_whole_utterance_does(seed: int, c
     stream = GreedyDecoder().begin()
     *first, last = pieces(log_probs, cuts)
     for piece in first:
-        stream.accept(piece)
-        stream.look_ahead(random_log_probs(3, SIZE, seed + 1))
+        stream.accept(Posteriors(piece))
+        stream.look_ahead(Posteriors(random_log_probs(3, SIZE, seed + 1)))
     [best] = GreedyDecoder().decode(Posteriors(log_probs))
-    assert stream.look_ahead(last) == best.tokens
+    assert stream.look_ahead(Posteriors(last))[0].tokens == best.tokens
 
 
 def test_words_are_committed_once_accepted_frames_have_the_space_after_them(beam_search: BeamSearchDecoder) -> None:
     log_probs = spell_path((2, 3, 1, 2), SIZE, 12.0)
     for stream in (beam_search.begin(), GreedyDecoder().begin()):
-        stream.accept(log_probs[:2])
-        assert TOKENIZER.join(stream.look_ahead(log_probs[2:])) == "ab a"
-        stream.accept(log_probs[2:3])
-        assert TOKENIZER.join(stream.look_ahead(log_probs[3:])) == "ab a"
-        assert stream.commit(3)
+        for accepted in (2, 3):
+            stream.accept(Posteriors(log_probs[2 * accepted - 4 : accepted]))
+            [best, *_] = stream.look_ahead(Posteriors(log_probs[accepted:]))
+            assert TOKENIZER.join(best.tokens) == "ab a"
+            assert stream.commit(best.tokens[:3], 3) == (accepted == 3)
+
+
+PHONES = PronunciationDictionary(("P", "Q"), {"a": "P", "b": "Q", "ab": "P Q", "ba": "Q P"})
+TWO_PASSES = build_decoder(CONFIG, TOKENIZER, DecodingModels(unigrams("a", "b", "ab", "ba"), pronunciations=PHONES))
+
+
+def posteriors_of(seed: int, length: int = 60) -> Posteriors:
+    """Make random posteriors of characters and of phones."""
+    phones = random_log_probs(length, PHONES.vocabulary_size, seed + 1, sharpness=3.0)
+    return Posteriors(random_log_probs(length, SIZE, seed, sharpness=3.0), phones)
+
+
+@given(SEEDS)
+def test_what_has_come_is_rescored_as_a_whole_utterance_is(seed: int) -> None:
+    posteriors = posteriors_of(seed, 30)
+    stream = TWO_PASSES.begin()
+    stream.accept(posteriors.cut(0, 12))
+    stream.accept(posteriors.cut(12, 20))
+    [expected] = TWO_PASSES.decode([posteriors])
+    found = stream.look_ahead(posteriors.cut(20))
+    assert [each.tokens for each in found] == [each.tokens for each in expected]
+    assert [each.score for each in found] == pytest.approx([each.score for each in expected])
+
+
+@given(SEEDS)
+def test_committed_words_stay_when_the_rest_is_rescored(seed: int) -> None:
+    posteriors = posteriors_of(seed)
+    stream = TWO_PASSES.begin()
+    committed: tuple[int, ...] = ()
+    for start in range(0, 55, 5):
+        stream.accept(posteriors.cut(start, start + 5))
+        hypotheses = stream.look_ahead(posteriors.cut(start + 5, start + 10))
+        assert all(each.tokens[: len(committed)] in (committed, committed[:-1]) for each in hypotheses)
+        tokens = hypotheses[0].tokens
+        for end in range(len(tokens), len(committed), -1):
+            if tokens[end - 1] == TOKENIZER.space and stream.commit(tokens[:end], start + 5):
+                committed = tokens[:end]
+                break
+
+
+class _Watching:
+    """Remembers what it is given, and leaves the order as it is."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[tuple[int, ...], int]] = []
+
+    def rescore(
+        self, hypotheses: Sequence[Sequence[Hypothesis]], posteriors: Sequence[Posteriors]
+    ) -> list[list[Hypothesis]]:
+        self.seen.append((hypotheses[0][0].tokens, posteriors[0].num_frames))
+        return [list(each) for each in hypotheses]
+
+
+def test_second_pass_is_given_the_end_of_a_long_text_and_the_frames_of_that() -> None:
+    path = np.resize((2, 3, 1), 120)  # "ab ab ab ...", a token a frame
+    log_probs = spell_path(path.tolist(), SIZE, 12.0)
+    watching = _Watching()
+    stream = replace(TWO_PASSES, rescorers=(watching,)).begin()
+    for end in range(15, 120, 15):
+        stream.accept(Posteriors(log_probs[end - 15 : end]))
+        [best, *_] = stream.look_ahead(Posteriors(log_probs[end : end + 2]))
+        assert best.tokens == tuple(path[: end + 2])
+        assert stream.commit(best.tokens[:end], end)
+    lengths = [(len(tokens), num_frames) for tokens, num_frames in watching.seen]
+    assert lengths == [(17, 17), (32, 32), (47, 47), *[(47, 47)] * 4]  # 20 tokens of committed words at least

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from asr.acoustic.config import MFCCConfig
+from asr.acoustic.export import export_streaming_graph
 from asr.acoustic.feature_stream import FeatureStatistics, FeatureStream
+from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.acoustic.runtime import find_streaming_graph
 from asr.acoustic.streaming_runtime import StepRuntime, StreamScorer
 from asr.bundle import Bundle, save_bundle
@@ -18,9 +20,11 @@ from asr.recognition.endpoint import Endpointer
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import FinalResult, StreamingRecognizer
 from asr.web.export import export_web
+from tests.acoustic.networks import add_phone_head, export
 from tests.models import tiny_recurrent_lm
 from tests.web.driver import Run, make_noise
 
+PHONES = PronunciationDictionary(("P", "Q"), {"abc": "P", "bed": "Q P", "de": "P Q"})
 BEAM = DecodingConfig("beam", beam_size=300, min_certainty=0.0, recurrent_lm_weight=1.0, recurrent_lm_nbest=5)
 
 
@@ -66,6 +70,10 @@ def test_a_stream_gives_the_same_results(
     lm = train_ngram_lm([tmp_path / "texts.txt"], tmp_path / "lm", training).lm if is_beam else None
     recurrent_lm = tiny_recurrent_lm("abc", "de", "bed", "cab", "ace") if is_beam else None  # loaded beside the steps
     bundle = replace(tiny_bundle, decoding=settings, lm=lm, recurrent_lm=recurrent_lm)
+    if is_beam:
+        network = export(add_phone_head(bundle.network, PHONES.vocabulary_size))
+        streaming_graph = export_streaming_graph(network)
+        bundle = replace(bundle, network=replace(network, streaming_graph=streaming_graph), pronunciations=PHONES)
     save_bundle(tmp_path / "model", bundle, "# Tiny\n")
     export_web(tmp_path / "page", tmp_path / "model")
     waveform = make_noise(24, seed=4)
@@ -94,8 +102,8 @@ def test_a_stream_gives_the_same_results(
     scorer = StreamScorer(recognizer.step_runtime, FeatureStatistics(**asdict(tiny_bundle)["feature_statistics"]))
     scorer.accept(waveform)
     for step in found["steps"]:
-        np.testing.assert_allclose(step, scorer.advance(20, 10).ravel(), atol=1e-3)
-    np.testing.assert_allclose(found["preview"], scorer.preview().ravel(), atol=1e-3)
+        np.testing.assert_allclose(step, scorer.advance(20, 10).log_probs.ravel(), atol=1e-3)
+    np.testing.assert_allclose(found["preview"], scorer.preview().log_probs.ravel(), atol=1e-3)
 
 
 def test_sessions_that_are_opened_at_once_do_not_take_each_others_weights(

@@ -2,7 +2,7 @@
 
 import { greedyPath } from "./alignment.js";
 import { parseHotWords } from "./hot-words.js";
-import { BeamStream, GreedyStream } from "./incremental.js";
+import { BeamStream, GreedyStream, TwoPassStream } from "./incremental.js";
 import { PhoneRescorer, RecurrentRescorer } from "./rescoring.js";
 import { BeamSearch } from "./search.js";
 import { buildTables } from "./tables.js";
@@ -27,7 +27,6 @@ export class Decoder {
     this.isGreedy = config.decoder === "greedy" && !parsed.length;
     this.rescorers = [];
     this.nbest = config.nbest;
-    this.vocabularySize = tokenizer.vocabularySize;
     if (this.isGreedy) return;
     this.tables = buildTables(config, tokenizer, models.lm, parsed, models.logBigrams);
     this.addRescorers(config, tokenizer, models);
@@ -50,7 +49,7 @@ export class Decoder {
 
   /**
    * Decode one utterance.
-   * @param {import("./network.js").Posteriors} posteriors
+   * @param {import("./posteriors.js").Posteriors} posteriors
    * @returns {Promise<{tokens: number[], score: number}[]>} the best first, at least one
    */
   async decode(posteriors) {
@@ -59,9 +58,10 @@ export class Decoder {
     return hypotheses;
   }
 
-  /** Begin with a stretch of sound whose frames are still coming in; there is no second pass. */
+  /** Begin with a stretch of sound whose frames are still coming in. */
   begin() {
-    return this.isGreedy ? new GreedyStream(this.vocabularySize) : new BeamStream(this.tables);
+    if (this.isGreedy) return new GreedyStream();
+    return new TwoPassStream(new BeamStream(this.tables, this.nbest), this.rescorers);
   }
 
   /** Run the first pass alone. */

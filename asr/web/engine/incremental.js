@@ -1,46 +1,57 @@
 /**
  * Decoders at work on sound that is still coming in. Each takes frames for good (`accept`), decodes provisional ones
- * after them (`lookAhead`), and keeps the beginning of the text that it found (`commit`).
+ * after them to hypotheses, the best first (`lookAhead`), and keeps the beginning of one of them (`commit`), if accepted
+ * frames bear it out.
  */
 
 import { greedyPath } from "./alignment.js";
 import { Hypotheses, NONE } from "./hypotheses.js";
+import { cutPosteriors, joinPosteriors } from "./posteriors.js";
 import { BeamSearch } from "./search.js";
 import { BLANK } from "./tokenizer.js";
 
 const BEAM_SIZE = 200; // at most, for provisional texts need less
+const NUM_TOKENS_BEFORE = 20; // of committed words that the second pass sees too, at least
 
 /** The beam search; when words are committed, texts that do not go on from them are dropped. */
 export class BeamStream {
-  /** @param {ReturnType<import("./tables.js").buildTables>} tables */
-  constructor(tables) {
+  /**
+   * @param {ReturnType<import("./tables.js").buildTables>} tables
+   * @param {number} nbest hypotheses to give
+   */
+  constructor(tables, nbest) {
+    this.nbest = nbest;
     const beamSize = Math.min(tables.settings.beamSize, BEAM_SIZE);
     this.search = new BeamSearch({ ...tables, settings: { ...tables.settings, beamSize } });
     this.held = new Hypotheses(beamSize);
-    this.best = []; // the prefixes on the way to the likeliest text, the empty one left out
+    this.reached = new Hypotheses(beamSize);
   }
 
-  /** @param {Float32Array} logProbs of frames, row by row */
-  accept(logProbs) {
+  /** @param {import("./posteriors.js").Posteriors} posteriors */
+  accept({ logProbs }) {
     const { size } = this.search.tables;
     for (let at = 0; at < logProbs.length; at += size) this.search.accept(logProbs.subarray(at, at + size));
   }
 
-  /** Return the tokens of the likeliest text so far. */
-  lookAhead(logProbs) {
-    const { beam, prefixes } = this.search;
-    this.held.copy(beam);
-    this.accept(logProbs);
-    this.best = [];
-    for (let at = this.search.bestPrefix(); at > 0; at = prefixes.parent[at]) this.best.unshift(at);
+  lookAhead(posteriors) {
+    this.held.copy(this.search.beam);
+    this.accept(posteriors);
+    this.reached.copy(this.search.beam);
+    const best = this.search.finish(this.nbest);
+    this.search.beam.copy(this.reached); // with the spaces at the ends, as the tree knows them
     this.restore(this.held);
-    return this.best.map((prefix) => prefixes.token[prefix]);
+    return best;
   }
 
-  /** Keep the first tokens of the text that was found last, and tell whether accepted frames bear them out. */
-  commit(numTokens) {
-    const { beam } = this.search;
-    this.held.copy(beam, (prefix) => this.goesOn(prefix, this.best[numTokens - 1]));
+  commit(tokens) {
+    const { prefixes, beam } = this.search;
+    let beginning = 0;
+    for (const token of tokens) {
+      let child = beginning === NONE ? NONE : prefixes.firstChild[beginning];
+      while (child !== NONE && prefixes.token[child] !== token) child = prefixes.nextSibling[child];
+      beginning = child;
+    }
+    this.held.copy(beam, (prefix) => this.goesOn(prefix, beginning));
     if (this.held.count) this.restore(this.held);
     return this.held.count > 0;
   }
@@ -63,27 +74,63 @@ export class BeamStream {
 
 /** The likeliest token of each frame. */
 export class GreedyStream {
-  /** @param {number} size the tokens, the blank among them */
-  constructor(size) {
-    Object.assign(this, { size, tokens: [], last: BLANK });
+  constructor() {
+    Object.assign(this, { tokens: [], last: BLANK });
   }
 
-  accept(logProbs) {
-    const path = greedyPath(logProbs, logProbs.length / this.size);
+  accept({ logProbs, numFrames }) {
+    const path = greedyPath(logProbs, numFrames);
     this.tokens = [...this.tokens, ...this.collapse(path)];
     this.last = path.at(-1);
   }
 
-  lookAhead(logProbs) {
-    return [...this.tokens, ...this.collapse(greedyPath(logProbs, logProbs.length / this.size))];
+  lookAhead({ logProbs, numFrames }) {
+    return [{ tokens: [...this.tokens, ...this.collapse(greedyPath(logProbs, numFrames))], score: 0 }];
   }
 
-  commit(numTokens) {
-    return numTokens <= this.tokens.length;
+  commit(tokens) {
+    return tokens.length <= this.tokens.length;
   }
 
   /** Return the tokens that begin in some frames. */
   collapse(path) {
     return path.filter((token, i) => token !== BLANK && token !== (i ? path[i - 1] : this.last));
+  }
+}
+
+/** Two passes; the second sees what is not committed, and some words before it. */
+export class TwoPassStream {
+  /**
+   * @param {BeamStream} firstPass
+   * @param {object[]} rescorers
+   */
+  constructor(firstPass, rescorers) {
+    Object.assign(this, { firstPass, rescorers, accepted: [], committed: [] });
+    this.begins = [{ token: 0, frame: 0 }]; // places where the second pass may begin; it does at the first
+  }
+
+  accept(posteriors) {
+    this.firstPass.accept(posteriors);
+    if (this.rescorers.length) this.accepted.push(posteriors);
+  }
+
+  async lookAhead(posteriors) {
+    const hypotheses = this.firstPass.lookAhead(posteriors);
+    if (!this.rescorers.length) return hypotheses;
+    const [{ token, frame }] = this.begins;
+    const before = this.committed.slice(0, token);
+    let following = hypotheses.map(({ tokens, score }) => ({ tokens: tokens.slice(token), score }));
+    const heard = cutPosteriors(joinPosteriors([...this.accepted, posteriors]), frame);
+    for (const rescorer of this.rescorers) following = await rescorer.rescore(following, heard);
+    return following.map(({ tokens, score }) => ({ tokens: [...before, ...tokens], score }));
+  }
+
+  /** Keep a beginning that takes some frames. */
+  commit(tokens, numFrames) {
+    if (!this.firstPass.commit(tokens)) return false;
+    this.committed = tokens;
+    this.begins.push({ token: tokens.length, frame: numFrames });
+    while (tokens.length - this.begins[1].token >= NUM_TOKENS_BEFORE) this.begins.shift();
+    return true;
   }
 }

@@ -3,6 +3,7 @@
 import { align, calibrate, greedyPath, placeWords } from "./alignment.js";
 import { concatenate } from "./feature-stream.js";
 import { Endpointer } from "./endpoint.js";
+import { cutPosteriors } from "./posteriors.js";
 import { StreamScorer } from "./stepping.js";
 import { BLANK } from "./tokenizer.js";
 
@@ -59,23 +60,22 @@ export class LiveSegment {
    */
   async advance(isLate) {
     const { scorer, chunk, endpointer } = this;
-    const size = this.recognizer.tokenizer.vocabularySize;
     let ahead = null;
     while (scorer.numWaiting >= chunk + this.context) {
-      const logProbs = await scorer.advance(chunk, scorer.numWaiting - chunk);
-      const final = logProbs.subarray(0, chunk * size);
-      ahead = logProbs.subarray(chunk * size);
-      const cut = endpointer.find(this.findBlanks(final));
+      const scored = await scorer.advance(chunk, scorer.numWaiting - chunk);
+      const final = cutPosteriors(scored, 0, chunk);
+      ahead = cutPosteriors(scored, chunk);
+      const cut = endpointer.find(findBlanks(final));
       if (cut) return this.toSamples(cut);
       this.decoder.accept(final);
-      this.logProbs = concatenate(this.logProbs, final);
+      this.logProbs = concatenate(this.logProbs, final.logProbs);
     }
     if (!ahead && scorer.numWaiting > 1) ahead = await scorer.preview();
     if (!ahead) return null;
-    const isBlank = this.findBlanks(ahead);
+    const isBlank = findBlanks(ahead);
     const cut = endpointer.lookAhead(isBlank.slice(0, -this.unsettled));
     if (cut) return this.toSamples(cut);
-    if (!isLate && (endpointer.hasSpeech || isBlank.includes(false))) this.place(ahead);
+    if (!isLate && (endpointer.hasSpeech || isBlank.includes(false))) await this.place(ahead);
     return null;
   }
 
@@ -101,12 +101,7 @@ export class LiveSegment {
   /** Tell whether a frame is no blank; at the end of the stream, those that wait count too. */
   async hasSpeech(isLast) {
     if (this.endpointer.hasSpeech || !isLast || this.scorer.numWaiting < 2) return this.endpointer.hasSpeech;
-    return this.findBlanks(await this.scorer.preview()).includes(false);
-  }
-
-  findBlanks(logProbs) {
-    const path = greedyPath(logProbs, logProbs.length / this.recognizer.tokenizer.vocabularySize);
-    return path.map((token) => token === BLANK);
+    return findBlanks(await this.scorer.preview()).includes(false);
   }
 
   toSamples({ end, begin }) {
@@ -116,13 +111,14 @@ export class LiveSegment {
   }
 
   /** Decode up to the end of provisional frames, find when each word is spoken, and commit those long past. */
-  place(ahead) {
+  async place(ahead) {
     const { recognizer, decoder } = this;
     const { tokenizer, config: { timing, confidence } } = recognizer;
     const shift = recognizer.network.frameShift;
     const size = tokenizer.vocabularySize;
-    const tokens = decoder.lookAhead(ahead).slice(this.placedTokens);
-    const frames = concatenate(this.logProbs, ahead).subarray(this.placedFrames * size);
+    const [best] = await decoder.lookAhead(ahead);
+    const tokens = best.tokens.slice(this.placedTokens);
+    const frames = concatenate(this.logProbs, ahead.logProbs).subarray(this.placedFrames * size);
     const numFrames = frames.length / size;
     const numNeeded = tokens.length + tokens.filter((token, i) => i && token === tokens[i - 1]).length;
     if (numNeeded > numFrames) return; // the last committed word took frames that these need: wait for the next ones
@@ -136,7 +132,7 @@ export class LiveSegment {
       confidence: calibrate(word.confidence, confidence),
     }));
     const past = offset + numFrames * shift - this.commitDelay;
-    const numWords = this.commit(tokens, spans, words.filter(({ end }) => end <= past).length);
+    const numWords = this.commit(best.tokens, spans, words.filter(({ end }) => end <= past).length);
     this.committed.push(...words.slice(0, numWords));
     this.tail = words.slice(numWords);
   }
@@ -145,14 +141,21 @@ export class LiveSegment {
   commit(tokens, spans, numWords) {
     const { space } = this.recognizer.tokenizer;
     const ends = [];
-    for (let i = 1; i < tokens.length; i++) if (tokens[i - 1] !== space && tokens[i] === space) ends.push(i + 1);
+    const placed = tokens.slice(this.placedTokens);
+    for (let i = 1; i < placed.length; i++) if (placed[i - 1] !== space && placed[i] === space) ends.push(i + 1);
     for (let count = Math.min(numWords, ends.length); count > 0; count--) {
-      const end = ends[count - 1];
-      if (!this.decoder.commit(this.placedTokens + end)) continue;
-      this.placedFrames += spans[end - 1].end;
-      this.placedTokens += end;
+      const numTokens = this.placedTokens + ends[count - 1];
+      const numFrames = this.placedFrames + spans[ends[count - 1] - 1].end;
+      if (!this.decoder.commit(tokens.slice(0, numTokens), numFrames)) continue;
+      this.placedTokens = numTokens;
+      this.placedFrames = numFrames;
       return count;
     }
     return 0;
   }
+}
+
+/** Tell of each frame whether the blank is its likeliest token. */
+function findBlanks({ logProbs, numFrames }) {
+  return greedyPath(logProbs, numFrames).map((token) => token === BLANK);
 }

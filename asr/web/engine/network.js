@@ -4,11 +4,6 @@ import { FrontEnd } from "./mfcc.js";
 import { openFolded } from "./sessions.js";
 import { insertBlanks, leaveOutSilence } from "./silence.js";
 
-/**
- * Natural log-probabilities of each token in each frame, row by row; those of phones where the model has a phone head.
- * @typedef {{logProbs: Float32Array, phoneLogProbs: Float32Array | null, numFrames: number}} Posteriors
- */
-
 /** Runs the network of a bundle. */
 export class AcousticNetwork {
   /**
@@ -32,7 +27,7 @@ export class AcousticNetwork {
   /**
    * Run the network over one waveform.
    * @param {Float32Array} waveform at the model's rate, one frame of features long at least
-   * @returns {Promise<Posteriors>}
+   * @returns {Promise<import("./posteriors.js").Posteriors>}
    */
   async score(waveform) {
     const sound = leaveOutSilence(waveform, this.config);

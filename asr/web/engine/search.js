@@ -59,14 +59,6 @@ export class BeamSearch {
     this.select();
   }
 
-  /** Return the prefix that is the best so far, its last word perhaps incomplete. */
-  bestPrefix() {
-    const { beam } = this;
-    let best = 0;
-    for (let i = 1; i < beam.count; i++) if (beam.total[i] > beam.total[best]) best = i;
-    return beam.prefix[best];
-  }
-
   /**
    * End the text.
    * @returns {{tokens: number[], score: number}[]} up to `nbest` different texts, the best first; at least one

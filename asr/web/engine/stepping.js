@@ -6,6 +6,7 @@
 
 import { FeatureStream } from "./feature-stream.js";
 
+const AFTER = /_out$/; // ends the names of outputs that are states
 const CONV_REACH = 2; // features beyond a frame of the network that the convolutions reach to, on each side
 
 /** Runs steps of any number of streams. */
@@ -18,7 +19,7 @@ export class StepNetwork {
    */
   constructor(ort, config, session, prior) {
     Object.assign(this, { ort, config, session, prior });
-    this.stateNames = session.outputNames.slice(1).map((name) => name.replace(/_out$/, ""));
+    this.stateNames = session.outputNames.filter((name) => AFTER.test(name)).map((name) => name.replace(AFTER, ""));
     this.minContext = 1 + Math.ceil(CONV_REACH / config.subsampling); // frames of the network
   }
 
@@ -35,7 +36,8 @@ export class StepNetwork {
    * @param {number} skip frames of the network that the left context takes
    * @param {number} keep frames of the network in the chunk, at least 1, and fewer than there are after `skip`
    * @param {object} states those after the chunk before
-   * @returns {Promise<{logProbs: Float32Array, states: object}>} of the chunk and of the right context
+   * @returns {Promise<{posteriors: import("./posteriors.js").Posteriors, states: object}>} of the chunk and of the
+   *   right context
    */
   async step(features, skip, keep, states) {
     const { Tensor } = this.ort;
@@ -47,9 +49,12 @@ export class StepNetwork {
       keep: number(keep),
       ...states,
     });
-    const logProbs = outputs.log_probs.data;
-    if (logProbs.some(Number.isNaN)) throw new Error("the network gave NaN; its weights are damaged");
-    return { logProbs, states: Object.fromEntries(this.stateNames.map((name) => [name, outputs[`${name}_out`]])) };
+    const { log_probs: characters, phone_log_probs: phones } = outputs;
+    if (characters.data.some(Number.isNaN)) throw new Error("the network gave NaN; its weights are damaged");
+    return {
+      posteriors: { logProbs: characters.data, phoneLogProbs: phones?.data ?? null, numFrames: characters.dims[1] },
+      states: Object.fromEntries(this.stateNames.map((name) => [name, outputs[`${name}_out`]])),
+    };
   }
 }
 
@@ -75,19 +80,19 @@ export class StreamScorer {
   }
 
   /**
-   * Score the next chunk for good; return the log-probabilities of it and of the context after it, which are
-   * provisional. Together they are no more than are waiting.
+   * Score the next chunk for good; return the posteriors of it and of the context after it, which are provisional.
+   * Together they are no more than are waiting.
    */
   async advance(chunk, context) {
-    const { logProbs, states } = await this.step(chunk + context, chunk);
+    const { posteriors, states } = await this.step(chunk + context, chunk);
     this.states = states;
     this.numScored += chunk;
-    return logProbs;
+    return posteriors;
   }
 
   /** Score what is waiting, at least two frames, provisionally. */
   async preview() {
-    return (await this.step(this.numWaiting, 1)).logProbs;
+    return (await this.step(this.numWaiting, 1)).posteriors;
   }
 
   step(numFrames, keep) {

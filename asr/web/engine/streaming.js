@@ -21,6 +21,7 @@ export class StreamingRecognizer {
     this.block = Math.max(1, Math.round(recognizer.config.streaming.partial_interval * recognizer.sampleRate));
     this.waiting = new Float32Array(0); // samples that no segment has taken
     this.begin(0);
+    this.shown = this.segment.text; // by the last result
   }
 
   /**
@@ -44,7 +45,6 @@ export class StreamingRecognizer {
   /** Begin a segment before which there are some samples of the stream. */
   begin(start) {
     this.segment = new LiveSegment(this.recognizer, this.steps, this.decoder, start);
-    this.shown = this.segment.text; // by the last result
   }
 
   /** Work through samples in equal blocks, so that results do not depend on how the samples came. */
@@ -76,6 +76,8 @@ export class StreamingRecognizer {
     this.waiting = concatenate(rest, this.waiting);
     const wasShown = this.shown.committed || this.shown.tail;
     this.begin(start + cut.begin);
-    return segment && (segment.words.length || wasShown) ? [segment] : [];
+    if (!segment || !(segment.words.length || wasShown)) return [];
+    this.shown = this.segment.text;
+    return [segment];
   }
 }
