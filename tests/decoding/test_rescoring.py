@@ -1,4 +1,4 @@
-"""The second pass is compared with the sum over all paths, written out, and with PyTorch."""
+"""The second pass is compared with the sum over all paths, written out."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.decoding import Hypothesis
-from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer, phone_log_likelihoods
+from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer
 from asr.tokenizer import CharTokenizer
 from tests.decoding.arrays import Matrix, random_log_probs, sum_over_paths
 
@@ -26,38 +23,6 @@ ONLY_Q = np.log(np.array([[0.05, 0.05, 0.85, 0.05]] * 3, np.float32))
 def with_phones(phone_log_probs: Matrix | None) -> Posteriors:
     """Make posteriors whose characters do not matter."""
     return Posteriors(np.zeros((1, 4), np.float32), phone_log_probs)
-
-
-@given(st.lists(st.lists(st.integers(1, 2), max_size=5), min_size=1, max_size=6), st.integers(0, 10**6))
-def test_likelihoods_are_the_sums_over_all_paths(sequences: list[list[int]], seed: int) -> None:
-    log_probs = random_log_probs(5, 3, seed)
-    found = phone_log_likelihoods(np.exp(log_probs.astype(np.float64)), sequences)
-    sums = [sum_over_paths(log_probs, sequence) for sequence in sequences]
-    expected = [math.log(each) if each else -math.inf for each in sums]  # none where there are too few frames
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
-
-
-def test_likelihoods_of_long_sequences_are_those_of_pytorch() -> None:
-    generator = np.random.default_rng(0)
-    log_probs = torch.from_numpy(2 * generator.standard_normal((300, 40))).log_softmax(dim=-1)
-    sequences = [generator.integers(1, 40, length).tolist() for length in (90, 1, 140)]
-    losses = torch.nn.functional.ctc_loss(
-        log_probs[:, None].expand(-1, 3, -1),
-        torch.tensor([token for sequence in sequences for token in sequence]),
-        torch.tensor([300, 300, 300]),
-        torch.tensor([90, 1, 140]),
-        reduction="none",
-    )
-    np.testing.assert_allclose(phone_log_likelihoods(log_probs.exp().numpy(), sequences), -losses.numpy(), rtol=1e-10)
-
-
-def test_sequences_that_were_hardly_spoken_have_their_likelihoods_too() -> None:
-    log_probs = np.full((40, 4), -90.0)
-    log_probs[:, 3] = 0.0  # for sure, and all the time
-    found = phone_log_likelihoods(np.exp(log_probs), [[3], [1, 2] * 19, [1] * 21])
-    assert found[0] == pytest.approx(0.0)
-    assert found[1] == pytest.approx(-90.0 * 40 + math.log(math.comb(78, 2)))  # of so many paths
-    assert found[2] == -math.inf  # 21 equal tokens need 41 frames
 
 
 @pytest.mark.parametrize("threads", [1, 3])
