@@ -1,8 +1,8 @@
 """Write the ONNX graphs with which recurrent language models are computed; run it after changing one of them.
 
-Weights are inputs of a graph, so three small graphs serve models of any size and number of word classes. As constants
-inside a graph they would be packed once, not in each call; measured for the LSTM step (hidden size 512, 20 hypotheses,
-one thread), a call takes 0.8 ms and not 0.5 ms, but the graph opens in 1 ms and not in 8 ms.
+Weights are inputs of a graph, so three small graphs serve models of any size and number of word classes. The step of
+the LSTM computes with the 8 bits that its weights are stored in: 9 microseconds a word in place of 23 (hidden size 512,
+100 at once, one thread), and in a browser 75 in place of 180 (20 at once).
 """
 
 import sys
@@ -21,11 +21,20 @@ affine (float[n, k] vectors, float[m, k] weight, float[c] bias) => (float[n, m] 
     outputs = Gemm<transB = 1>(vectors, weight, bias)
 }
 """,
+    # The state lies within (-1, 1). In 7 bits, two products with a weight in 8 fit in 16 bits, in which processors
+    # without VNNI add them. One scale for all states leaves each the same in any batch.
     "step": """
-step (float[n, g] gates, float[n, h] hidden, float[n, h] cell, float[g, h] hidden_weight)
+step (float[n, g] gates, float[n, h] hidden, float[n, h] cell, int8[h, g] hidden_weight, float[g] hidden_scales)
     => (float[n, h] next_hidden, float[n, h] next_cell)
 {
-    activations = Gemm<transB = 1>(hidden, hidden_weight, gates)
+    resolution = Constant<value = float {0.015873016}>()
+    zero = Constant<value = uint8 {64}>()
+    codes = QuantizeLinear(hidden, resolution, zero)
+    sums = MatMulInteger(codes, hidden_weight, zero)
+    products = Cast<to = 1>(sums)
+    scales = Mul(hidden_scales, resolution)
+    scaled = Mul(products, scales)
+    activations = Add(scaled, gates)
     input_gate, forget_gate, candidate, output_gate = Split<axis = 1>(activations)
     opened = Sigmoid(input_gate)
     kept = Sigmoid(forget_gate)

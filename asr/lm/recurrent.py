@@ -277,6 +277,9 @@ def _check(config: RecurrentLMConfig, words: Sequence[str], weights: Mapping[str
     if found != shapes:
         name = next(name for name in sorted(found.keys() | shapes.keys()) if found.get(name) != shapes.get(name))
         raise ValueError(f"{name} has shape {found.get(name)} where {shapes.get(name)} is expected")
+    for name, shape in shapes.items():
+        if len(shape) > 1 and (weights[name].dtype != np.int8 or name + SCALES not in weights):
+            raise ValueError(f"{name} is of type {weights[name].dtype}, not int8 with a scale for each row")
     for name, weight in weights.items():
         if name.endswith(SCALES) and weight.shape != shapes[name.removesuffix(SCALES)][:1]:
             raise ValueError(f"{name} has shape {weight.shape}, not a scale for each row")

@@ -43,9 +43,14 @@ def score_in_pytorch(lm: RecurrentLM, words: list[str]) -> list[float]:
     """Score the words of one sentence by the distribution over all words that the module gives after each."""
     network = RecurrentLMNetwork.from_language_model(lm)
     ids = [BEGIN, *(lm.ids.get(word, UNKNOWN) for word in words), END]
+    hidden = cell = torch.zeros(1, 1, lm.config.hidden_size)
+    states = []
     with torch.inference_mode():
-        features = network(torch.tensor(ids[:-1]).unsqueeze(1))
-        log_probs = network.softmax.log_prob(features[:, 0])
+        for vector in network.embedding(torch.tensor(ids[:-1])):
+            rounded = (63 * hidden).round() / 63  # in 7 bits
+            _, (hidden, cell) = network.lstm(vector[None, None], (rounded, cell))
+            states.append(hidden[0, 0])
+        log_probs = network.softmax.log_prob(network.projection(torch.stack(states)))
     return [float(log_probs[index, word]) for index, word in enumerate(ids[1:])]
 
 
@@ -137,6 +142,10 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "no scales": (
         lambda tensors, head: tensors.update({"projection.weight.scales": np.ones(3, np.float32)}),
         "not a scale for each row",
+    ),
+    "weights in single precision": (
+        lambda tensors, head: tensors.update({"projection.weight": tensors["projection.weight"].astype(np.float32)}),
+        "projection.weight is of type float32, not int8 with a scale for each row",
     ),
     "not a number": (
         lambda tensors, head: tensors["projection.weight.scales"].fill(np.nan),

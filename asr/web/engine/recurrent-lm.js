@@ -5,8 +5,9 @@
  */
 
 import { BEGIN, END, UNKNOWN } from "./ngrams.js";
-import { dequantizeRows, readTensors } from "./tensors.js";
+import { dequantizeRows, readTensors, SCALES } from "./tensors.js";
 
+const HIDDEN_WEIGHT = "lstm.weight_hh_l0";
 const MAX_LOGITS = 2 ** 21; // rows of a softmax are computed in blocks of 8 MB
 
 /** An LSTM over words. */
@@ -23,6 +24,8 @@ export class RecurrentLM {
     const ends = config.class_sizes.map((_, i, sizes) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size));
     const within = ends.filter((end) => end < words.length);
     Object.assign(this, { ort, tensors, sessions, hiddenSize: config.hidden_size, expanded: new Map() });
+    const hiddenWeight = tensors.get(HIDDEN_WEIGHT); // stays in 8 bits
+    this.hiddenWeight = new ort.Tensor("int8", transpose(hiddenWeight), hiddenWeight.shape.toReversed());
     this.ids = new Map(words.map((word, id) => [word, id]));
     this.boundaries = [0, ...(within.length ? within : [words.length - 1]), words.length];
   }
@@ -86,7 +89,8 @@ export class RecurrentLM {
       gates: this.tensor(gates, [count, 4 * size]),
       hidden: this.tensor(hidden, [count, size]),
       cell: this.tensor(cell, [count, size]),
-      hidden_weight: this.weight("lstm.weight_hh_l0"),
+      hidden_weight: this.hiddenWeight,
+      hidden_scales: this.tensor(this.tensors.get(HIDDEN_WEIGHT + SCALES).data, [4 * size]),
     });
     return [outputs.next_hidden.data, outputs.next_cell.data];
   }
@@ -166,6 +170,15 @@ export class RecurrentLM {
   run(graph, inputs) {
     return this.sessions[graph].run(inputs);
   }
+}
+
+/** Return the columns of a matrix of bytes as rows. */
+function transpose({ data, shape: [numRows, width] }) {
+  const transposed = new Int8Array(data.length);
+  for (let row = 0; row < numRows; row++) {
+    for (let column = 0; column < width; column++) transposed[column * numRows + row] = data[row * width + column];
+  }
+  return transposed;
 }
 
 /** Return some rows of a matrix, one behind the other; row -1 is zeros. */

@@ -6,7 +6,7 @@ const VIEWS = {
 };
 const ESCAPE = 255; // stands for a number that does not fit in one byte
 const CODEBOOK_SIZE = 256;
-const SCALES = ".scales";
+export const SCALES = ".scales";
 
 let halves = null; // the value of each number in half precision, by its bits
 
