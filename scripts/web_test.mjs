@@ -128,19 +128,19 @@ try {
   await page.goto(url);
   await page.evaluate(async () => (await import("./backend-local.js")).ready);
   check(`ready within ${MAX_START} s of CPU time`, tell("ready") <= MAX_START);
-  await transcribe(page, join(samples, "train.flac"));
-  tell("first words");
+  // The first recording of a visit is a long one: the code is cold.
+  let before = 0;
+  const long = await transcribe(page, join(folder, "long.wav"), () => { before = readCpuTime(); });
+  const speed = long.duration / (readCpuTime() - before);
+  tell("first words, of a long recording,");
+  compare(long, join(folder, "long.wav"));
+  check("progress is told", long.progress.length > 3 && long.progress.at(-1) > 0.9);
+  check(`at least ${MIN_SPEED} times real time by CPU time`, speed >= MIN_SPEED, speed.toFixed(1));
   check("works without cross-origin isolation", await page.evaluate(() => !crossOriginIsolated));
 
   for (const name of readdirSync(samples).filter((each) => each.endsWith(".flac"))) {
     compare(await transcribe(page, join(samples, name)), join(samples, name));
   }
-  let before = 0;
-  const long = await transcribe(page, join(folder, "long.wav"), () => { before = readCpuTime(); });
-  const speed = long.duration / (readCpuTime() - before);
-  compare(long, join(folder, "long.wav"));
-  check("progress is told", long.progress.length > 3 && long.progress.at(-1) > 0.9);
-  check(`at least ${MIN_SPEED} times real time by CPU time`, speed >= MIN_SPEED, speed.toFixed(1));
 
   const isRefused = await transcribe(page, join(samples, "manifest.jsonl")).then(() => "", (error) => error.message);
   check("what is no audio is refused by name", isRefused.includes("manifest.jsonl is not audio"), isRefused.split("\n")[0]);

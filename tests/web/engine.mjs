@@ -22,6 +22,7 @@ import { readTensors, toFloats } from "../../asr/web/engine/tensors.js";
 import { normalizeText } from "../../asr/web/engine/text.js";
 import { Tokenizer } from "../../asr/web/engine/tokenizer.js";
 import { measureTonality } from "../../asr/web/engine/tonality.js";
+import { warmUp } from "../../asr/web/engine/warm-up.js";
 
 const RUNTIME = new URL("../../asr/web/vendor/ort-wasm-simd-threaded.wasm.gz", import.meta.url);
 const LOADER = new URL("../../asr/web/vendor/ort.wasm.bundle.min.js.gz", import.meta.url);
@@ -114,9 +115,11 @@ const FUNCTIONS = {
 
   async transcribe({ folder, waveforms, inspected }) {
     const recognizer = await openExport(folder);
+    let numRounds = -1;
+    await warmUp(recognizer, () => ++numRounds < 2);
     const transcripts = [];
     for (const path of waveforms) transcripts.push(await recognizer.transcribe(readFloats(path)));
-    return { transcripts, inspection: await recognizer.inspect(readFloats(inspected)) };
+    return { numRounds, transcripts, inspection: await recognizer.inspect(readFloats(inspected)) };
   },
 
   async stream({ folder, waveform, pieces, chunk, context, hotWords }) {

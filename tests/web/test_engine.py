@@ -238,6 +238,7 @@ def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
     export_web(tmp_path / "page", tmp_path / "model")
     waveforms = [make_noise(duration, seed=7) for duration in (1.3, 2.9, 0.01)]
     found = run("transcribe", folder=tmp_path / "page", waveforms=waveforms, inspected=waveforms[0])
+    assert found["numRounds"] == 2, "rounds of the warm-up before, which ends once there is something to do"
     recognizer = Recognizer.from_bundle(tmp_path / "model", device="cpu", threads=1)
     for transcript, waveform in zip(found["transcripts"], waveforms, strict=True):
         expected = recognizer.transcribe(waveform, source_rate=16_000)

@@ -6,6 +6,7 @@
  */
 
 import { fetchCompressed, keepFiles, loadCompressed, loadManifest } from "./loading.js"; // the rest comes beside the model
+import { warmUp } from "./warm-up.js";
 
 const ROOT = new URL("../", import.meta.url);
 const RUNTIME = "vendor/ort-wasm-simd-threaded.wasm";
@@ -16,15 +17,22 @@ const FIRST = [ // of the model, what is small before what is large; the rest is
 ];
 const ABORTED = "cancelled";
 
-const opened = open();
-opened
-  .then(({ loaded }) => loaded)
-  .then(keepFiles)
-  .then(() => postMessage({ event: "loaded" }))
-  .catch(() => {}); // every request reports it
 const aborted = new Set();
 const streams = new Map();
 let queue = Promise.resolve(); // requests take turns, for there is one thread
+let numWaiting = 0;
+const opened = open();
+prepare().catch(() => {}); // every request reports it
+
+/** Do what can wait until there is nothing else to do. */
+async function prepare() {
+  const recognizer = await opened;
+  await recognizer.loaded;
+  await takeTurn(() => warmUp(recognizer, () => !numWaiting)).catch(() => {});
+  await takeTurn(() => {}); // what was asked for meanwhile
+  await keepFiles();
+  postMessage({ event: "loaded" });
+}
 
 /** Open the recogniser; what it needs first is fetched all at once, beside the code. */
 async function open() {
@@ -105,12 +113,21 @@ onmessage = ({ data }) => {
     aborted.add(data.target);
     return;
   }
-  queue = queue.then(async () => {
+  numWaiting++;
+  takeTurn(async () => {
     try {
       postMessage({ id: data.id, result: await HANDLERS[data.type](data) });
     } catch (error) {
       postMessage({ id: data.id, error: error.message ?? String(error) });
     }
     aborted.delete(data.id);
+    numWaiting--;
   });
 };
+
+/** Do something once all that was asked for before is done. */
+function takeTurn(work) {
+  const done = queue.then(work);
+  queue = done.catch(() => {});
+  return done;
+}
