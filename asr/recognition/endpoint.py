@@ -1,12 +1,14 @@
 """Where a stream is cut into segments: in the runs of blanks that the network sees in pauses.
 
-A pause of some length always ends a segment. In the second half of the longest segment an ever shorter one does, so
-that a segment is hardly ever cut where somebody speaks. A segment without speech only moves on with the stream.
+A pause of some length ends a segment, one of twice the length if what was said before it seems unfinished. In the
+second half of the longest segment an ever shorter one does, so that a segment is hardly ever cut where somebody speaks.
+A segment without speech only moves on with the stream.
 
 Most of a pause belongs to both segments, for the network needs silence on both sides of speech: without the silence
 that recordings begin and end with, but for 0.2 s, 28.0 % of words were wrong in place of 22.3 (61 utterances).
 """
 
+from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple, final
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHORTEST = 0.3  # of the pause, at the end of the longest segment
+_UNFINISHED = 2.0  # times the pause, after what seems unfinished
 
 
 class Cut(NamedTuple):
@@ -36,15 +39,18 @@ class Endpointer:
         has_speech: Whether a frame so far was no blank.
     """
 
-    def __init__(self, pause: int, longest: int) -> None:
+    def __init__(self, pause: int, longest: int, may_end: Callable[[Cut], bool] = lambda cut: True) -> None:
         """Begin with a segment.
 
         Args:
             pause: Blank frames in a row that end it.
             longest: Frames that it has at most.
+            may_end: Tells whether what is said before a cut seems finished; asked once in a pause that is long enough.
         """
         self._pause = pause
         self._longest = longest
+        self._may_end = may_end
+        self._answers: dict[int, bool] = {}  # of `may_end`, by the frame that a pause begins with
         self._num_frames = 0
         self._run = 0  # of blank frames
         self.has_speech = False
@@ -94,7 +100,13 @@ class Endpointer:
         self._num_frames += 1
         self._run = self._run + 1 if is_blank else 0
         self.has_speech |= not is_blank
-        return self.has_speech and self._run >= self._needed()
+        needed = self._needed()
+        if not self.has_speech or self._run < needed:
+            return False
+        begin = self._num_frames - self._run
+        if begin not in self._answers:
+            self._answers[begin] = self._may_end(self._cut())
+        return self._answers[begin] or self._run >= _UNFINISHED * needed
 
     def _needed(self) -> float:
         """Return the blank frames in a row that end the segment by now."""

@@ -14,11 +14,12 @@ from asr.alignment.confidence import calibrate
 from asr.alignment.ctc import TokenSpan, align
 from asr.audio import Waveform
 from asr.errors import AlignmentError
+from asr.lm.ngram import END
 from asr.recognition.endpoint import Cut, Endpointer
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming_config import StreamingConfig
 from asr.tokenizer import BLANK
-from asr.transcript import Segment, Word
+from asr.transcript import Segment, Transcript, Word
 from asr.units import Seconds, samples_to_seconds
 
 # At the end of what has come, before which the network does not yet see a third of what is no blank.
@@ -60,8 +61,11 @@ class LiveSegment:
         self._context = max(min_context(model), int((config.right_context - window) / shift))
         self._commit_delay = config.commit_delay
         self._endpointer = Endpointer(
-            max(1, round(config.endpoint_silence / shift)), int(config.max_segment_duration / shift)
+            max(1, round(config.endpoint_silence / shift)),
+            int(config.max_segment_duration / shift),
+            lambda cut: self._may_end(self._to_samples(cut).end),
         )
+        self._transcript: tuple[int, Transcript] | None = None  # the last one, and its samples
         self._blocks: list[Waveform] = []
         self._log_probs = np.empty((0, recognizer.bundle.tokenizer.vocabulary_size), np.float32)
         self._placed_frames = self._placed_tokens = 0  # that the committed words take
@@ -127,13 +131,33 @@ class LiveSegment:
             blanks alone.
         """
         sample_rate = self._recognizer.bundle.config.sample_rate
-        waveform = np.concatenate([np.empty(0, np.float32), *self._blocks])
-        if not (self.committed or self._has_speech(is_last=cut.end == len(waveform))):
-            return None, waveform[cut.begin :]
-        transcript = self._recognizer.transcribe(waveform[: cut.end], source_rate=sample_rate)
+        rest = self._waveform[cut.begin :]
+        if not (self.committed or self._has_speech(is_last=cut.end == self.num_samples)):
+            return None, rest
+        transcript = self._transcribe(cut.end)
         alternatives = transcript.segments[0].alternatives if len(transcript.segments) == 1 else ()
         segment = Segment(0.0, samples_to_seconds(cut.end, sample_rate), transcript.words, alternatives)
-        return segment.shift(samples_to_seconds(self.start, sample_rate)), waveform[cut.begin :]
+        return segment.shift(samples_to_seconds(self.start, sample_rate)), rest
+
+    @property
+    def _waveform(self) -> Waveform:
+        """The samples so far, shape `(num_samples,)`."""
+        return np.concatenate([np.empty(0, np.float32), *self._blocks])
+
+    def _transcribe(self, end: int) -> Transcript:
+        """Recognise the samples before one of the segment as a recording."""
+        if self._transcript is None or self._transcript[0] != end:
+            rate = self._recognizer.bundle.config.sample_rate
+            self._transcript = end, self._recognizer.transcribe(self._waveform[:end], source_rate=rate)
+        return self._transcript[1]
+
+    def _may_end(self, end: int) -> bool:
+        """Tell whether a sentence is as likely to end before a sample as after any word, by the n-gram model."""
+        lm = self._recognizer.bundle.lm
+        if lm is None:
+            return True
+        words = [word.text for word in self._transcribe(end).words]
+        return not words or lm.score_words([words])[0][-1] >= lm.log_probs[END]
 
     def _has_speech(self, *, is_last: bool) -> bool:
         """Tell whether a frame is no blank; at the end of the stream, those that wait count too."""

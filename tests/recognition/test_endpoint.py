@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from asr.recognition.endpoint import Endpointer
+from asr.recognition.endpoint import Cut, Endpointer
 
 
 def flags(text: str) -> np.ndarray:
@@ -57,3 +57,17 @@ def test_speech_is_any_frame_but_a_blank() -> None:
     assert not endpointer.has_speech
     endpointer.find(flags("a"))
     assert endpointer.has_speech
+
+
+def test_a_pause_after_what_seems_unfinished_ends_a_segment_at_twice_the_length() -> None:
+    asked: list[Cut] = []
+
+    def may_end(cut: Cut) -> bool:
+        asked.append(cut)
+        return len(asked) > 1
+
+    endpointer = Endpointer(4, 100, may_end)
+    assert endpointer.look_ahead(flags("aa.......")) is None
+    assert endpointer.find(flags("aa.......a....")) == (14, 11)  # the second pause may end it
+    assert asked == [(6, 3), (14, 11)]  # each was asked about once
+    assert Endpointer(4, 100, lambda cut: False).find(flags("aa........a")) == (10, 4)

@@ -99,9 +99,13 @@ const FUNCTIONS = {
     return { features: Array.from(stream.normalized(0, stream.numFrames)), numFrames: stream.numFrames };
   },
 
-  findEndpoints({ pause, longest, blocks }) {
-    const endpointer = new Endpointer(pause, longest);
-    return blocks.map((block) => [endpointer.lookAhead(block), endpointer.find(block), endpointer.hasSpeech]);
+  async findEndpoints({ pause, longest, blocks }) {
+    const endpointer = new Endpointer(pause, longest, async ({ begin }) => begin % 2 === 0);
+    const found = [];
+    for (const block of blocks) {
+      found.push([await endpointer.lookAhead(block), await endpointer.find(block), endpointer.hasSpeech]);
+    }
+    return found;
   },
 
   async openTogether({ folder, graphs }) {

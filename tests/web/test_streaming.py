@@ -50,7 +50,7 @@ def test_endpoints_agree(run: Run, seed: int) -> None:
     runs = generator.integers(1, 18, size=60)
     is_blank = np.repeat(np.arange(len(runs)) % 2 == seed % 2, runs)
     blocks = np.array_split(is_blank, generator.integers(12, 60))
-    endpointer = Endpointer(14, 200)
+    endpointer = Endpointer(14, 200, lambda cut: cut.begin % 2 == 0)
     expected = [
         [cut and cut._asdict() for cut in (endpointer.look_ahead(block), endpointer.find(block))]
         + [endpointer.has_speech]

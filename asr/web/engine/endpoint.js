@@ -1,6 +1,7 @@
 /** Where a stream is cut into segments: in runs of blanks (see `asr/recognition/endpoint.py`, which says why). */
 
 const SHORTEST = 0.3; // of the pause, at the end of the longest segment
+const UNFINISHED = 2; // times the pause, after what seems unfinished
 
 /**
  * Looks for the end of one segment, frame by frame. A cut is {end, begin}: the frame to end it before, and that which
@@ -10,21 +11,23 @@ export class Endpointer {
   /**
    * @param {number} pause blank frames in a row that end a segment
    * @param {number} longest frames that it has at most
+   * @param {(cut: object) => Promise<boolean>} mayEnd tells whether what is said before a cut seems finished
    */
-  constructor(pause, longest) {
-    Object.assign(this, { pause, longest, numFrames: 0, run: 0, hasSpeech: false });
+  constructor(pause, longest, mayEnd) {
+    Object.assign(this, { pause, longest, mayEnd, numFrames: 0, run: 0, hasSpeech: false });
+    this.answers = new Map(); // of `mayEnd`, by the frame that a pause begins with
   }
 
   /**
    * Take the next frames, and return where the segment ends; null if it goes on.
    * @param {boolean[]} isBlank whether the blank is the likeliest token of each
    */
-  find(isBlank) {
+  async find(isBlank) {
     const end = this.numFrames + isBlank.length;
     let widest = 0; // of the pauses, where one has to be chosen
     let best = { end, begin: end };
     for (const blank of isBlank) {
-      if (this.endsAfter(blank)) return this.cut();
+      if (await this.endsAfter(blank)) return this.cut();
       if (this.run > widest) [widest, best] = [this.run, this.cut()];
     }
     if (!this.hasSpeech) {
@@ -35,9 +38,10 @@ export class Endpointer {
   }
 
   /** Tell the same from provisional frames, which are forgotten afterwards; only a pause after speech counts. */
-  lookAhead(isBlank) {
+  async lookAhead(isBlank) {
     const ahead = Object.assign(new Endpointer(), this);
-    return isBlank.some((blank) => ahead.endsAfter(blank)) ? ahead.cut() : null;
+    for (const blank of isBlank) if (await ahead.endsAfter(blank)) return ahead.cut();
+    return null;
   }
 
   /** Cut at the end of the pause so far; the next segment begins after a quarter of it. */
@@ -46,11 +50,15 @@ export class Endpointer {
   }
 
   /** Take a frame, and tell whether the segment ends in a pause that has lasted up to it. */
-  endsAfter(isBlank) {
+  async endsAfter(isBlank) {
     this.numFrames++;
     this.run = isBlank ? this.run + 1 : 0;
     this.hasSpeech ||= !isBlank;
     const late = Math.max(0, (2 * this.numFrames) / this.longest - 1); // from 0 at its middle to 1
-    return this.hasSpeech && this.run >= this.pause * (1 - late * (1 - SHORTEST));
+    const needed = this.pause * (1 - late * (1 - SHORTEST));
+    if (!this.hasSpeech || this.run < needed) return false;
+    const begin = this.numFrames - this.run;
+    if (!this.answers.has(begin)) this.answers.set(begin, await this.mayEnd(this.cut()));
+    return this.answers.get(begin) || this.run >= UNFINISHED * needed;
   }
 }

@@ -4,7 +4,7 @@
  * Nodes are numbered by depth, and within a depth by parent and token; so the children of a node stand side by side.
  */
 
-import { SPECIAL_WORDS, UNKNOWN, listWords, readNGrams } from "./ngrams.js";
+import { SPECIAL_WORDS, UNKNOWN, findLabel, listWords, readNGrams } from "./ngrams.js";
 
 export const OUTSIDE = 0; // the node of every spelling that begins no word
 export const ROOT = 1; // the node of the empty spelling
@@ -64,6 +64,21 @@ export function buildLexicon(lm, tokenizer, moreWords = []) {
     children: findChildren(parents.subarray(0, count)),
     words: words.slice(0, count),
   };
+}
+
+/**
+ * Return the id of a word, that of `<unk>` where the model lacks it.
+ * @param {Lexicon} lexicon
+ * @param {import("./tokenizer.js").Tokenizer} tokenizer
+ * @param {string} word
+ */
+export function findWord({ tokens, children, words }, tokenizer, word) {
+  let node = ROOT;
+  for (const token of tokenizer.encode(word) ?? [NO_WORD]) {
+    node = findLabel(tokens, children[node], children[node + 1], token);
+    if (node < 0) return UNKNOWN;
+  }
+  return words[node] === NO_WORD ? UNKNOWN : words[node];
 }
 
 /** List the words that can be spelled, each as a string of tokens with its id, sorted. */

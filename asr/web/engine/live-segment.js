@@ -3,6 +3,8 @@
 import { align, calibrate, greedyPath, placeWords } from "./alignment.js";
 import { concatenate } from "./feature-stream.js";
 import { Endpointer } from "./endpoint.js";
+import { findWord } from "./lexicon.js";
+import { END, scoreEnd } from "./ngrams.js";
 import { cutPosteriors } from "./posteriors.js";
 import { StreamScorer } from "./stepping.js";
 import { BLANK } from "./tokenizer.js";
@@ -14,16 +16,16 @@ export class LiveSegment {
   /**
    * @param {import("./recognizer.js").Recognizer} recognizer
    * @param {import("./stepping.js").StepNetwork} steps
-   * @param {import("./decoder.js").Decoder} decoder
+   * @param {string[]} hotWords
    * @param {number} start samples of the stream before it
    */
-  constructor(recognizer, steps, decoder, start) {
+  constructor(recognizer, steps, hotWords, start) {
     const { network, config: { streaming } } = recognizer;
     const { n_fft: window, sample_rate: rate } = network.config.features;
     const shift = network.frameShift;
-    Object.assign(this, { recognizer, start, committed: [], tail: [], blocks: [] });
+    Object.assign(this, { recognizer, hotWords, start, committed: [], tail: [], blocks: [] });
     this.scorer = new StreamScorer(steps, network.frontEnd);
-    this.decoder = decoder.begin();
+    this.decoder = recognizer.decoderFor(hotWords).begin();
     this.unsettled = Math.max(1, Math.round(UNSETTLED / shift));
     this.chunk = Math.max(1, Math.round(streaming.chunk_duration / shift));
     this.context = Math.max(steps.minContext, Math.trunc((streaming.right_context - window / rate) / shift));
@@ -31,7 +33,9 @@ export class LiveSegment {
     this.endpointer = new Endpointer(
       Math.max(1, Math.round(streaming.endpoint_silence / shift)),
       Math.trunc(streaming.max_segment_duration / shift),
+      (cut) => this.mayEnd(this.toSamples(cut).end),
     );
+    this.transcribed = null; // the last transcript, and its samples
     this.logProbs = new Float32Array(0); // of the frames that are final
     this.placedFrames = 0; // that the committed words take
     this.placedTokens = 0;
@@ -65,7 +69,7 @@ export class LiveSegment {
       const scored = await scorer.advance(chunk, scorer.numWaiting - chunk);
       const final = cutPosteriors(scored, 0, chunk);
       ahead = cutPosteriors(scored, chunk);
-      const cut = endpointer.find(findBlanks(final));
+      const cut = await endpointer.find(findBlanks(final));
       if (cut) return this.toSamples(cut);
       this.decoder.accept(final);
       this.logProbs = concatenate(this.logProbs, final.logProbs);
@@ -73,7 +77,7 @@ export class LiveSegment {
     if (!ahead && scorer.numWaiting > 1) ahead = await scorer.preview();
     if (!ahead) return null;
     const isBlank = findBlanks(ahead);
-    const cut = endpointer.lookAhead(isBlank.slice(0, -this.unsettled));
+    const cut = await endpointer.lookAhead(isBlank.slice(0, -this.unsettled));
     if (cut) return this.toSamples(cut);
     if (!isLate && (endpointer.hasSpeech || isBlank.includes(false))) await this.place(ahead);
     return null;
@@ -82,20 +86,37 @@ export class LiveSegment {
   /**
    * Recognise the segment as a recording.
    * @param {{end: number, begin: number}} cut the samples to cut at
-   * @param {string[]} hotWords
    * @returns {Promise<{segment: object | null, rest: Float32Array}>} the segment on the clock of the stream, null where
    *   the network saw blanks alone; and the samples of the next one
    */
-  async finish({ end, begin }, hotWords) {
+  async finish({ end, begin }) {
     const { waveform, recognizer, start } = this;
     const rest = waveform.slice(begin);
     const isLast = end === waveform.length;
     if (!this.committed.length && !(await this.hasSpeech(isLast))) return { segment: null, rest };
     const offset = start / recognizer.sampleRate;
-    const { segments, duration } = await recognizer.transcribe(waveform.slice(0, end), { hotWords });
+    const { segments, duration } = await this.transcribe(end);
     const words = segments.flatMap((segment) => segment.words);
     const shifted = words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset }));
     return { segment: { start: offset, end: offset + duration, words: shifted }, rest };
+  }
+
+  /** Recognise the samples before one of the segment as a recording. */
+  async transcribe(end) {
+    if (this.transcribed?.end !== end) {
+      const { recognizer, waveform, hotWords } = this;
+      this.transcribed = { end, transcript: await recognizer.transcribe(waveform.slice(0, end), { hotWords }) };
+    }
+    return this.transcribed.transcript;
+  }
+
+  /** Tell whether a sentence is as likely to end before a sample as after any word, by the n-gram model. */
+  async mayEnd(end) {
+    const { tokenizer, models: { lm } } = this.recognizer;
+    if (!lm) return true;
+    const { segments } = await this.transcribe(end);
+    const words = segments.flatMap((segment) => segment.words.map(({ text }) => text));
+    return !words.length || scoreEnd(lm, words.map((word) => findWord(lm.lexicon, tokenizer, word))) >= lm.logProbs[END];
   }
 
   /** Tell whether a frame is no blank; at the end of the stream, those that wait count too. */

@@ -46,6 +46,25 @@ export function readNGrams(bytes) {
 /** List the words of a model in the order of their ids. */
 export const listWords = ({ vocabulary }) => new TextDecoder().decode(vocabulary).split("\n");
 
+/**
+ * Return log P(end of the sentence | words) by back-off.
+ * @param {NGrams} ngrams
+ * @param {number[]} words ids, from the beginning of the sentence
+ */
+export function scoreEnd({ order, wordIds, logProbs, backoffs, children }, words) {
+  const history = [BEGIN, ...words];
+  let backoff = 0;
+  for (let first = Math.max(0, history.length - order + 1); first < history.length; first++) {
+    const find = (node, word) => (node < 0 ? node : findLabel(wordIds, children[node], children[node + 1], word));
+    const context = history.slice(first + 1).reduce(find, history[first]);
+    if (context < 0) continue;
+    const end = find(context, END);
+    if (end >= 0) return backoff + logProbs[end];
+    backoff += backoffs[context];
+  }
+  return backoff + logProbs[END];
+}
+
 /** Return the back-off of each node that may have continuations; a file leaves out those of nodes without any. */
 function expandBackoffs(tensors, counts) {
   const numChildren = tensors.get("num_children").data;

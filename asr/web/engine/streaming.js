@@ -16,7 +16,6 @@ export class StreamingRecognizer {
    */
   constructor(recognizer, steps, { sampleRate, hotWords = [] }) {
     Object.assign(this, { recognizer, steps, hotWords });
-    this.decoder = recognizer.decoderFor(hotWords);
     this.resampler = new Resampler(sampleRate, recognizer.sampleRate);
     this.block = Math.max(1, Math.round(recognizer.config.streaming.partial_interval * recognizer.sampleRate));
     this.waiting = new Float32Array(0); // samples that no segment has taken
@@ -44,7 +43,7 @@ export class StreamingRecognizer {
 
   /** Begin a segment before which there are some samples of the stream. */
   begin(start) {
-    this.segment = new LiveSegment(this.recognizer, this.steps, this.decoder, start);
+    this.segment = new LiveSegment(this.recognizer, this.steps, this.hotWords, start);
   }
 
   /** Work through samples in equal blocks, so that results do not depend on how the samples came. */
@@ -72,7 +71,7 @@ export class StreamingRecognizer {
   /** End the segment, and begin the next one. */
   async end(cut) {
     const { start } = this.segment;
-    const { segment, rest } = await this.segment.finish(cut, this.hotWords);
+    const { segment, rest } = await this.segment.finish(cut);
     this.waiting = concatenate(rest, this.waiting);
     const wasShown = this.shown.committed || this.shown.tail;
     this.begin(start + cut.begin);
