@@ -5,8 +5,8 @@
     killed    the same, but rank 1 is killed before the first checkpoint and once more after it; torchrun starts anew
 
 The killed run has to end with the weights of the one that was not killed, and both with those of one process within a
-thousandth of the largest of each tensor, and with its word error rate within two points. They stop halfway, where that is
-neither 0 nor 100 % and every update counts.
+thousandth of the largest of each tensor, and with its word error rate within two points. They stop halfway, where that
+is neither 0 nor 100 % and every update counts.
 """
 
 import argparse
@@ -67,9 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise TrainingError("the run that was killed ends with other weights than the one that was not")
         wer_apart, weights_apart = _compare(folder / "two", folder / "one")
         if wer_apart > _MAX_WER_APART or weights_apart > _MAX_WEIGHTS_APART:
-            raise TrainingError(
-                f"two processes and one differ; expected at most {_MAX_WER_APART} of WER and {_MAX_WEIGHTS_APART} of weights"
-            )
+            expected = f"at most {_MAX_WER_APART} of WER and {_MAX_WEIGHTS_APART} of weights"
+            raise TrainingError(f"two processes and one differ; expected {expected}")
     return 0
 
 
