@@ -85,6 +85,38 @@ function compare(found, path) {
   check(`${basename(path)}: same words, times and confidences`, isSame && isClose, found.text.slice(0, 60));
 }
 
+/** Look inside a recording while a longer one is transcribed, which is then cancelled; return what came in which order. */
+function interrupt(page) {
+  return page.evaluate(async () => {
+    const backend = await (await import("./backend-local.js")).createBackend();
+    const abort = new AbortController();
+    const order = [];
+    const long = backend.transcribe(globalThis.longest, { signal: abort.signal }).then(
+      () => order.push("transcribed"),
+      (error) => order.push(error.name),
+    );
+    await backend.inspect(globalThis.chosen);
+    order.push("inspected");
+    abort.abort();
+    await long;
+    return order;
+  });
+}
+
+/** Transcribe two recordings by hand; return what the page says of the first, and of the second. */
+async function usePage(page, paths) {
+  const [chooser] = await Promise.all([page.waitForFileChooser(), page.click("#choose-files")]);
+  await chooser.accept(paths);
+  await page.waitForFunction(() => /\d %/.test(document.querySelector("#recordings .working .faint")?.textContent));
+  const working = await page.$eval("#state-text", (element) => element.textContent);
+  await page.click("#cancel");
+  const isDone = () => document.querySelectorAll("#recordings .done, #recordings .failed").length === 2;
+  await page.waitForFunction(isDone);
+  const cancelled = await page.$eval("#state-text", (element) => element.textContent);
+  await page.evaluate(() => document.querySelector("#recordings .done").click());
+  return [working, cancelled, await page.$$eval("#words .word", (words) => words.map((word) => word.textContent).join(" "))];
+}
+
 /** Speak into the fake microphone; return the final segments, and what recognition of each as a file gives. */
 function listen(page) {
   return page.evaluate(async () => {
@@ -136,11 +168,15 @@ try {
   compare(long, join(folder, "long.wav"));
   check("progress is told", long.progress.length > 3 && long.progress.at(-1) > 0.9);
   check(`at least ${MIN_SPEED} times real time by CPU time`, speed >= MIN_SPEED, speed.toFixed(1));
+  await page.evaluate(() => { globalThis.longest = globalThis.chosen; });
   check("works without cross-origin isolation", await page.evaluate(() => !crossOriginIsolated));
 
   for (const name of readdirSync(samples).filter((each) => each.endsWith(".flac"))) {
     compare(await transcribe(page, join(samples, name)), join(samples, name));
   }
+  check("what is short does not wait for what is long", (await interrupt(page)).join() === "inspected,AbortError");
+  const said = await usePage(page, [join(folder, "long.wav"), join(samples, "train.flac")]);
+  check("the page tells what it does, cancels, and goes on", said.join() === `Recognising…,Cancelled.,${readExpected("train.flac").text}`, said.join());
 
   const isRefused = await transcribe(page, join(samples, "manifest.jsonl")).then(() => "", (error) => error.message);
   check("what is no audio is refused by name", isRefused.includes("manifest.jsonl is not audio"), isRefused.split("\n")[0]);

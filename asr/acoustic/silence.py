@@ -8,6 +8,7 @@ blank, but for their first and last 0.3 s.
 A faint voice is no silence: silence is far below the loudest sound and everywhere close to the quietest.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +93,27 @@ def put_back_silence(posteriors: Posteriors, sound: Sound) -> Posteriors:
     )
 
 
+def insert_frames(
+    frames: NDArray[np.float32], left_out: Sequence[tuple[int, int]], inserted: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Insert equal frames where some were left out.
+
+    Args:
+        frames: Those that are left, shape `(num_frames, width)`.
+        left_out: The first, and the one after the last, of each part that was left out, counted in the whole.
+        inserted: What stands in each of them, shape `(width,)`.
+
+    Returns:
+        The whole, shape `(num_frames + num_left_out, width)`.
+    """
+    whole = np.tile(inserted, (len(frames) + sum(end - begin for begin, end in left_out), 1))
+    is_left = np.ones(len(whole), bool)
+    for begin, end in left_out:
+        is_left[begin:end] = False
+    whole[is_left] = frames
+    return whole
+
+
 def make_noise(num_samples: int) -> NDArray[np.float32]:
     """Make white noise of unit variance, the same each time and in every implementation.
 
@@ -153,11 +175,6 @@ def _stretches(marks: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _insert_blanks(log_probs: NDArray[np.float32], sound: Sound) -> NDArray[np.float32]:
     """Insert frames of blank among others."""
-    num_blanks = sum(end - begin for begin, end in sound.left_out)
-    whole = np.full((len(log_probs) + num_blanks, log_probs.shape[1]), _IMPOSSIBLE, np.float32)
-    whole[:, BLANK] = 0.0
-    is_scored = np.ones(len(whole), bool)
-    for begin, end in sound.left_out:
-        is_scored[begin:end] = False
-    whole[is_scored] = log_probs
-    return whole
+    blank = np.full(log_probs.shape[1], _IMPOSSIBLE, np.float32)
+    blank[BLANK] = 0.0
+    return insert_frames(log_probs, sound.left_out, blank)

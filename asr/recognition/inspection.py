@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.acoustic.config import ModelConfig
 from asr.acoustic.mfcc import compute_mfcc
+from asr.acoustic.silence import Sound, insert_frames, leave_out_silence
 from asr.alignment.ctc import align
 from asr.audio import AudioSource, stream_audio
 from asr.decoding import Hypothesis
@@ -33,7 +35,8 @@ class Inspection:
     """What a recogniser makes of a recording.
 
     Attributes:
-        mfcc: Normalised features, shape `(feature_frames, num_features)`.
+        mfcc: Normalised features that the network was given, shape `(feature_frames, num_features)`; zeros in silence.
+        silence: Start and end, in seconds, of each stretch of silence that it was not given.
         posteriors: The probability of each token in each frame, shape `(frames, vocabulary_size)`.
         alphabet: The text of each token; the first is the blank, with none.
         frame_shift: Seconds from one frame of the posteriors to the next.
@@ -43,6 +46,7 @@ class Inspection:
     """
 
     mfcc: NDArray[np.float32]
+    silence: tuple[tuple[Seconds, Seconds], ...]
     posteriors: NDArray[np.float32]
     alphabet: tuple[str, ...]
     frame_shift: Seconds
@@ -59,6 +63,7 @@ class Inspection:
         """Return the inspection as JSON data, rounded to what can be seen."""
         return {
             "mfcc": [[round(value, _MFCC_DECIMALS) for value in frame] for frame in self.mfcc.tolist()],
+            "silence": [list(stretch) for stretch in self.silence],
             "posteriors": [
                 [round(value, _POSTERIOR_DECIMALS) for value in frame] for frame in self.posteriors.tolist()
             ],
@@ -92,11 +97,13 @@ def inspect_recording(recognizer: Recognizer, source: AudioSource) -> Inspection
             f"{name}: has {len(waveform)} samples at {config.sample_rate} Hz, and the model needs "
             f"{config.min_num_samples}; give a longer recording"
         )
+    sound = leave_out_silence(waveform, config)
     scored = recognizer.scorer.score_recording(waveform)
     [hypotheses] = recognizer.decoder.decode([scored])
     [greedy] = GreedyDecoder().decode(scored)
     return Inspection(
-        mfcc=compute_mfcc(waveform, config.features),
+        mfcc=_compute_features(sound, config),
+        silence=tuple((first * config.frame_shift, last * config.frame_shift) for first, last in sound.left_out),
         posteriors=np.exp(scored.log_probs),
         alphabet=("", *tokenizer.characters),
         frame_shift=config.frame_shift,
@@ -116,6 +123,16 @@ def _read_beginning(source: AudioSource, sample_rate: int) -> NDArray[np.float32
         if position >= wanted:
             break
     return np.concatenate(blocks)
+
+
+def _compute_features(sound: Sound, config: ModelConfig) -> NDArray[np.float32]:
+    """Compute what the network is given of a sound, with zeros where it is given nothing."""
+    features = compute_mfcc(sound.waveform, config.features)
+    lengths = [(last - first) * config.subsampling for first, last in sound.left_out]
+    end = len(features) + sum(lengths)  # the last frame of the network may lack features
+    ends = [min(last * config.subsampling, end) for _, last in sound.left_out]
+    left_out = [(last - length, last) for last, length in zip(ends, lengths, strict=True)]
+    return insert_frames(features, left_out, np.zeros(features.shape[1], np.float32))
 
 
 def _find_path(log_probs: NDArray[np.float32], hypothesis: Hypothesis) -> NDArray[np.int64]:

@@ -46,6 +46,12 @@ class Visit {
     for (const value of ["light", "dark"]) {
       await useScheme(this.page, value);
       await sleep(150); // for pictures that are drawn again
+      // Words outside of the window are laid out a frame later.
+      await this.wait(() =>
+        [...document.querySelectorAll("#words .line")].every(
+          (line) => !line.checkVisibility() || line.checkVisibility({ contentVisibilityAuto: true }),
+        ),
+      );
       const path = join(pictures, `${this.name}-${this.number}-${title}-${value}.png`);
       await this.page.screenshot({ path, fullPage: true });
     }
@@ -198,6 +204,8 @@ async function lookInside(visit) {
   );
   assert.equal(colors.length, 2);
   assert.ok(colors.every((number) => number > 20), `${colors} colours in the pictures`);
+  const numSilent = await visit.page.$$eval("#view-inside .film .silence", (marks) => marks.length);
+  assert.ok(numSilent >= 2, `${numSilent} marks of the silence before what was spoken, in two pictures`);
   await visit.page.focus("#seek");
   await visit.press("PageUp", "PageUp", "PageUp");
   assert.doesNotMatch(await visit.text("#view-inside .frame h4"), /^Frame 1 of/);

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from asr.acoustic.mfcc import compute_mfcc
-from asr.audio import load_audio
+from asr.audio import load_audio, save_audio
 from asr.bundle import Bundle
 from asr.decoding import DecodingConfig
 from asr.errors import AudioError
@@ -67,11 +67,25 @@ def test_mfcc_are_the_input_of_the_network(inspected: tuple[Recognizer, Path, In
     np.testing.assert_array_equal(inspection.mfcc, compute_mfcc(load_audio(path, 16_000), features))
 
 
+def test_silence_is_marked_and_the_network_is_not_given_it(recognizer: Recognizer, tmp_path: Path) -> None:
+    features = recognizer.bundle.config.features
+    noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    pause = np.zeros(32_000, np.float32)
+    save_audio(tmp_path / "pause.wav", np.concatenate([0.1 * noise, pause, 0.1 * noise, pause]), 16_000)
+    inspection = inspect_recording(recognizer, tmp_path / "pause.wav")
+    # But for what is kept beside the noise.
+    np.testing.assert_allclose(inspection.silence, [(1.3, 2.7), (4.3, 6.0)], atol=0.05)
+    assert len(inspection.mfcc) == (6 * 16_000 - features.n_fft) // features.hop_length + 1
+    is_silent = np.all(inspection.mfcc == 0, axis=1)
+    assert [is_silent[round(seconds * 100)] for seconds in (0.5, 2.0, 3.5, 5.0, 5.95)] == [0, 1, 0, 1, 1]
+    np.testing.assert_allclose(inspection.mfcc[~is_silent].mean(axis=0), 0.0, atol=1e-4)
+
+
 def test_json_keeps_all_to_four_decimals(inspected: tuple[Recognizer, Path, Inspection]) -> None:
     _, _, inspection = inspected
     fields = json.loads(json.dumps(inspection.to_dict()))
     assert list(fields) == [
-        *("mfcc", "posteriors", "alphabet", "frame_shift", "path", "greedy", "text", "alternatives"),
+        *("mfcc", "silence", "posteriors", "alphabet", "frame_shift", "path", "greedy", "text", "alternatives"),
     ]
     np.testing.assert_allclose(fields["posteriors"], inspection.posteriors, atol=5e-5)
     assert fields["alternatives"][0] == {"text": inspection.text, "score": inspection.alternatives[0].score}

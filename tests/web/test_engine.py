@@ -16,7 +16,7 @@ from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.acoustic.silence import leave_out_silence, put_back_silence
 from asr.alignment.confidence import ConfidenceCalibration, calibrate
 from asr.alignment.ctc import WordTiming, align, group_words
-from asr.audio import resample
+from asr.audio import load_audio, resample, save_audio
 from asr.audio.tonality import measure_tonality
 from asr.bundle import Bundle, save_bundle
 from asr.decoding import DecodingConfig, DecodingModels, HotWord, build_decoder
@@ -24,6 +24,7 @@ from asr.lm.internal import InternalLM
 from asr.lm.ngram import NGramLM
 from asr.lm.training import NGramTraining, train_ngram_lm
 from asr.recognition.certainty import measure_certainty
+from asr.recognition.inspection import inspect_recording
 from asr.recognition.joining import join_segments
 from asr.recognition.recognizer import Recognizer
 from asr.segmentation import Segmenter, SegmenterConfig
@@ -237,7 +238,9 @@ def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
     save_bundle(tmp_path / "model", bundle, "# Tiny\n")
     export_web(tmp_path / "page", tmp_path / "model")
     waveforms = [make_noise(duration, seed=7) for duration in (1.3, 2.9, 0.01)]
-    found = run("transcribe", folder=tmp_path / "page", waveforms=waveforms, inspected=waveforms[0])
+    path = tmp_path / "pause.wav"
+    save_audio(path, np.pad(waveforms[0], (0, 24_000)), 16_000)
+    found = run("transcribe", folder=tmp_path / "page", waveforms=waveforms, inspected=load_audio(path, 16_000))
     assert found["numRounds"] == 2, "rounds of the warm-up before, which ends once there is something to do"
     recognizer = Recognizer.from_bundle(tmp_path / "model", device="cpu", threads=1)
     for transcript, waveform in zip(found["transcripts"], waveforms, strict=True):
@@ -250,7 +253,11 @@ def test_an_exported_model_finds_the_same_words_and_shows_the_same_inside(
             )
     assert found["transcripts"][0]["text"]
     inspection = found["inspection"]
-    [posteriors] = recognizer.scorer.score([waveforms[0]])
+    expected_inside = inspect_recording(recognizer, path)
+    assert expected_inside.silence
+    np.testing.assert_allclose(inspection["silence"], expected_inside.silence, atol=1e-6)
+    np.testing.assert_allclose(inspection["mfcc"], expected_inside.mfcc, atol=1e-3)
+    [posteriors] = recognizer.scorer.score([load_audio(path, 16_000)])
     assert posteriors is not None
     np.testing.assert_allclose(inspection["posteriors"], np.exp(posteriors.log_probs), atol=1e-3)
     [hypotheses] = recognizer.decoder.decode([posteriors])

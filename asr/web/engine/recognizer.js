@@ -9,6 +9,7 @@ import { AcousticNetwork } from "./network.js";
 import { RecurrentLM } from "./recurrent-lm.js";
 import { splitRecording } from "./segmenter.js";
 import { openFolded, openSession } from "./sessions.js";
+import { insertFrames, leaveOutSilence } from "./silence.js";
 import { StepNetwork } from "./stepping.js";
 import { StreamingRecognizer } from "./streaming.js";
 import { readTensors, toFloats } from "./tensors.js";
@@ -150,8 +151,14 @@ export class Recognizer {
   /** Show what happens inside, for the first 20 s. */
   async inspect(waveform) {
     const heard = waveform.subarray(0, INSPECTED * this.sampleRate);
-    const { data, numFrames, size } = this.network.frontEnd.compute(heard);
-    if (!numFrames) throw new Error("the recording is shorter than a frame of the model");
+    const { frontEnd, frameShift, config } = this.network;
+    if (!frontEnd.countFrames(heard.length)) throw new Error("the recording is shorter than a frame of the model");
+    const { waveform: sound, leftOut } = leaveOutSilence(heard, config);
+    const { data, numFrames, size } = frontEnd.compute(sound);
+    const lengths = leftOut.map(([first, last]) => (last - first) * config.subsampling);
+    const end = lengths.reduce((sum, length) => sum + length, numFrames); // the last frame of the network may lack features
+    const ends = leftOut.map(([, last]) => Math.min(last * config.subsampling, end));
+    const features = insertFrames(data, ends.map((last, i) => [last - lengths[i], last]), new Float32Array(size));
     const posteriors = await this.network.score(heard);
     const hypotheses = await this.decoderFor([]).decode(posteriors);
     const text = ({ tokens }) => this.tokenizer.join(tokens).split(" ").filter(Boolean).join(" ");
@@ -160,10 +167,11 @@ export class Recognizer {
       path.fill(token, start, end);
     }
     return {
-      mfcc: toRows(data, numFrames, size),
+      mfcc: toRows(features, features.length / size, size),
+      silence: leftOut.map((part) => part.map((frame) => frame * frameShift)),
       posteriors: toRows(posteriors.logProbs.map(Math.exp), posteriors.numFrames, this.tokenizer.vocabularySize),
       alphabet: ["", ...this.tokenizer.characters],
-      frameShift: this.network.frameShift,
+      frameShift,
       path,
       greedy: text(decodeGreedily(posteriors)),
       text: text(hypotheses[0]),

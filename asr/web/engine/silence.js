@@ -43,16 +43,22 @@ export function leaveOutSilence(waveform, config) {
 
 /** Insert frames of blank where the network was given nothing. */
 export function insertBlanks(logProbs, size, leftOut) {
-  const numBlanks = leftOut.reduce((sum, [first, last]) => sum + last - first, 0);
-  if (!numBlanks) return logProbs;
-  const whole = new Float32Array(logProbs.length + numBlanks * size).fill(IMPOSSIBLE);
-  let scored = 0; // values of `logProbs` that are in their place
+  return insertFrames(logProbs, leftOut, Float32Array.from({ length: size }, (_, token) => (token === BLANK ? 0 : IMPOSSIBLE)));
+}
+
+/** Insert equal frames where some were left out; `leftOut` counts them in the whole. */
+export function insertFrames(frames, leftOut, inserted) {
+  const { length: width } = inserted;
+  const numInserted = leftOut.reduce((sum, [first, last]) => sum + last - first, 0);
+  if (!numInserted) return frames;
+  const whole = new Float32Array(frames.length + numInserted * width);
+  let done = 0; // values of `frames` that are in their place
   let frame = 0;
-  for (const [first, last] of [...leftOut, [whole.length / size, 0]]) {
-    const values = logProbs.subarray(scored, scored + (first - frame) * size);
-    whole.set(values, frame * size);
-    scored += values.length;
-    for (frame = first; frame < last; frame++) whole[frame * size + BLANK] = 0;
+  for (const [first, last] of [...leftOut, [whole.length / width, 0]]) {
+    const values = frames.subarray(done, done + (first - frame) * width);
+    whole.set(values, frame * width);
+    done += values.length;
+    for (frame = first; frame < last; frame++) whole.set(inserted, frame * width);
   }
   return whole;
 }

@@ -19,8 +19,10 @@ const ABORTED = "cancelled";
 
 const aborted = new Set();
 const streams = new Map();
-let queue = Promise.resolve(); // requests take turns, for there is one thread
-let numWaiting = 0;
+// Work takes turns, for there is one thread. What somebody waits for is done between the chunks of a long recording.
+const urgent = [];
+const patient = [];
+let isWorking = false;
 const opened = open();
 prepare().catch(() => {}); // every request reports it
 
@@ -28,8 +30,8 @@ prepare().catch(() => {}); // every request reports it
 async function prepare() {
   const recognizer = await opened;
   await recognizer.loaded;
-  await takeTurn(() => warmUp(recognizer, () => !numWaiting)).catch(() => {});
-  await takeTurn(() => {}); // what was asked for meanwhile
+  await takeTurn(patient, () => warmUp(recognizer, () => !urgent.length && !patient.length)).catch(() => {});
+  await takeTurn(patient, async () => {}); // after what was asked for meanwhile
   await keepFiles();
   postMessage({ event: "loaded" });
 }
@@ -78,8 +80,9 @@ const HANDLERS = {
     const recognizer = await opened;
     const onProgress = async (fraction) => {
       postMessage({ id, event: "progress", fraction });
-      await new Promise((resolve) => setTimeout(resolve)); // lets a message that cancels in
+      await new Promise((resolve) => setTimeout(resolve)); // lets messages in
       if (aborted.delete(id)) throw new Error(ABORTED);
+      while (urgent.length) await urgent.shift()();
     };
     return recognizer.transcribe(samples, { hotWords, onProgress });
   },
@@ -113,21 +116,26 @@ onmessage = ({ data }) => {
     aborted.add(data.target);
     return;
   }
-  numWaiting++;
-  takeTurn(async () => {
+  takeTurn(data.type === "transcribe" ? patient : urgent, async () => {
     try {
       postMessage({ id: data.id, result: await HANDLERS[data.type](data) });
     } catch (error) {
       postMessage({ id: data.id, error: error.message ?? String(error) });
     }
     aborted.delete(data.id);
-    numWaiting--;
   });
 };
 
-/** Do something once all that was asked for before is done. */
-function takeTurn(work) {
-  const done = queue.then(work);
-  queue = done.catch(() => {});
+/** Do something when its turn has come. */
+function takeTurn(turns, work) {
+  const done = new Promise((resolve, reject) => turns.push(() => work().then(resolve, reject)));
+  workThrough();
   return done;
+}
+
+async function workThrough() {
+  if (isWorking) return;
+  isWorking = true;
+  for (let next; (next = urgent.shift() ?? patient.shift()); ) await next();
+  isWorking = false;
 }

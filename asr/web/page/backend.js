@@ -3,10 +3,11 @@
 //   transcribe(file, {hotWords, onProgress(fraction), signal}) -> Promise<{text, duration, segments}>
 //   openStream({sampleRate, hotWords, onPartial({committed, tail}), onFinal({start, end, words}), onError(message)})
 //     -> Promise<{send(Float32Array), finish() -> Promise, abort()}>
-//   inspect(file) -> Promise<{mfcc, posteriors, alphabet, frameShift, path, greedy, text, alternatives}>
+//   inspect(file) -> Promise<{mfcc, silence, posteriors, alphabet, frameShift, path, greedy, text, alternatives}>
 //
 // `segments` are those of transcript.js. `alphabet` names the columns of `posteriors`, the blank first, as "". `path`
-// holds a column for each frame: the likeliest path that spells `text`. An error is an Error with a message for people;
+// holds a column for each frame: the likeliest path that spells `text`. `silence` has the start and the end, in seconds,
+// of each stretch that the network was not given; `mfcc` is 0 there. An error is an Error with a message for people;
 // one of `openStream` that has `canRecord` leaves the way open to transcribe the recording once it has ended.
 
 /** Make the backend that the page asks for in <meta name="asr-backend">. */

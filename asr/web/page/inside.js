@@ -59,7 +59,7 @@ export function createInside(root, { onSeek }) {
   }
 
   function makePictures(inspection, rows, names, duration) {
-    const { mfcc, posteriors, path, frameShift } = inspection;
+    const { mfcc, silence, posteriors, path, frameShift } = inspection;
     const [scrollers, cursors] = [[], []];
 
     function makePicture(title, text, label, height) {
@@ -67,7 +67,7 @@ export function createInside(root, { onSeek }) {
       const axis = make("canvas", { class: "axis", "aria-hidden": "true" });
       const rowNames = make("canvas", { class: "row-names", "aria-hidden": "true" });
       const cursor = make("div", { class: "cursor" });
-      const film = make("div", { class: "film" }, canvas, axis, cursor);
+      const film = make("div", { class: "film" }, canvas, axis, ...silence.map(markSilence), cursor);
       const scroller = make("div", { class: "scroller", tabIndex: 0, role: "group", "aria-label": `${title}, picture` }, film);
       canvas.style.height = rowNames.style.height = `${height}px`;
       film.style.minWidth = `${Math.ceil(duration * PIXELS_PER_SECOND)}px`;
@@ -87,13 +87,21 @@ export function createInside(root, { onSeek }) {
       return { element, canvas, axis, rowNames };
     }
 
+    function markSilence([start, end]) {
+      const mark = make("div", { class: "silence" });
+      mark.style.left = `${(100 * start) / duration}%`;
+      mark.style.width = `${(100 * (end - start)) / duration}%`;
+      return mark;
+    }
+
     const spreads = findSpreads(mfcc);
     const numFeatures = spreads.length;
     const sound = makePicture(
       "1. Sound to features",
       `Each column is 10 ms of sound, described by ${numFeatures} MFCC: how its energy spreads over the pitches that ` +
         "the ear tells apart. The lowest row is the loudness, the rows above describe ever finer detail; orange is more " +
-        "than usual in this recording, blue less. This is all that the network gets.",
+        "than usual in this recording, blue less. This is all that the network gets." +
+        (silence.length ? " It is not given silence (hatched), where there is nothing to recognise." : ""),
       `MFCC, ${mfcc.length} frames of ${numFeatures} coefficients`,
       160,
     );
@@ -244,8 +252,9 @@ function markWords(words, tag) {
 }
 
 /** Find what to divide each feature by: the first ones vary far more than the last, which would stay invisible. */
-function findSpreads(features) {
-  const sums = new Array(features[0]?.length ?? 0).fill(0);
-  for (const frame of features) frame.forEach((value, index) => (sums[index] += value * value));
-  return sums.map((sum) => Math.sqrt(Math.sqrt(sum / features.length)) || 1); // of the standard deviation, the mean is 0
+function findSpreads(frames) {
+  const sounding = frames.filter((frame) => frame.some((value) => value !== 0)); // the others are silence
+  const sums = new Array(frames[0]?.length ?? 0).fill(0);
+  for (const frame of sounding) frame.forEach((value, index) => (sums[index] += value * value));
+  return sums.map((sum) => Math.sqrt(Math.sqrt(sum / sounding.length)) || 1); // of the standard deviation, the mean is 0
 }

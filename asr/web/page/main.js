@@ -44,7 +44,8 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let session = null;
 let shownTranscript = null;
 
-find("#place").textContent = PLACES[find('meta[name="asr-backend"]').content];
+const kind = find('meta[name="asr-backend"]').content;
+find("#place").textContent = PLACES[kind];
 
 function readHotWords() {
   return find("#hot-words")
@@ -241,7 +242,7 @@ function showState() {
   progress.hidden = isFailed;
   if (fraction > 0 && fraction < 1) progress.value = fraction;
   else progress.removeAttribute("value");
-  const texts = { waiting: "Waiting for its turn.", working: fraction < 1 ? "Sending…" : "Recognising…", failed: error };
+  const texts = { waiting: "Waiting for its turn.", working: kind === "server" && fraction < 1 ? "Sending…" : "Recognising…", failed: error };
   const text = texts[state] ?? "";
   if (find("#state-text").textContent !== text) find("#state-text").textContent = text;
   find("#cancel").hidden = isFailed;
