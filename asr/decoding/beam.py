@@ -151,6 +151,8 @@ class BeamStream:
         node = 0
         for token in tokens:
             node = self._find_child(node, token)
+        if node == NONE:
+            return False
         kept = self._goes_on(self._beam["prefix"], node)
         if kept.any():
             self._restore(self._beam[kept])

@@ -62,7 +62,7 @@ class IncrementalDecoder(Protocol):
         """Keep the beginning of a text that `look_ahead` gave last: it will never change.
 
         Args:
-            tokens: Those that a hypothesis begins with; the last of them is the space after a word.
+            tokens: Those that a hypothesis begins with, and the space after them; or up to a space that it has.
             num_frames: The frames from the beginning that they take.
 
         Returns:

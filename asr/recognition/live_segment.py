@@ -195,11 +195,16 @@ class LiveSegment:
 
     def _commit(self, tokens: Sequence[int], spans: Sequence[TokenSpan], num_words: int) -> int:
         """Commit the first words of the tail, or as many of them as the decoder bears out, and return how many."""
-        space, placed = self._recognizer.bundle.tokenizer.space, tokens[self._placed_tokens :]
+        space = self._recognizer.bundle.tokenizer.space
+        if space is None:
+            return 0
+        text = (*tokens, space)  # after the last word too, which the decoder may bear out
+        placed = text[self._placed_tokens :]
         ends = [index + 1 for index in range(1, len(placed)) if placed[index - 1] != space == placed[index]]
         for end in reversed(ends[:num_words]):
-            num_tokens, num_frames = self._placed_tokens + end, self._placed_frames + spans[end - 1].end
-            if self._decoder.commit(tokens[:num_tokens], num_frames):
+            num_tokens = self._placed_tokens + end
+            num_frames = self._placed_frames + spans[min(end, len(spans)) - 1].end
+            if self._decoder.commit(text[:num_tokens], num_frames):
                 self._placed_tokens, self._placed_frames = num_tokens, num_frames
                 return ends.index(end) + 1
         return 0

@@ -15,8 +15,8 @@ class StreamingConfig:
         partial_interval: Seconds between provisional results, in [0.05, 10].
         commit_delay: Seconds from the end of a word to when it is committed, in [0, 10]; it may take until the end of
             the next chunk.
-        endpoint_silence: Seconds of blanks that end a segment, in [0.1, 10]; twice as many where a sentence is unlikely
-            to end.
+        endpoint_silence: Seconds of blanks that end a segment, in [0.1, 10]; half as many again where a sentence is
+            unlikely to end.
         max_segment_duration: Seconds of the longest segment, at least 5 and three chunks, at most 60.
     """
 

@@ -59,7 +59,7 @@ def test_speech_is_any_frame_but_a_blank() -> None:
     assert endpointer.has_speech
 
 
-def test_a_pause_after_what_seems_unfinished_ends_a_segment_at_twice_the_length() -> None:
+def test_a_pause_after_what_seems_unfinished_has_to_be_longer() -> None:
     asked: list[Cut] = []
 
     def may_end(cut: Cut) -> bool:
@@ -67,7 +67,7 @@ def test_a_pause_after_what_seems_unfinished_ends_a_segment_at_twice_the_length(
         return len(asked) > 1
 
     endpointer = Endpointer(4, 100, may_end)
-    assert endpointer.look_ahead(flags("aa.......")) is None
-    assert endpointer.find(flags("aa.......a....")) == (14, 11)  # the second pause may end it
-    assert asked == [(6, 3), (14, 11)]  # each was asked about once
-    assert Endpointer(4, 100, lambda cut: False).find(flags("aa........a")) == (10, 4)
+    assert endpointer.look_ahead(flags("aa.....")) is None
+    assert endpointer.find(flags("aa.....a....")) == (12, 9)  # the second pause may end it
+    assert asked == [(6, 3), (12, 9)]  # each was asked about once
+    assert Endpointer(4, 100, lambda cut: False).find(flags("aa......a")) == (8, 3)

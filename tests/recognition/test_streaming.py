@@ -100,8 +100,15 @@ def test_a_pause_in_the_middle_of_a_sentence_has_to_be_longer(
     words = english.transcribe(samples, source_rate=RATE).words
     assert [each.text for each in words[3:8]] == ["truth", "universally", "acknowledged", "that", "a"]
     end = round(next(each.end for each in words[3:] if each.text == word) * RATE)
-    paused = np.concatenate([samples[:end], PAUSE[: round(1.2 * RATE)], samples[end:], PAUSE])
+    paused = np.concatenate([samples[:end], PAUSE[: round(RATE)], samples[end:], PAUSE])
     assert len(finals(stream(english, paused))) == num_segments
+
+
+def test_last_word_before_silence_is_committed_too(english: Recognizer, speech: NDArray[np.float32]) -> None:
+    results = stream(english, speech[-6 * RATE :], StreamingConfig(endpoint_silence=10.0))
+    partial = [result for result in results if isinstance(result, PartialResult)][-1]
+    assert partial.committed
+    assert not partial.tail
 
 
 def test_committed_words_never_change_before_the_final_result(recognized: list[StreamingResult]) -> None:

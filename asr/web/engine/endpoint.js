@@ -1,7 +1,7 @@
 /** Where a stream is cut into segments: in runs of blanks (see `asr/recognition/endpoint.py`, which says why). */
 
 const SHORTEST = 0.3; // of the pause, at the end of the longest segment
-const UNFINISHED = 2; // times the pause, after what seems unfinished
+const UNFINISHED = 1.5; // times the pause, after what seems unfinished
 
 /**
  * Looks for the end of one segment, frame by frame. A cut is {end, begin}: the frame to end it before, and that which

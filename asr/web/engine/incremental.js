@@ -51,6 +51,7 @@ export class BeamStream {
       while (child !== NONE && prefixes.token[child] !== token) child = prefixes.nextSibling[child];
       beginning = child;
     }
+    if (beginning === NONE) return false;
     this.held.copy(beam, (prefix) => this.goesOn(prefix, beginning));
     if (this.held.count) this.restore(this.held);
     return this.held.count > 0;

@@ -161,13 +161,15 @@ export class LiveSegment {
   /** Commit the first words of the tail, or as many of them as the decoder bears out, and return how many. */
   commit(tokens, spans, numWords) {
     const { space } = this.recognizer.tokenizer;
+    if (space < 0) return 0;
     const ends = [];
-    const placed = tokens.slice(this.placedTokens);
+    const text = [...tokens, space]; // after the last word too, which the decoder may bear out
+    const placed = text.slice(this.placedTokens);
     for (let i = 1; i < placed.length; i++) if (placed[i - 1] !== space && placed[i] === space) ends.push(i + 1);
     for (let count = Math.min(numWords, ends.length); count > 0; count--) {
       const numTokens = this.placedTokens + ends[count - 1];
-      const numFrames = this.placedFrames + spans[ends[count - 1] - 1].end;
-      if (!this.decoder.commit(tokens.slice(0, numTokens), numFrames)) continue;
+      const numFrames = this.placedFrames + spans[Math.min(ends[count - 1], spans.length) - 1].end;
+      if (!this.decoder.commit(text.slice(0, numTokens), numFrames)) continue;
       this.placedTokens = numTokens;
       this.placedFrames = numFrames;
       return count;
