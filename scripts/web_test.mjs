@@ -158,8 +158,10 @@ try {
     return taken;
   };
   await page.goto(url);
+  await page.waitForFunction(() => document.querySelector("#place").textContent.startsWith("Loading"));
   await page.evaluate(async () => (await import("./backend-local.js")).ready);
   check(`ready within ${MAX_START} s of CPU time`, tell("ready") <= MAX_START);
+  check("the page says when it is ready", /never leave/.test(await page.$eval("#place", (element) => element.textContent)));
   // The first recording of a visit is a long one: the code is cold.
   let before = 0;
   const long = await transcribe(page, join(folder, "long.wav"), () => { before = readCpuTime(); });

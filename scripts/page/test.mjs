@@ -13,7 +13,7 @@ const SAMPLES = resolve("data/samples");
 const KEY = "a-key-for-tests";
 const DEVICES = {
   desktop: { width: 1280, height: 900, isPhone: false, options: [] },
-  phone: { width: 390, height: 844, isPhone: true, options: ["--api-key", KEY] },
+  phone: { width: 360, height: 740, isPhone: true, options: ["--api-key", KEY] },
 };
 const FORMATS = ["srt", "vtt", "txt", "json", "jsonl", "tsv", "ctm", "textgrid"];
 

@@ -25,7 +25,7 @@ export const ready = ask("ready").promise; // the model is loaded while people l
 ready.catch(() => {}); // every use reports it
 
 export async function createBackend() {
-  return { transcribe, openStream, inspect };
+  return { transcribe, openStream, inspect, ready };
 }
 
 async function transcribe(file, { hotWords = [], onProgress = () => {}, signal } = {}) {

@@ -12,7 +12,7 @@ export const keepFiles = () => Promise.all(fetched.splice(0).map((keep) => keep(
  */
 export async function loadManifest(root) {
   const response = await fetch(new URL("files.json", root));
-  if (!response.ok) throw new Error(`files.json cannot be loaded (status ${response.status}); export the model again`);
+  if (!response.ok) throw new Error(`files.json is missing (status ${response.status})`);
   return response.json();
 }
 
@@ -43,7 +43,7 @@ async function fetchKept(url, cacheName) {
   const kept = await cache?.match(url);
   if (kept) return kept.arrayBuffer();
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url.pathname} cannot be loaded (status ${response.status})`);
+  if (!response.ok) throw new Error(`${url.pathname} is missing (status ${response.status})`);
   const content = await response.arrayBuffer();
   fetched.push(() => cache?.put(url, new Response(content)).catch(() => {})); // the disk may be full
   return content;

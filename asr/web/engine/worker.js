@@ -23,7 +23,10 @@ const streams = new Map();
 const urgent = [];
 const patient = [];
 let isWorking = false;
-const opened = open();
+const opened = open().catch((error) => {
+  const reason = error.message ?? String(error);
+  throw new Error(`The recogniser cannot be loaded: ${reason}. Reload the page; if that does not help, export it again.`);
+});
 prepare().catch(() => {}); // every request reports it
 
 /** Do what can wait until there is nothing else to do. */
@@ -65,7 +68,7 @@ async function readLM(content, { characters }) {
   const bytes = await content;
   return new Promise((resolve, reject) => {
     reader.onmessage = ({ data: { lm, error } }) => (lm ? resolve(lm) : reject(new Error(error)));
-    reader.onerror = ({ message }) => reject(new Error(message ?? "lm-worker.js cannot be loaded"));
+    reader.onerror = ({ message }) => reject(new Error(message ?? "lm-worker.js is missing"));
     reader.postMessage({ bytes, characters });
   });
 }

@@ -3,6 +3,7 @@
 //   transcribe(file, {hotWords, onProgress(fraction), signal}) -> Promise<{text, duration, segments}>
 //   openStream({sampleRate, hotWords, onPartial({committed, tail}), onFinal({start, end, words}), onError(message)})
 //     -> Promise<{send(Float32Array), finish() -> Promise, abort()}>
+//   ready: a Promise that is resolved once it can recognise
 //   inspect(file) -> Promise<{mfcc, silence, posteriors, alphabet, frameShift, path, greedy, text, alternatives}>
 //
 // `segments` are those of transcript.js. `alphabet` names the columns of `posteriors`, the blank first, as "". `path`

@@ -22,6 +22,8 @@ const FORMAT_NAMES = {
   textgrid: "tiers for Praat",
 };
 
+const LOADING = "Loading the recogniser…"; // of megabytes, at the first visit
+
 const PLACES = {
   server: "Recordings are sent to this server and not kept.",
   local: "Recordings never leave this device.",
@@ -45,7 +47,19 @@ let session = null;
 let shownTranscript = null;
 
 const kind = find('meta[name="asr-backend"]').content;
-find("#place").textContent = PLACES[kind];
+let isReady = kind === "server";
+find("#place").textContent = isReady ? PLACES[kind] : LOADING;
+backend.ready.then(
+  () => {
+    isReady = true;
+    find("#place").textContent = PLACES[kind];
+    if (selected) showState();
+  },
+  (error) => {
+    find("#place").textContent = "";
+    notify(error.message);
+  },
+);
 
 function readHotWords() {
   return find("#hot-words")
@@ -100,6 +114,7 @@ find("#stop").addEventListener("click", stopSpeaking);
 async function startSpeaking() {
   const button = find("#microphone");
   button.disabled = true;
+  if (!isReady) find("#microphone-hint").textContent = LOADING;
   notify("");
   const name = `Spoken at ${new Date().toLocaleTimeString("en-GB")}`;
   try {
@@ -149,9 +164,10 @@ addEventListener("beforeunload", (event) => {
 
 const STATES = { waiting: "waiting", working: "working", failed: "failed", live: "recording" };
 
-function describe({ state, fraction, transcript }) {
+function describe({ state, fraction, transcript, isCancelled }) {
+  if (state === "failed" && isCancelled) return "cancelled";
   if (state === "working" && fraction > 0 && fraction < 1) return `${Math.round(100 * fraction)} %`;
-  return STATES[state] ?? clock(transcript.duration);
+  return STATES[state] ?? clock(Math.round(transcript.duration));
 }
 
 function showList() {
@@ -242,7 +258,8 @@ function showState() {
   progress.hidden = isFailed;
   if (fraction > 0 && fraction < 1) progress.value = fraction;
   else progress.removeAttribute("value");
-  const texts = { waiting: "Waiting for its turn.", working: kind === "server" && fraction < 1 ? "Sending…" : "Recognising…", failed: error };
+  const working = kind === "server" && fraction < 1 ? "Sending…" : isReady ? "Recognising…" : LOADING;
+  const texts = { waiting: "Waiting for its turn.", working, failed: error };
   const text = texts[state] ?? "";
   if (find("#state-text").textContent !== text) find("#state-text").textContent = text;
   find("#cancel").hidden = isFailed;
