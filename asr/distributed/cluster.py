@@ -90,6 +90,7 @@ def connect(settings: ClusterSettings) -> Generator[None]:
             ray.init(address, logging_level="ERROR", log_to_driver=False, **options)
     except Exception as error:  # Ray raises a bare one where its processes do not start
         remedy = "start one with `ray start --head`, give --address HOST:PORT, or --address local for this machine"
+        remedy += "; one that asks for a token needs RAY_AUTH_MODE=token here too"
         raise ClusterError(f"no Ray cluster answers at {address} ({_last_line(error)}); {remedy}") from error
     try:
         yield
