@@ -128,6 +128,7 @@ class BeamStream:
         self._vocabulary_size = vocabulary_size
         self._nbest = nbest
         self._work = make_workspace(_STREAM_FRAMES, vocabulary_size, self._tables)
+        self._committed = 0, 0  # tokens, and the prefix that they are
 
     def accept(self, posteriors: Posteriors) -> None:
         """Take frames for good, as `IncrementalDecoder` says."""
@@ -148,15 +149,17 @@ class BeamStream:
 
     def commit(self, tokens: Sequence[int], num_frames: int) -> bool:
         """Keep the beginning of a text, as `IncrementalDecoder` says."""
-        node = 0
-        for token in tokens:
+        num_tokens, node = self._committed
+        for token in tokens[num_tokens:]:
             node = self._find_child(node, token)
         if node == NONE:
             return False
         kept = self._goes_on(self._beam["prefix"], node)
-        if kept.any():
-            self._restore(self._beam[kept])
-        return bool(kept.any())
+        if not kept.any():
+            return False
+        self._restore(self._beam[kept])
+        self._committed = len(tokens), node
+        return True
 
     def _find_child(self, prefix: int, token: int) -> int:
         """Return a prefix with one more token; -1 if no prefix has it."""

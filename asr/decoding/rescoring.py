@@ -7,7 +7,7 @@ which is too slow to search with, scores the best of them.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -108,5 +108,5 @@ class RecurrentRescorer:
 
 def _add_scores(hypotheses: Sequence[Hypothesis], scores: Sequence[float]) -> list[Hypothesis]:
     """Add to the scores of hypotheses, and sort them."""
-    rescored = [replace(each, score=each.score + more) for each, more in zip(hypotheses, scores, strict=True)]
+    rescored = [Hypothesis(each.tokens, each.score + more) for each, more in zip(hypotheses, scores, strict=True)]
     return sorted(rescored, key=lambda each: each.score, reverse=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from asr.acoustic.posteriors import Posteriors, join_posteriors
@@ -82,11 +82,11 @@ class TwoPassStream:
             return hypotheses
         num_tokens, num_frames = self._begins[0]
         before = self._committed[:num_tokens]
-        following = [replace(each, tokens=each.tokens[num_tokens:]) for each in hypotheses]
+        following = [Hypothesis(each.tokens[num_tokens:], each.score) for each in hypotheses]
         heard = join_posteriors([*self._accepted, posteriors]).cut(num_frames)
         for rescorer in self._rescorers:
             [following] = rescorer.rescore([following], [heard])
-        return [replace(each, tokens=before + each.tokens) for each in following]
+        return [Hypothesis(before + each.tokens, each.score) for each in following]
 
     def commit(self, tokens: Sequence[int], num_frames: int) -> bool:
         """Keep the beginning of a text, as `IncrementalDecoder` says."""
