@@ -42,6 +42,13 @@ def _measure_training(setup: Setup) -> Iterator[Measurement]:
     yield from measure_training(setup)
 
 
+def _measure_training_processes(setup: Setup) -> Iterator[Measurement]:
+    """Measure training in two processes, which needs what training does, too."""
+    from scripts.measure.training_processes import measure_training_processes
+
+    yield from measure_training_processes(setup)
+
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS: Mapping[str, Callable[[Setup], Iterator[Measurement]]] = {
     "processes": measure_processes,
@@ -50,9 +57,14 @@ PARTS: Mapping[str, Callable[[Setup], Iterator[Measurement]]] = {
     "profile": measure_profile,
     "beam": lambda setup: measure_beam(setup.bundle, setup.clip, setup.repeats),
     "training": _measure_training,
+    "training-processes": _measure_training_processes,
     "long": lambda setup: measure_long(setup.bundle, setup.manifest, setup.long_duration),
 }
-_DEFAULT_PARTS = tuple(name for name in PARTS if name != "long")  # that takes two hours of audio
+_LONG_PARTS = (
+    "training-processes",
+    "long",
+)  # the first wants two processors for itself, the other takes two hours of audio
+_DEFAULT_PARTS = tuple(name for name in PARTS if name not in _LONG_PARTS)
 
 _SAMPLES = ROOT / "data/samples/manifest.jsonl"
 _PACKAGES = ("numpy", "onnxruntime", "numba", "torch", "torchaudio")
@@ -84,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=_parts,
         default=_DEFAULT_PARTS,
         metavar="PART,...",
-        help=f"What to measure, of {', '.join(PARTS)}. Default: all but long.",
+        help=f"What to measure, of {', '.join(PARTS)}. Default: all but the last two.",
     )
     add("--json", action="store_true", help="Print everything as JSON instead of a table.")
     return parser

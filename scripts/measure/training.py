@@ -73,7 +73,7 @@ def measure_training(setup: Setup) -> Iterator[Measurement]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")  # as asr train does
     settings = yaml.safe_load(setup.config.read_text(encoding="utf-8"))
-    manifest = setup.train_manifest or _make_noise(setup, settings)
+    manifest = setup.train_manifest or make_noise(setup, settings)
     _, data = build_run(settings, manifest)
     durations = [one.duration for one in read_manifest(manifest) if one.duration <= data.max_duration]
     sampler = DurationBatchSampler(durations, data.batches.max_batch_duration, seed=0)
@@ -183,8 +183,16 @@ def _require_model(module: CTCTrainingModule) -> AcousticModel:
     return module.model
 
 
-def _make_noise(setup: Setup, settings: Mapping[str, Any]) -> Path:
-    """Write noise of 2 to 16 s with texts as long as those of speech, and return its manifest."""
+def make_noise(setup: Setup, settings: Mapping[str, Any]) -> Path:
+    """Write noise of 2 to 16 s with texts as long as those of speech.
+
+    Args:
+        setup: What to measure with.
+        settings: The configuration, with its sections `model` and `data`.
+
+    Returns:
+        Its manifest.
+    """
     module, data = build_run(settings, setup.folder)
     sample_rate = module.network.sample_rate
     # Enough for one measurement, so that no epoch ends within it; the half is for padding.
