@@ -61,6 +61,7 @@ class Tally:
     """What is counted over all recordings."""
 
     words: int = 0
+    bare_errors: int = 0
     offline_errors: int = 0
     final_errors: int = 0
     duration: Seconds = 0.0
@@ -105,10 +106,11 @@ def measure_one(recognizer: Recognizer, config: StreamingConfig, utterance: Utte
     waveform = load_audio(utterance.source, sample_rate)
     reference = utterance.text.split()
     begun = time.process_time()
-    offline = recognizer.transcribe(waveform, source_rate=sample_rate).text.split()
+    bare = recognizer.transcribe(waveform, source_rate=sample_rate).text.split()
     tally.offline_cpu += time.process_time() - begun
     streaming = StreamingRecognizer(recognizer, config)
     padded = np.concatenate([waveform, np.zeros(round(_SILENCE * sample_rate), np.float32)])
+    offline = recognizer.transcribe(padded, source_rate=sample_rate).text.split()
     partials: list[tuple[Seconds, PartialResult]] = []
     texts: list[str] = []
     begun = time.process_time()
@@ -123,6 +125,7 @@ def measure_one(recognizer: Recognizer, config: StreamingConfig, utterance: Utte
     tally.cpu += time.process_time() - begun
     tally.duration += len(padded) / sample_rate
     tally.words += len(reference)
+    tally.bare_errors += count_errors(reference, bare).errors
     tally.offline_errors += count_errors(reference, offline).errors
     tally.final_errors += count_errors(reference, texts).errors
 
@@ -158,7 +161,11 @@ def is_same(word: Word, other: Word) -> bool:
 def report(tally: Tally, num_utterances: int) -> None:
     """Print the figures."""
     print(f"{num_utterances} recordings, {tally.duration:.0f} s with the silence after each, {tally.words} words")
-    for name, errors in (("offline", tally.offline_errors), ("finals of the stream", tally.final_errors)):
+    for name, errors in (
+        ("offline, without the silence", tally.bare_errors),
+        ("offline", tally.offline_errors),
+        ("finals of the stream", tally.final_errors),
+    ):
         print(f"WER, {name}: {100 * errors / tally.words:.2f} %")
     for name, delays in (("first partial", tally.first_partials), ("commitment", tally.commitments)):
         print(f"end of a word to its {name}: {delays.describe()}")
