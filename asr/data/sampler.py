@@ -48,7 +48,8 @@ class Shard:
     Attributes:
         rank: Which process, in [0, world_size).
         world_size: Processes that train together.
-        even: Whether batches are repeated so that each process gets equally many, as training needs.
+        even: Whether batches are repeated so that each process gets equally many, as training needs; if not, each gets
+            one at least, for processes add up what they measured.
     """
 
     rank: int = 0
@@ -81,7 +82,7 @@ class DurationBatchSampler(Sampler[list[Draw]]):
             buffering: How data that is read in chunks is put into buffers; all is sorted together if not given.
 
         Raises:
-            ManifestError: If an utterance alone is longer than a batch may be.
+            ManifestError: If an utterance alone is longer than a batch may be, or processes would have none.
         """
         seconds = np.asarray(durations)
         longest = int(seconds.argmax()) if len(seconds) else 0
@@ -105,7 +106,8 @@ class DurationBatchSampler(Sampler[list[Draw]]):
         del keys, copies  # each takes 80 MB for ten million utterances
         ordered = seconds[self._indices[self._order]]
         buffers = np.zeros(len(ordered), np.int32) if buffers is None else buffers[self._order]
-        self._edges = _cut(ordered, buffers, max_batch_duration)
+        edges = _cut(ordered, buffers, max_batch_duration)
+        self._edges = edges if shard.even else _split(edges, shard.world_size)
         self.padding_fraction = _padding_fraction(self._edges, ordered)
         self._batches = _take_shard(buffers[self._edges[:-1]], shard, generator)
 
@@ -181,6 +183,29 @@ def _cut(durations: NDArray[np.floating], buffers: NDArray[np.int32], max_batch_
                 edges.append(position)
                 longest, size = duration, 1
     return np.array([*edges, len(durations)], np.int64)
+
+
+def _split(edges: NDArray[np.int64], least: int) -> NDArray[np.int64]:
+    """Halve the batches of most utterances until there are as many as are needed.
+
+    Args:
+        edges: Where each batch begins, and last where the last one ends.
+        least: Batches that are needed; no limit if 1.
+
+    Returns:
+        The edges, and those between the halves.
+
+    Raises:
+        ManifestError: If there are fewer utterances.
+    """
+    if edges[-1] < least > 1:
+        raise ManifestError(
+            f"{edges[-1]} utterances are too few for {least} processes to measure together; give one for each at least"
+        )
+    while len(edges) - 1 < least > 1:
+        largest = int(np.diff(edges).argmax())
+        edges = np.insert(edges, largest + 1, edges[largest : largest + 2].sum() // 2)
+    return edges
 
 
 def _padding_fraction(edges: NDArray[np.int64], durations: NDArray[np.floating]) -> float:

@@ -10,7 +10,7 @@ that recordings begin and end with, but for 0.2 s, 28.0 % of words were wrong in
 
 from collections.abc import Callable
 from copy import copy
-from typing import NamedTuple, final
+from typing import NamedTuple, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ class Cut(NamedTuple):
     begin: int
 
 
+MayEnd: TypeAlias = Callable[[Cut], bool]
+
+
 @final
 class Endpointer:
     """Looks for the end of one segment, frame by frame.
@@ -39,27 +42,26 @@ class Endpointer:
         has_speech: Whether a frame so far was no blank.
     """
 
-    def __init__(self, pause: int, longest: int, may_end: Callable[[Cut], bool] = lambda cut: True) -> None:
+    def __init__(self, pause: int, longest: int) -> None:
         """Begin with a segment.
 
         Args:
             pause: Blank frames in a row that end it.
             longest: Frames that it has at most.
-            may_end: Tells whether what is said before a cut seems finished; asked once in a pause that is long enough.
         """
         self._pause = pause
         self._longest = longest
-        self._may_end = may_end
-        self._answers: dict[int, bool] = {}  # of `may_end`, by the frame that a pause begins with
+        self._answers: dict[int, bool] = {}  # of a `MayEnd`, by the frame that a pause begins with
         self._num_frames = 0
         self._run = 0  # of blank frames
         self.has_speech = False
 
-    def find(self, is_blank: NDArray[np.bool_]) -> Cut | None:
+    def find(self, is_blank: NDArray[np.bool_], may_end: MayEnd = lambda cut: True) -> Cut | None:
         """Take the next frames, and tell where the segment ends.
 
         Args:
             is_blank: Whether the blank is the likeliest token of each.
+            may_end: Tells whether what is said before a cut seems finished; asked once in a pause that is long enough.
 
         Returns:
             The frames to cut at, in a pause if there is one; `None` if it goes on.
@@ -67,7 +69,7 @@ class Endpointer:
         end = self._num_frames + len(is_blank)
         widest, best = 0, Cut(end, end)  # of the pauses, where one has to be chosen
         for blank in is_blank.tolist():
-            if self._ends_after(blank):
+            if self._ends_after(blank, may_end):
                 return self._cut()
             if self._run > widest:
                 widest, best = self._run, self._cut()
@@ -77,17 +79,18 @@ class Endpointer:
         # So many more would be too many.
         return best if self._num_frames + len(is_blank) > self._longest else None
 
-    def look_ahead(self, is_blank: NDArray[np.bool_]) -> Cut | None:
+    def look_ahead(self, is_blank: NDArray[np.bool_], may_end: MayEnd = lambda cut: True) -> Cut | None:
         """Tell whether a pause in provisional frames ends the segment; they are forgotten afterwards.
 
         Args:
             is_blank: As for `find`.
+            may_end: As for `find`.
 
         Returns:
             The frames to cut at, in a pause after speech; `None` if the segment goes on.
         """
         ahead = copy(self)
-        if any(ahead._ends_after(blank) for blank in is_blank.tolist()):
+        if any(ahead._ends_after(blank, may_end) for blank in is_blank.tolist()):
             return ahead._cut()
         return None
 
@@ -95,7 +98,7 @@ class Endpointer:
         """Cut at the end of the pause so far; the next segment begins after a quarter of it."""
         return Cut(self._num_frames, self._num_frames - self._run + self._run // 4)
 
-    def _ends_after(self, is_blank: bool) -> bool:
+    def _ends_after(self, is_blank: bool, may_end: MayEnd) -> bool:
         """Take a frame, and tell whether the segment ends in a pause that has lasted up to it."""
         self._num_frames += 1
         self._run = self._run + 1 if is_blank else 0
@@ -105,7 +108,7 @@ class Endpointer:
             return False
         begin = self._num_frames - self._run
         if begin not in self._answers:
-            self._answers[begin] = self._may_end(self._cut())
+            self._answers[begin] = may_end(self._cut())
         return self._answers[begin] or self._run >= _UNFINISHED * needed
 
     def _needed(self) -> float:

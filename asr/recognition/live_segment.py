@@ -61,9 +61,7 @@ class LiveSegment:
         self._context = max(min_context(model), int((config.right_context - window) / shift))
         self._commit_delay = config.commit_delay
         self._endpointer = Endpointer(
-            max(1, round(config.endpoint_silence / shift)),
-            int(config.max_segment_duration / shift),
-            lambda cut: self._may_end(self._to_samples(cut).end),
+            max(1, round(config.endpoint_silence / shift)), int(config.max_segment_duration / shift)
         )
         self._transcript: tuple[int, Transcript] | None = None  # the last one, and its samples
         self._blocks: list[Waveform] = []
@@ -103,7 +101,7 @@ class LiveSegment:
         while (waiting := self._scorer.num_waiting) >= self._chunk + self._context:
             scored = self._scorer.advance(self._chunk, waiting - self._chunk)
             chunk, ahead = scored.cut(0, self._chunk), scored.cut(self._chunk)
-            cut = self._endpointer.find(_find_blanks(chunk))
+            cut = self._endpointer.find(_find_blanks(chunk), self._may_end)
             if cut is not None:
                 return self._to_samples(cut)
             self._decoder.accept(chunk)
@@ -113,7 +111,7 @@ class LiveSegment:
         if ahead is None:
             return None
         is_blank = _find_blanks(ahead)
-        cut = self._endpointer.look_ahead(is_blank[: -self._unsettled])
+        cut = self._endpointer.look_ahead(is_blank[: -self._unsettled], self._may_end)
         if cut is not None:
             return self._to_samples(cut)
         if not is_late and (self._endpointer.has_speech or not is_blank.all()):
@@ -151,12 +149,12 @@ class LiveSegment:
             self._transcript = end, self._recognizer.transcribe(self._waveform[:end], source_rate=rate)
         return self._transcript[1]
 
-    def _may_end(self, end: int) -> bool:
-        """Tell whether a sentence is as likely to end before a sample as after any word, by the n-gram model."""
+    def _may_end(self, cut: Cut) -> bool:
+        """Tell whether a sentence is as likely to end at a cut as after any word, by the n-gram model."""
         lm = self._recognizer.bundle.lm
         if lm is None:
             return True
-        words = [word.text for word in self._transcribe(end).words]
+        words = [word.text for word in self._transcribe(self._to_samples(cut).end).words]
         return not words or lm.score_words([words])[0][-1] >= lm.log_probs[END]
 
     def _has_speech(self, *, is_last: bool) -> bool:

@@ -96,13 +96,20 @@ def test_ranks_get_equally_many_batches_and_together_all(num_batches: int, world
     assert {draw.index for shard in shards for batch in shard for draw in batch} == set(range(num_batches))
 
 
-@given(st.integers(1, 9), st.integers(1, 9))
-def test_uneven_ranks_cover_every_utterance_exactly_once(num_batches: int, world_size: int) -> None:
-    durations = [5.0] * num_batches
-    shards = [
-        DurationBatchSampler(durations, 5.0, shard=Shard(rank, world_size, even=False)) for rank in range(world_size)
-    ]
-    assert indices_of([batch for shard in shards for batch in shard]) == list(range(num_batches))
+@given(st.lists(st.sampled_from([0.5, 1.0, 5.0]), min_size=1, max_size=20), st.integers(1, 9))
+def test_uneven_ranks_cover_every_utterance_exactly_once_and_none_has_nothing(
+    durations: list[float], world_size: int
+) -> None:
+    shards = [Shard(rank, world_size, even=False) for rank in range(world_size)]
+    if len(durations) < world_size:
+        with pytest.raises(ManifestError, match=f"^{len(durations)} utterances are too few for {world_size} processes"):
+            DurationBatchSampler(durations, 5.0, shard=shards[0])
+        return
+    samplers = [DurationBatchSampler(durations, 5.0, shard=shard) for shard in shards]
+    assert all(len(sampler) for sampler in samplers)
+    batches = [batch for sampler in samplers for batch in sampler]
+    assert indices_of(batches) == list(range(len(durations)))
+    assert all(max(durations[draw.index] for draw in batch) * len(batch) <= 5.0 for batch in batches)
 
 
 def test_start_goes_on_in_the_middle_of_an_epoch() -> None:

@@ -66,8 +66,8 @@ def test_a_pause_after_what_seems_unfinished_has_to_be_longer() -> None:
         asked.append(cut)
         return len(asked) > 1
 
-    endpointer = Endpointer(4, 100, may_end)
-    assert endpointer.look_ahead(flags("aa.....")) is None
-    assert endpointer.find(flags("aa.....a....")) == (12, 9)  # the second pause may end it
+    endpointer = Endpointer(4, 100)
+    assert endpointer.look_ahead(flags("aa....."), may_end) is None
+    assert endpointer.find(flags("aa.....a...."), may_end) == (12, 9)  # the second pause may end it
     assert asked == [(6, 3), (12, 9)]  # each was asked about once
-    assert Endpointer(4, 100, lambda cut: False).find(flags("aa......a")) == (8, 3)
+    assert Endpointer(4, 100).find(flags("aa......a"), lambda cut: False) == (8, 3)

@@ -16,7 +16,7 @@ from asr.acoustic.streaming_runtime import StepRuntime, StreamScorer
 from asr.bundle import Bundle, save_bundle
 from asr.decoding import DecodingConfig, HotWord
 from asr.lm.training import NGramTraining, train_ngram_lm
-from asr.recognition.endpoint import Endpointer
+from asr.recognition.endpoint import Cut, Endpointer
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import FinalResult, StreamingRecognizer
 from asr.web.export import export_web
@@ -44,15 +44,22 @@ def test_features_of_a_stream_agree(run: Run, delta_order: int) -> None:
     np.testing.assert_allclose(np.reshape(found["features"], expected.shape), expected, atol=1e-3)
 
 
+def begins_even(cut: Cut) -> bool:
+    return cut.begin % 2 == 0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_endpoints_agree(run: Run, seed: int) -> None:
     generator = np.random.default_rng(seed)
     runs = generator.integers(1, 18, size=60)
     is_blank = np.repeat(np.arange(len(runs)) % 2 == seed % 2, runs)
     blocks = np.array_split(is_blank, generator.integers(12, 60))
-    endpointer = Endpointer(14, 200, lambda cut: cut.begin % 2 == 0)
+    endpointer = Endpointer(14, 200)
     expected = [
-        [cut and cut._asdict() for cut in (endpointer.look_ahead(block), endpointer.find(block))]
+        [
+            cut and cut._asdict()
+            for cut in (endpointer.look_ahead(block, begins_even), endpointer.find(block, begins_even))
+        ]
         + [endpointer.has_speech]
         for block in blocks
     ]
