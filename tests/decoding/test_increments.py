@@ -120,7 +120,9 @@ def test_words_are_committed_once_accepted_frames_have_the_space_after_them(beam
 
 
 PHONES = PronunciationDictionary(("P", "Q"), {"a": "P", "b": "Q", "ab": "P Q", "ba": "Q P"})
-TWO_PASSES = build_decoder(CONFIG, TOKENIZER, DecodingModels(unigrams("a", "b", "ab", "ba"), pronunciations=PHONES))
+TWO_PASSES = build_decoder(
+    replace(CONFIG, phone_nbest=10), TOKENIZER, DecodingModels(unigrams("a", "b", "ab", "ba"), pronunciations=PHONES)
+)
 
 
 def posteriors_of(seed: int, length: int = 60) -> Posteriors:
