@@ -4,7 +4,8 @@
     cluster       the same on a Ray cluster, where Ray is installed
     train         shards from a bucket give the weights that they give from a folder, to the last bit
 
-The server is moto (`pip install -e ".[object-store]"`); commands find it by `AWS_ENDPOINT_URL`, as any other.
+The server is moto (`pip install "moto[server]"` in an environment of its own, whose `bin` is on PATH);
+commands find it by `AWS_ENDPOINT_URL`, as any other.
 """
 
 import argparse
@@ -71,7 +72,9 @@ def _serve() -> Generator[dict[str, str]]:
     }
     program = shutil.which("moto_server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
-        raise ASRError('there is no S3 server; run: pip install -e ".[object-store]"')
+        raise ASRError(
+            "there is no S3 server; install moto[server] in an environment of its own, and put its bin on PATH"
+        )
     command = [program, "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
