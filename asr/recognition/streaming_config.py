@@ -22,7 +22,7 @@ class StreamingConfig:
 
     chunk_duration: Seconds = 1.2
     right_context: Seconds = 0.6
-    partial_interval: Seconds = 0.45
+    partial_interval: Seconds = 0.4
     commit_delay: Seconds = 1.3
     endpoint_silence: Seconds = 0.8
     max_segment_duration: Seconds = 20.0

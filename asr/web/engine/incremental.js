@@ -11,7 +11,6 @@ import { BeamSearch } from "./search.js";
 import { BLANK } from "./tokenizer.js";
 
 const BEAM_SIZE = 200; // at most, for provisional texts need less
-const NBEST = 10; // at most, likewise
 const NUM_TOKENS_BEFORE = 20; // of committed words that the second pass sees too, at least
 
 /** The beam search; when words are committed, texts that do not go on from them are dropped. */
@@ -21,7 +20,7 @@ export class BeamStream {
    * @param {number} nbest hypotheses to give
    */
   constructor(tables, nbest) {
-    this.nbest = Math.min(nbest, NBEST);
+    this.nbest = nbest;
     const beamSize = Math.min(tables.settings.beamSize, BEAM_SIZE);
     this.search = new BeamSearch({ ...tables, settings: { ...tables.settings, beamSize } });
     this.held = new Hypotheses(beamSize);
