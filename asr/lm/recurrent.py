@@ -280,6 +280,8 @@ def _check(config: RecurrentLMConfig, words: Sequence[str], weights: Mapping[str
     for name, shape in shapes.items():
         if len(shape) > 1 and (weights[name].dtype != np.int8 or name + SCALES not in weights):
             raise ValueError(f"{name} is of type {weights[name].dtype}, not int8 with a scale for each row")
+        if len(shape) > 1 and weights[name + SCALES].dtype != np.float32:
+            raise ValueError(f"{name + SCALES} is of type {weights[name + SCALES].dtype}, not float32")
     for name, weight in weights.items():
         if name.endswith(SCALES) and weight.shape != shapes[name.removesuffix(SCALES)][:1]:
             raise ValueError(f"{name} has shape {weight.shape}, not a scale for each row")
