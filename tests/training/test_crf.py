@@ -52,15 +52,36 @@ def test_denominator_is_the_sum_over_every_path_weighed_by_trigrams(trigrams: to
         assert float(found[index]) == pytest.approx(math.log(sum_over_paths(log_probs[:length, index], trigrams)), 1e-5)
 
 
-def test_gradient_of_the_denominator_is_that_of_the_sum(trigrams: torch.Tensor) -> None:
-    log_probs = torch.randn(4, 1, VOCABULARY_SIZE, generator=torch.Generator().manual_seed(2)).requires_grad_()
-    [gradient] = torch.autograd.grad(Denominator(trigrams)(log_probs, torch.tensor([4])).sum(), log_probs)
+def test_gradient_of_the_denominator_is_that_of_the_sum_times_what_comes_from_above(trigrams: torch.Tensor) -> None:
+    log_probs = torch.randn(4, 2, VOCABULARY_SIZE, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    lengths, weights = torch.tensor([4, 3]), torch.tensor([1.0, 2.0])
+    [gradient] = torch.autograd.grad((Denominator(trigrams)(log_probs, lengths) * weights).sum(), log_probs)
     step = 1e-3
-    for frame, token in itertools.product(range(4), range(VOCABULARY_SIZE)):
+    for index, frame, token in itertools.product(range(2), range(4), range(VOCABULARY_SIZE)):
         change = torch.zeros_like(log_probs)
-        change[frame, 0, token] = step
-        above, below = (sum_over_paths((log_probs + sign * change)[:, 0].detach(), trigrams) for sign in (1, -1))
-        assert float(gradient[frame, 0, token]) == pytest.approx((math.log(above) - math.log(below)) / (2 * step), 1e-2)
+        change[frame, index, token] = step
+        above, below = (
+            math.log(sum_over_paths((log_probs + sign * change)[: lengths[index], index].detach(), trigrams))
+            for sign in (1, -1)
+        )
+        expected = float(weights[index]) * (above - below) / (2 * step)
+        assert float(gradient[frame, index, token]) == pytest.approx(expected, 1e-2)
+
+
+def test_gradient_of_a_long_utterance_neither_vanishes_nor_overflows(trigrams: torch.Tensor) -> None:
+    """What the paths put on the symbols of a frame adds up to one, after thousands of factors as after one."""
+    logits = 8 * torch.randn(3000, 1, VOCABULARY_SIZE, generator=torch.Generator().manual_seed(3))
+    log_probs = logits.log_softmax(dim=-1).requires_grad_()
+    [gradient] = torch.autograd.grad(Denominator(trigrams)(log_probs, torch.tensor([3000])).sum(), log_probs)
+    assert torch.allclose(gradient.sum(dim=-1), torch.ones(3000, 1), atol=1e-3)
+
+
+def test_denominator_keeps_32_bits_where_the_network_runs_in_16(trigrams: torch.Tensor) -> None:
+    log_probs = torch.randn(50, 2, VOCABULARY_SIZE, generator=torch.Generator().manual_seed(4)).log_softmax(dim=-1)
+    lengths = torch.tensor([50, 30])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = Denominator(trigrams)(log_probs, lengths)
+    assert torch.equal(found, Denominator(trigrams)(log_probs, lengths))
 
 
 def test_what_the_trigrams_can_guess_is_learnt_less() -> None:
