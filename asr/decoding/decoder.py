@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from asr.acoustic.posteriors import Posteriors
 
@@ -18,6 +18,18 @@ class Hypothesis:
 
     tokens: tuple[int, ...]
     score: float
+
+
+class Settled(NamedTuple):
+    """The beginning of a stretch of sound whose text will not change.
+
+    Attributes:
+        num_tokens: The tokens of its text.
+        num_frames: The frames that it takes.
+    """
+
+    num_tokens: int
+    num_frames: int
 
 
 class Decoder(Protocol):
@@ -94,5 +106,26 @@ class Rescorer(Protocol):
 
         Returns:
             Hypotheses of each utterance with their new scores, the best first.
+        """
+        ...
+
+    def begin(self) -> "IncrementalRescorer":
+        """Return what rescores a stretch of sound while it comes in."""
+        ...
+
+
+class IncrementalRescorer(Protocol):
+    """A rescorer at work on one stretch of sound whose frames are still coming in."""
+
+    def rescore(self, hypotheses: Sequence[Hypothesis], posteriors: Posteriors, settled: Settled) -> list[Hypothesis]:
+        """Put hypotheses into a new order, again and again with more of them to hear.
+
+        Args:
+            hypotheses: From the beginning, the best first.
+            posteriors: From the beginning.
+            settled: What is the same in all hypotheses, and may be left out.
+
+        Returns:
+            Hypotheses with their new scores, the best first.
         """
         ...

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import final
 
 from asr.acoustic.posteriors import Posteriors, join_posteriors
-from asr.decoding.decoder import Decoder, Hypothesis, IncrementalDecoder, Rescorer, StreamingDecoder
+from asr.decoding.decoder import (
+    Decoder,
+    Hypothesis,
+    IncrementalDecoder,
+    IncrementalRescorer,
+    Rescorer,
+    Settled,
+    StreamingDecoder,
+)
 from asr.decoding.greedy import GreedyDecoder
 
 # Of committed words that the second pass of a stream sees too, at least: some four words.
@@ -48,15 +56,15 @@ class TwoPassDecoder:
     def begin(self) -> "TwoPassStream":
         """Begin with a stretch of sound whose frames are still coming in; greedily if the first pass cannot."""
         if isinstance(self.first_pass, StreamingDecoder):
-            return TwoPassStream(self.first_pass.begin(), self.rescorers)
+            return TwoPassStream(self.first_pass.begin(), [rescorer.begin() for rescorer in self.rescorers])
         return TwoPassStream(GreedyDecoder().begin(), ())
 
 
 @final
 class TwoPassStream:
-    """Decodes one stretch of sound; the second pass sees what is not committed, and some words before it."""
+    """Decodes one stretch of sound; the second pass hears what is not committed, and some words before it."""
 
-    def __init__(self, first_pass: IncrementalDecoder, rescorers: Sequence[Rescorer]) -> None:
+    def __init__(self, first_pass: IncrementalDecoder, rescorers: Sequence[IncrementalRescorer]) -> None:
         """Begin.
 
         Args:
@@ -66,8 +74,7 @@ class TwoPassStream:
         self._first_pass = first_pass
         self._rescorers = rescorers
         self._accepted: list[Posteriors] = []
-        self._committed: tuple[int, ...] = ()
-        self._begins = [(0, 0)]  # places where the second pass may begin, in tokens and frames; it does at the first
+        self._settled = [Settled(0, 0)]  # where the second pass may begin to hear; it does at the first
 
     def accept(self, posteriors: Posteriors) -> None:
         """Take frames for good, as `IncrementalDecoder` says."""
@@ -78,22 +85,17 @@ class TwoPassStream:
     def look_ahead(self, posteriors: Posteriors) -> list[Hypothesis]:
         """Decode provisional frames, as `IncrementalDecoder` says."""
         hypotheses = self._first_pass.look_ahead(posteriors)
-        if not self._rescorers:
-            return hypotheses
-        num_tokens, num_frames = self._begins[0]
-        before = self._committed[:num_tokens]
-        following = [Hypothesis(each.tokens[num_tokens:], each.score) for each in hypotheses]
-        heard = join_posteriors([*self._accepted, posteriors]).cut(num_frames)
-        for rescorer in self._rescorers:
-            [following] = rescorer.rescore([following], [heard])
-        return [Hypothesis(before + each.tokens, each.score) for each in following]
+        if self._rescorers:
+            heard = join_posteriors([*self._accepted, posteriors])
+            for rescorer in self._rescorers:
+                hypotheses = rescorer.rescore(hypotheses, heard, self._settled[0])
+        return hypotheses
 
     def commit(self, tokens: Sequence[int], num_frames: int) -> bool:
         """Keep the beginning of a text, as `IncrementalDecoder` says."""
         if not self._first_pass.commit(tokens, num_frames):
             return False
-        self._committed = tuple(tokens)
-        self._begins.append((len(tokens), num_frames))
-        while len(tokens) - self._begins[1][0] >= _NUM_TOKENS_BEFORE:
-            del self._begins[0]
+        self._settled.append(Settled(len(tokens), num_frames))
+        while len(tokens) - self._settled[1].num_tokens >= _NUM_TOKENS_BEFORE:
+            del self._settled[0]
         return True

@@ -111,7 +111,8 @@ class RecurrentLM:
         return {word: index for index, word in enumerate(self.words)}
 
     @cached_property
-    def _network(self) -> RecurrentNetwork:
+    def network(self) -> RecurrentNetwork:
+        """What computes it."""
         return RecurrentNetwork(self.weights, self.config.boundaries(len(self.words)))
 
     def score(self, sentences: Sequence[Sequence[str]]) -> list[float]:
@@ -137,14 +138,17 @@ class RecurrentLM:
         Raises:
             LanguageModelError: If its weights are damaged, so that one is not finite.
         """
+        return [log_probs for group in _group(self.encode(sentences)) for log_probs in self._score_group(group)]
+
+    def encode(self, sentences: Sequence[Sequence[str]]) -> list[list[int]]:
+        """Return the ids of the words of sentences, with the end of each."""
         ids = self.ids
-        encoded = [[*[ids.get(word, UNKNOWN) for word in words], END] for words in sentences]
-        return [log_probs for group in _group(encoded) for log_probs in self._score_group(group)]
+        return [[*[ids.get(word, UNKNOWN) for word in words], END] for words in sentences]
 
     def _score_group(self, encoded: Sequence[Sequence[int]]) -> Iterator[NDArray[np.float64]]:
         """Score sentences in one batch, a step of the LSTM for all of them at once."""
         tree = _PrefixTree.build(encoded)
-        network = self._network
+        network = self.network
         distinct, word_index = np.unique(tree.words, return_inverse=True)
         gates = network.input_gates(distinct)
         # One row more than there are prefixes: the parent of the first is -1, which finds zeros there.
@@ -156,8 +160,6 @@ class RecurrentLM:
         # What follows one prefix is picked from the same distribution. `<s>`, the first, is given and not predicted.
         before, rows = np.unique(tree.parents[1:], return_inverse=True)
         log_probs = np.concatenate([[0.0], network.log_probs(hidden[before], rows, tree.words[1:])])
-        if not np.isfinite(log_probs).all():
-            raise LanguageModelError("the recurrent language model gave NaN; restore its file or train it again")
         return (log_probs[path] for path in tree.paths)
 
     def save(self, path: Path) -> None:

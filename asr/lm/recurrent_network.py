@@ -20,6 +20,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from asr.errors import LanguageModelError
 from asr.lm.packing import SCALES, dequantize_rows
 
 GRAPHS = Path(__file__).parent / "graphs"
@@ -103,6 +104,9 @@ class RecurrentNetwork:
 
         Returns:
             Natural log-probabilities, shape `(n,)`.
+
+        Raises:
+            LanguageModelError: If the weights are damaged, so that one is not finite.
         """
         vectors = self._affine(hidden, "projection.weight", self._weight("projection.bias"))
         targets = words.copy()  # in the head: a frequent word itself, and a class after them for a rare one
@@ -117,6 +121,8 @@ class RecurrentNetwork:
             log_probs[chosen] += self._log_softmax(
                 short, f"softmax.tail.{index - 1}.1.weight", of_class, words_of_class
             )
+        if not np.isfinite(log_probs).all():
+            raise LanguageModelError("the recurrent language model gave NaN; restore its file or train it again")
         return log_probs
 
     def _split_classes(self, words: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:

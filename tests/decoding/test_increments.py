@@ -14,6 +14,8 @@ from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.decoding import DecodingConfig, DecodingModels, GreedyDecoder, Hypothesis, build_decoder
 from asr.decoding import search as kernel
 from asr.decoding.beam import BeamSearchDecoder
+from asr.decoding.decoder import Settled, StreamingDecoder
+from asr.decoding.two_pass import TwoPassStream
 from asr.decoding.workspace import BEAM, grow_workspace, make_workspace
 from asr.tokenizer import CharTokenizer
 from tests.decoding.arrays import Matrix, log_softmax, random_log_probs, spell_path
@@ -160,27 +162,39 @@ def test_committed_words_stay_when_the_rest_is_rescored(seed: int) -> None:
 
 
 class _Watching:
-    """Remembers what it is given, and leaves the order as it is."""
+    """Remembers how much it may not leave out, and leaves the order as it is."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[tuple[int, ...], int]] = []
+        self.seen: list[tuple[int, int]] = []
 
-    def rescore(
-        self, hypotheses: Sequence[Sequence[Hypothesis]], posteriors: Sequence[Posteriors]
-    ) -> list[list[Hypothesis]]:
-        self.seen.append((hypotheses[0][0].tokens, posteriors[0].num_frames))
-        return [list(each) for each in hypotheses]
+    def begin(self) -> "_Watching":
+        return self
+
+    def rescore(self, hypotheses: Sequence[Hypothesis], posteriors: Posteriors, settled: Settled) -> list[Hypothesis]:
+        tokens, frames = len(hypotheses[0].tokens), posteriors.num_frames
+        self.seen.append((tokens - settled.num_tokens, frames - settled.num_frames))
+        return list(hypotheses)
 
 
-def test_second_pass_is_given_the_end_of_a_long_text_and_the_frames_of_that() -> None:
+def test_second_pass_may_leave_out_all_but_the_end_of_a_long_text_and_the_frames_of_that() -> None:
     path = np.resize((2, 3, 1), 120)  # "ab ab ab ...", a token a frame
     log_probs = spell_path(path.tolist(), SIZE, 12.0)
     watching = _Watching()
-    stream = replace(TWO_PASSES, rescorers=(watching,)).begin()
+    assert isinstance(TWO_PASSES.first_pass, StreamingDecoder)
+    stream = TwoPassStream(TWO_PASSES.first_pass.begin(), [watching])
     for end in range(15, 120, 15):
         stream.accept(Posteriors(log_probs[end - 15 : end]))
         [best, *_] = stream.look_ahead(Posteriors(log_probs[end : end + 2]))
         assert best.tokens == tuple(path[: end + 2])
         assert stream.commit(best.tokens[:end], end)
-    lengths = [(len(tokens), num_frames) for tokens, num_frames in watching.seen]
-    assert lengths == [(17, 17), (32, 32), (47, 47), *[(47, 47)] * 4]  # 20 tokens of committed words at least
+    assert watching.seen == [(17, 17), (32, 32), (47, 47), *[(47, 47)] * 4]  # 20 tokens of committed words at least
+
+
+def test_phones_of_what_is_settled_are_left_out() -> None:
+    posteriors = posteriors_of(3)
+    [rescorer] = TWO_PASSES.rescorers
+    rests = [Hypothesis((2, 1, 3), -1.0), Hypothesis((3, 2), -1.5)]
+    [expected] = rescorer.rescore([rests], [posteriors.cut(25)])
+    hypotheses = [Hypothesis((3, 2, 1, *each.tokens), each.score) for each in rests]
+    found = rescorer.begin().rescore(hypotheses, posteriors, Settled(3, 25))
+    assert found == [Hypothesis((3, 2, 1, *each.tokens), each.score) for each in expected]

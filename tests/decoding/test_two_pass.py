@@ -23,6 +23,7 @@ from asr.decoding import (
     build_decoder,
 )
 from asr.decoding.beam import BeamSearchDecoder
+from asr.decoding.decoder import IncrementalRescorer
 from asr.decoding.rescoring import PhoneRescorer, RecurrentRescorer
 from asr.errors import ASRError, VocabularyError
 from asr.lm.internal import InternalLM
@@ -64,6 +65,9 @@ class Marking:
     ) -> list[list[Hypothesis]]:
         self.sizes.append(len(posteriors))
         return [[replace(one, tokens=(*one.tokens, self.token)) for one in each] for each in hypotheses]
+
+    def begin(self) -> IncrementalRescorer:
+        raise AssertionError("nothing is streamed here")
 
 
 class SentenceLength:
