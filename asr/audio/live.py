@@ -6,6 +6,7 @@ while the last block is worked on.
 
 import logging
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _log = logging.getLogger("asr.audio")
 
 _BLOCK: Seconds = 0.1
 _PATIENCE: Seconds = 0.1  # between two looks at whether to stop
+_SILENCE: Seconds = 5.0  # without a block, not even one of zeros, after which a microphone is taken to be gone
 _MAX_WAITING = 600  # blocks of a microphone: a minute that is not recognised yet
 _PIPE_BLOCKS = 16  # a pipe waits meanwhile
 _PIPE_BYTES = 2**14
@@ -100,7 +102,7 @@ def record(microphone: Microphone, stop: threading.Event) -> Generator[Iterator[
         stop: Ends the recording when it is set.
 
     Yields:
-        Blocks of shape `(num_samples,)`, until the recording ends.
+        Blocks of shape `(num_samples,)`, until the recording ends; an `AudioError` if the device gives no more sound.
 
     Raises:
         AudioError: If the device cannot be opened.
@@ -130,7 +132,7 @@ def record(microphone: Microphone, stop: threading.Event) -> Generator[Iterator[
     except sounddevice.PortAudioError as error:
         raise AudioError(f"microphone {microphone.name!r} cannot be opened: {error}; try another one") from error
     with stream:
-        yield _take_blocks(blocks, stop)
+        yield _take_blocks(blocks, stop, microphone)
 
 
 def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.int16]]:
@@ -161,16 +163,34 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
     return _take_blocks(blocks, stop)
 
 
-def _take_blocks(blocks: _Blocks, stop: threading.Event) -> Iterator[NDArray[Any]]:
-    """Take blocks until there are no more, or until told to stop, and then those that had come."""
+def _take_blocks(
+    blocks: _Blocks, stop: threading.Event, microphone: Microphone | None = None
+) -> Iterator[NDArray[Any]]:
+    """Take blocks until there are no more, or until told to stop, and then those that had come.
+
+    A pipe may pause for as long as it likes; a microphone gives blocks all the time.
+
+    Yields:
+        The blocks.
+
+    Raises:
+        AudioError: If a microphone has given none for a while.
+    """
+    last = time.monotonic()
     while not stop.is_set():
         try:
             block = blocks.get(timeout=_PATIENCE)
         except Empty:
+            if microphone and time.monotonic() - last > _SILENCE:
+                raise AudioError(
+                    f"microphone {microphone.name!r} has given no sound for {_SILENCE:g} s; connect it again, or "
+                    "choose another one (--list-devices)"
+                ) from None
             continue
         if block is None:
             return
         yield block
+        last = time.monotonic()
     for _ in range(blocks.qsize()):
         if (block := blocks.get()) is None:
             return

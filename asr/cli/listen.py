@@ -79,9 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
                 sys.stderr.write(f"listening to {microphone.name}; Ctrl-C ends\n")
         else:
             blocks = read_pcm(sys.stdin.buffer, stop)
-        for block in blocks:
-            show(streaming.accept(block))
-        show(streaming.finish())
+        try:
+            for block in blocks:
+                show(streaming.accept(block))
+        finally:  # what was said before a microphone was unplugged is not lost
+            show(streaming.finish())
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr.audio import live
 from asr.audio.live import Microphone, choose_microphone, list_microphones, read_pcm, record
 from asr.errors import AudioError, MissingExtraError
 
@@ -102,6 +103,16 @@ def test_recording_gives_what_came_before_it_was_stopped_and_says_what_was_lost(
     assert [each.getMessage() for each in caplog.records] == [
         "sound of USB Microphone was lost: input overflow; close other programs"
     ]
+
+
+def test_microphone_that_was_unplugged_is_an_error_after_what_it_gave(
+    devices: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_SILENCE", 0.2)
+    with record(choose_microphone("usb"), threading.Event()) as blocks:
+        assert [len(next(blocks)) for _ in range(3)] == [1600] * 3
+        with pytest.raises(AudioError, match=r"^microphone 'USB Microphone' has given no sound for 0.2 s; connect it"):
+            next(blocks)
 
 
 def test_microphone_that_cannot_be_opened_is_named(devices: list[dict[str, Any]]) -> None:

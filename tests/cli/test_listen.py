@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from asr.audio import load_audio
+from asr.audio import live, load_audio
 from asr.cli.terminal import run_command
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import FinalResult, PartialResult
@@ -56,6 +56,11 @@ def pipe(monkeypatch: pytest.MonkeyPatch, tone: NDArray[np.float32]) -> None:
 @pytest.fixture
 def microphone(monkeypatch: pytest.MonkeyPatch, tone: NDArray[np.float32]) -> None:
     """A device that gives the tone, and somebody who presses Ctrl-C after it."""
+    plug_in(monkeypatch, tone, lambda: signal.raise_signal(signal.SIGINT))
+
+
+def plug_in(monkeypatch: pytest.MonkeyPatch, tone: NDArray[np.float32], ended: Callable[[], object]) -> None:
+    """Connect a device that gives the tone, after which something happens."""
 
     class Stream:
         def __init__(self, *, callback: Callable[..., None], blocksize: int, **settings: Any) -> None:
@@ -65,7 +70,7 @@ def microphone(monkeypatch: pytest.MonkeyPatch, tone: NDArray[np.float32]) -> No
             for start in range(0, len(tone), self.blocksize):
                 block = tone[start : start + self.blocksize, None]
                 self.callback(block, len(block), None, "")
-            signal.raise_signal(signal.SIGINT)
+            ended()
 
         def __exit__(self, *error: object) -> None:
             pass
@@ -127,6 +132,23 @@ def test_interrupt_ends_the_last_segment_of_a_microphone(
 ) -> None:
     assert listen() == 0
     assert capsys.readouterr() == (f"{text}\n", "listening to Desk; Ctrl-C ends\n")
+
+
+def test_what_was_said_before_a_microphone_was_unplugged_is_written_before_the_error(
+    listen: Listen,
+    text: str,
+    tone: NDArray[np.float32],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plug_in(monkeypatch, tone, lambda: None)
+    monkeypatch.setattr(live, "_SILENCE", 0.2)
+    assert listen("--quiet") == 2
+    assert capsys.readouterr() == (
+        f"{text}\n",
+        "error: microphone 'Desk' has given no sound for 0.2 s; connect it again, or choose another one "
+        "(--list-devices)\n",
+    )
 
 
 def test_microphones_are_listed_with_the_default_marked(
