@@ -15,6 +15,7 @@ from asr.errors import ASRError, AudioError, MissingExtraError, RemoteError
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: one is a drive of Windows
 _MAGIC = re.compile(r"[*?\[]")
 _WEB = ("http://", "https://")
+_GONE = (404, 410)  # statuses of a web server
 
 
 def is_url(path: object) -> bool:
@@ -46,7 +47,7 @@ def list_files(url: str) -> list[str]:
 
     Raises:
         RemoteError: If the place cannot be reached.
-        AudioError: If the scheme is not known.
+        AudioError: If the scheme is not known, or there is no such bucket.
         MissingExtraError: If the scheme needs a package that is not installed.
     """
     with _translated(url):
@@ -55,8 +56,10 @@ def list_files(url: str) -> list[str]:
             found = [name for name, info in system.glob(path, detail=True).items() if info["type"] == "file"]
         elif system.isdir(path):
             found = system.find(path)
-        else:
+        elif "/" in path.strip("/") or system.exists(path):
             return [url]
+        else:
+            raise AudioError(f"{url}: there is no bucket of this name; check the name and the credentials")
         return sorted(map(system.unstrip_protocol, found))
 
 
@@ -138,6 +141,9 @@ def _translated(url: str) -> Generator[None]:
     except ImportError as error:
         raise MissingExtraError(f"{url}: {error}; install that package beside asr") from error
     except FileNotFoundError as error:
+        # fsspec says so of every web address that it cannot open, whatever the reason was.
+        if url.startswith(_WEB) and getattr(error.__cause__, "status", None) not in _GONE and error.__cause__:
+            raise RemoteError(f"{url}: cannot be reached: {error.__cause__}; check the address") from error
         raise AudioError(f"{url}: cannot be opened: No such file; give the URL of a recording") from error
     except ValueError as error:
         raise AudioError(f"{url}: cannot be opened: {error}; give a URL such as s3://bucket/talk.wav") from error

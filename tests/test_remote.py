@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asr import remote
 from asr.audio import AudioExcerpt, load_audio
 from asr.batch.inputs import find_inputs
 from asr.errors import AudioError, MissingExtraError, RemoteError
@@ -92,6 +93,37 @@ def test_a_connection_that_breaks_is_told_apart_from_a_file_that_is_not_there(
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "open", refuse)
     with pytest.raises(RemoteError, match=r"^memory://bucket/calls/a.wav: cannot be reached: no route; check"):
         load_audio(f"{bucket}/calls/a.wav", 8000)
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int | None) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "message"),
+    [
+        (404, AudioError, "cannot be opened: No such file; give the URL of a recording"),
+        (410, AudioError, "cannot be opened: No such file; give the URL of a recording"),
+        (403, RemoteError, "cannot be reached: status 403; check the address"),
+        (None, RemoteError, "cannot be reached: status None; check the address"),
+    ],
+)
+def test_a_web_server_that_refuses_is_told_apart_from_a_page_that_is_not_there(
+    status: int | None, expected: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(url: str) -> tuple[object, str]:
+        raise FileNotFoundError(url) from _RefusedError(status)  # as fsspec does
+
+    monkeypatch.setattr(remote, "_resolve", refuse)
+    with pytest.raises(expected, match=f"^http://x.org/a.wav: {message}$"), open_url("http://x.org/a.wav"):
+        pass
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
+    with pytest.raises(AudioError, match=r"^memory://none: there is no bucket of this name; check the name and the"):
+        find_inputs(["memory://none"])
 
 
 def test_without_fsspec_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
