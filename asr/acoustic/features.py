@@ -120,7 +120,7 @@ class MFCC(nn.Module):
             center=False,
             return_complex=True,
         )
-        power = torch.view_as_real(spectrum).square().sum(dim=-1)  # (batch, n_fft // 2 + 1, frames)
+        power = spectrum.real.square() + spectrum.imag.square()  # (batch, n_fft // 2 + 1, frames)
         mels = power.transpose(1, 2) @ self.filters  # (batch, frames, n_mels)
         return torch.log(mels + LOG_FLOOR), self.num_frames(waveform_lengths)
 

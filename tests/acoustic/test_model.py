@@ -169,6 +169,13 @@ def run_by_definition(step: Step, weights: nn.RNNBase, frames: Array) -> Array:
     return np.stack(outputs)
 
 
+def test_gradient_of_frames_goes_back_to_where_they_were_before_utterances_were_reversed() -> None:
+    layer = RecurrentLayer(3, ModelConfig(hidden_size=4, layer_norm=False)).double()
+    reversal = reversal_index(torch.tensor([4, 6]), 6)
+    frames = torch.randn(6, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda given: layer(given, reversal), frames)
+
+
 @pytest.mark.parametrize("cell", STEPS)
 def test_recurrent_layer_follows_its_equations_in_both_directions(cell: Cell) -> None:
     layer = RecurrentLayer(3, ModelConfig(cell=cell, hidden_size=4, layer_norm=False))
