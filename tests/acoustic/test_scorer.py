@@ -62,10 +62,11 @@ def test_windows_give_the_frames_of_the_whole_however_it_is_cut(
     num_samples: int, num_blocks: int, batch_duration: float, threads: int, phones: bool
 ) -> None:
     runtime = FirstSample(phones=phones)
-    waveform = np.arange(num_samples, dtype=np.float32)  # single precision counts to 16 million
+    first = 100 * RATE  # counted from 0, the beginning would be silent beside the end
+    waveform = np.arange(first, first + num_samples, dtype=np.float32)  # single precision counts to 16 million
     scorer = AcousticScorer(runtime, CONFIG, threads=threads)
     posteriors = scorer.score_blocks(np.array_split(waveform, num_blocks), batch_duration=batch_duration)
-    expected = [SAMPLES_PER_FRAME * frame for frame in range(CONFIG.num_frames(num_samples))]
+    expected = [first + SAMPLES_PER_FRAME * frame for frame in range(CONFIG.num_frames(num_samples))]
     assert posteriors.log_probs.shape == (len(expected), 3)
     assert posteriors.log_probs[:, 2].tolist() == expected
     if posteriors.phone_log_probs is None:
