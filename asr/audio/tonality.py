@@ -14,7 +14,7 @@ from asr.units import Seconds
 TONAL = 0.9  # from here on a waveform is no speech
 
 _FRAME_DURATION: Seconds = 0.064  # to the next power of 2
-_NUM_FRAMES = 100  # looked at at most, evenly spread
+_NUM_FRAMES = 40  # looked at at most, evenly spread
 _NUM_TONES = 3
 _BINS_BESIDE = 3  # of a tone, on each side
 _PREEMPHASIS = 0.97  # or the lowest harmonics of a voice would outweigh the rest
