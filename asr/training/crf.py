@@ -112,7 +112,7 @@ class _LogSum(torch.autograd.Function):
         states = probs.new_empty(len(probs) + 1, 2, *repeated.shape, probs.shape[-1])
         states[0] = 0.0
         states[0, 0, BLANK, BLANK] = 1.0  # B_0: no token yet, so both histories are the start
-        log_sums = torch.zeros_like(probs[0, 0])
+        log_sums = probs.new_zeros(probs.shape[-1])
         for frame, (state, following) in enumerate(itertools.pairwise(states)):
             both = state[0] + state[1]
             # Products of hundreds of probabilities underflow, so each step is divided by the sum of the state before

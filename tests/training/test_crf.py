@@ -76,6 +76,16 @@ def test_gradient_of_a_long_utterance_neither_vanishes_nor_overflows(trigrams: t
     assert torch.allclose(gradient.sum(dim=-1), torch.ones(3000, 1), atol=1e-3)
 
 
+@pytest.mark.parametrize("num_frames", [0, 3])
+def test_utterance_without_frames_has_the_empty_sequence_alone(num_frames: int, trigrams: torch.Tensor) -> None:
+    log_probs = torch.randn(num_frames, 1, VOCABULARY_SIZE).log_softmax(dim=-1).requires_grad_()
+    found = Denominator(trigrams)(log_probs, torch.tensor([0]))
+    found.sum().backward()
+    assert float(found.detach().exp()) == pytest.approx(float(trigrams[0, 0, 0]))
+    assert log_probs.grad is not None
+    assert not log_probs.grad.any()
+
+
 def test_denominator_keeps_32_bits_where_the_network_runs_in_16(trigrams: torch.Tensor) -> None:
     log_probs = torch.randn(50, 2, VOCABULARY_SIZE, generator=torch.Generator().manual_seed(4)).log_softmax(dim=-1)
     lengths = torch.tensor([50, 30])
