@@ -51,7 +51,8 @@ class Endpointer:
         """
         self._pause = pause
         self._longest = longest
-        self._answers: dict[int, bool] = {}  # of a `MayEnd`, by the frame that a pause begins with
+        # What a `MayEnd` was asked and has said, by the frame that a pause begins with: an end, and the answer.
+        self._asked: dict[int, tuple[int, bool]] = {}
         self._num_frames = 0
         self._run = 0  # of blank frames
         self.has_speech = False
@@ -95,8 +96,10 @@ class Endpointer:
         return None
 
     def _cut(self) -> Cut:
-        """Cut at the end of the pause so far; the next segment begins after a quarter of it."""
-        return Cut(self._num_frames, self._num_frames - self._run + self._run // 4)
+        """Cut at the end of the pause so far, or where it was long enough; the next segment begins after a quarter."""
+        begin = self._num_frames - self._run
+        end, _ = self._asked.get(begin, (self._num_frames, True))
+        return Cut(end, begin + self._run // 4)
 
     def _ends_after(self, is_blank: bool, may_end: MayEnd) -> bool:
         """Take a frame, and tell whether the segment ends in a pause that has lasted up to it."""
@@ -107,9 +110,9 @@ class Endpointer:
         if not self.has_speech or self._run < needed:
             return False
         begin = self._num_frames - self._run
-        if begin not in self._answers:
-            self._answers[begin] = may_end(self._cut())
-        return self._answers[begin] or self._run >= _UNFINISHED * needed
+        if begin not in self._asked:
+            self._asked[begin] = self._num_frames, may_end(self._cut())
+        return self._asked[begin][1] or self._run >= _UNFINISHED * needed
 
     def _needed(self) -> float:
         """Return the blank frames in a row that end the segment by now."""

@@ -24,6 +24,9 @@ from asr.units import Seconds, samples_to_seconds
 
 # At the end of what has come, before which the network does not yet see a third of what is no blank.
 _UNSETTLED: Seconds = 0.24
+# How much likelier a sentence is to end than after any word, in nats, where it seems finished: three times. With once,
+# 9 of 161 recordings were cut in two, in place of 6.
+_FINISHED = 1.1
 
 
 @final
@@ -150,12 +153,12 @@ class LiveSegment:
         return self._transcript[1]
 
     def _may_end(self, cut: Cut) -> bool:
-        """Tell whether a sentence is as likely to end at a cut as after any word, by the n-gram model."""
+        """Tell whether a sentence is much likelier to end at a cut than after any word, by the n-gram model."""
         lm = self._recognizer.bundle.lm
         if lm is None:
             return True
         words = [word.text for word in self._transcribe(self._to_samples(cut).end).words]
-        return not words or lm.score_words([words])[0][-1] >= lm.log_probs[END]
+        return not words or lm.score_words([words])[0][-1] >= lm.log_probs[END] + _FINISHED
 
     def _has_speech(self, *, is_last: bool) -> bool:
         """Tell whether a frame is no blank; at the end of the stream, those that wait count too."""

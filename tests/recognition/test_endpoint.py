@@ -70,4 +70,4 @@ def test_a_pause_after_what_seems_unfinished_has_to_be_longer() -> None:
     assert endpointer.look_ahead(flags("aa....."), may_end) is None
     assert endpointer.find(flags("aa.....a...."), may_end) == (12, 9)  # the second pause may end it
     assert asked == [(6, 3), (12, 9)]  # each was asked about once
-    assert Endpointer(4, 100).find(flags("aa......a"), lambda cut: False) == (8, 3)
+    assert Endpointer(4, 100).find(flags("aa......a"), lambda cut: False) == (6, 3)  # where it was long enough

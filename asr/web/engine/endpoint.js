@@ -15,7 +15,7 @@ export class Endpointer {
    */
   constructor(pause, longest, mayEnd) {
     Object.assign(this, { pause, longest, mayEnd, numFrames: 0, run: 0, hasSpeech: false });
-    this.answers = new Map(); // of `mayEnd`, by the frame that a pause begins with
+    this.asked = new Map(); // what `mayEnd` was asked and has said, by the frame that a pause begins with
   }
 
   /**
@@ -44,9 +44,11 @@ export class Endpointer {
     return null;
   }
 
-  /** Cut at the end of the pause so far; the next segment begins after a quarter of it. */
+  /** Cut at the end of the pause so far, or where it was long enough; the next segment begins after a quarter. */
   cut() {
-    return { end: this.numFrames, begin: this.numFrames - this.run + Math.floor(this.run / 4) };
+    const begin = this.numFrames - this.run;
+    const { end } = this.asked.get(begin) ?? { end: this.numFrames };
+    return { end, begin: begin + Math.floor(this.run / 4) };
   }
 
   /** Take a frame, and tell whether the segment ends in a pause that has lasted up to it. */
@@ -58,7 +60,7 @@ export class Endpointer {
     const needed = this.pause * (1 - late * (1 - SHORTEST));
     if (!this.hasSpeech || this.run < needed) return false;
     const begin = this.numFrames - this.run;
-    if (!this.answers.has(begin)) this.answers.set(begin, await this.mayEnd(this.cut()));
-    return this.answers.get(begin) || this.run >= UNFINISHED * needed;
+    if (!this.asked.has(begin)) this.asked.set(begin, { end: this.numFrames, mayEnd: await this.mayEnd(this.cut()) });
+    return this.asked.get(begin).mayEnd || this.run >= UNFINISHED * needed;
   }
 }

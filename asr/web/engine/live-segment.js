@@ -9,6 +9,7 @@ import { cutPosteriors } from "./posteriors.js";
 import { StreamScorer } from "./stepping.js";
 import { BLANK } from "./tokenizer.js";
 
+const FINISHED = 1.1; // how much likelier a sentence is to end than after any word, in nats, where it seems finished
 const UNSETTLED = 0.24; // seconds at the end of what has come, before which the network does not see what is spoken
 
 /** Recognises one segment: its words so far, `committed` and then `tail`, on the clock of the stream. */
@@ -110,13 +111,14 @@ export class LiveSegment {
     return this.transcribed.transcript;
   }
 
-  /** Tell whether a sentence is as likely to end before a sample as after any word, by the n-gram model. */
+  /** Tell whether a sentence is much likelier to end before a sample than after any word, by the n-gram model. */
   async mayEnd(end) {
     const { tokenizer, models: { lm } } = this.recognizer;
     if (!lm) return true;
     const { segments } = await this.transcribe(end);
     const words = segments.flatMap((segment) => segment.words.map(({ text }) => text));
-    return !words.length || scoreEnd(lm, words.map((word) => findWord(lm.lexicon, tokenizer, word))) >= lm.logProbs[END];
+    const ids = words.map((word) => findWord(lm.lexicon, tokenizer, word));
+    return !words.length || scoreEnd(lm, ids) >= lm.logProbs[END] + FINISHED;
   }
 
   /** Tell whether a frame is no blank; at the end of the stream, those that wait count too. */
