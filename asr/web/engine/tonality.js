@@ -5,7 +5,7 @@ import { PowerSpectrum } from "./fft.js";
 export const TONAL = 0.9; // from here on a waveform is no speech
 
 const FRAME_DURATION = 0.064; // seconds, to the next power of 2
-const NUM_FRAMES = 100; // looked at at most, evenly spread
+const NUM_FRAMES = 40; // looked at at most, evenly spread
 const NUM_TONES = 3;
 const BINS_BESIDE = 3; // of a tone, on each side
 const PREEMPHASIS = 0.97;
