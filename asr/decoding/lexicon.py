@@ -24,11 +24,14 @@ class Lexicon(NamedTuple):
         children: Those of node `i` are the nodes from `children[i]` to before `children[i + 1]`, sorted by token;
             int64, shape `(nodes + 1,)`.
         words: The id of the word that each node spells, -1 for none; int32, shape `(nodes,)`.
+        next_tokens: Bit `t % 64` of each node is set if token `t` leads to one of its children; int64, shape
+            `(nodes,)`. Most tokens lead nowhere, and a bit says so faster than the children do.
     """
 
     tokens: NDArray[np.int32]
     children: NDArray[np.int64]
     words: NDArray[np.int32]
+    next_tokens: NDArray[np.int64]
 
 
 def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[str] = ()) -> Lexicon:
@@ -62,8 +65,11 @@ def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[st
         num_nodes += len(level)
     words = np.full(num_nodes, NO_WORD, np.int32)
     words[nodes] = word_ids
-    children = np.searchsorted(np.concatenate(parents), np.arange(num_nodes + 1))
-    return Lexicon(np.concatenate(labels).astype(np.int32), children, words)
+    all_parents, all_labels = np.concatenate(parents), np.concatenate(labels)
+    children = np.searchsorted(all_parents, np.arange(num_nodes + 1))
+    next_tokens = np.zeros(num_nodes, np.int64)
+    np.bitwise_or.at(next_tokens, all_parents[ROOT + 1 :], np.int64(1) << all_labels[ROOT + 1 :] % 64)
+    return Lexicon(all_labels.astype(np.int32), children, words, next_tokens)
 
 
 def sum_to_nodes(lexicon: Lexicon, gains: NDArray[np.float64], space: int) -> NDArray[np.float64]:

@@ -104,14 +104,16 @@ def _extend(frame: NDArray[np.float32], floor: float, tables: Tables, work: Work
     for index in range(work.counts[BEAM]):
         held = work.beam[index]
         for token in work.tokens[: work.counts[TOKENS]]:
-            if frame[token] + held.log_both + held.ceiling <= floor:
+            reached = frame[token] + held.log_both
+            if reached + held.ceiling <= floor:
                 break
-            here = work.prefixes[held.prefix]
-            child = _find_label(lexicon.tokens, lexicon.children, here.spelling, token)
-            charge = tables.charges[OUTSIDE if child == NONE else child]
-            gained = work.prefixes[here.last_word].words_score + here.hot_score + charge
-            gained += hot_gain[here.hot_state, token]
-            floor = _offer(index, token, gained, frame, floor, settings, work)
+            charge = tables.charges[OUTSIDE]
+            if held.next_tokens >> (token & 63) & 1:
+                child = _find_label(lexicon.tokens, lexicon.children, held.spelling, token)
+                charge = tables.charges[OUTSIDE if child == NONE else child]
+            if reached + held.before + charge + settings.max_hot_gain > floor:
+                gained = held.before + charge + hot_gain[work.prefixes[held.prefix].hot_state, token]
+                floor = _offer(index, token, gained, frame, floor, settings, work)
     if settings.space != NO_TOKEN:
         _extend_by_space(frame, floor, tables, work)
 
@@ -239,21 +241,21 @@ def _enter_beam(index: int, prefix: int, tables: Tables, work: Workspace) -> Non
     held, here = work.beam[index], work.prefixes[prefix]
     here.beam_index = index
     held.prefix, held.parent, held.last, held.score = prefix, here.parent, here.token, here.score
-    score = work.prefixes[here.last_word].words_score + here.hot_score + tables.settings.max_hot_gain
-    held.ceiling = score + tables.highest_charges[here.spelling]
-    held.end_ceiling = score + tables.settings.word_score + tables.spelling[here.spelling]
+    held.spelling, held.next_tokens = here.spelling, tables.lexicon.next_tokens[here.spelling]
+    held.before = work.prefixes[here.last_word].words_score + here.hot_score
+    highest = held.before + tables.settings.max_hot_gain
+    held.ceiling = highest + tables.highest_charges[here.spelling]
+    held.end_ceiling = highest + tables.settings.word_score + tables.spelling[here.spelling]
 
 
 @helper
 def _cut(settings: Settings, work: Workspace) -> tuple[float, int]:
     """Return the total that a candidate needs for the next beam, and how many with just that there is room for."""
     totals = work.totals[: work.counts[CANDIDATES]]
-    best = -np.inf
+    floor, room = -np.inf, settings.beam_size
     for index in range(len(totals)):
         totals[index] = work.candidates[index].total
-        best = max(best, totals[index])
-    room = settings.beam_size
-    floor = best - settings.beam_threshold
+        floor = max(floor, totals[index] - settings.beam_threshold)
     if len(totals) > room:
         floor = max(floor, _highest(totals, room))
     for total in totals:
@@ -291,16 +293,15 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     """Find or make the prefix with one more token."""
     prefixes = work.prefixes
     child: int = prefixes[prefix].first_child
-    while child != NONE:
-        if prefixes[child].token == token:
-            return child
+    while child != NONE and prefixes[child].token != token:
         child = prefixes[child].next_sibling
+    if child != NONE:
+        return child
     number = int(work.counts[PREFIXES])
     work.counts[PREFIXES] += 1
     here, child_entry = prefixes[prefix], prefixes[number]
     child_entry.parent, child_entry.token, child_entry.length = prefix, token, here.length + 1
-    child_entry.first_child = NONE
-    child_entry.next_sibling = here.first_child
+    child_entry.first_child, child_entry.next_sibling = NONE, here.first_child
     here.first_child = number
     child_entry.words_score = np.nan
     child_entry.hot_state = tables.hot_words.next_state[here.hot_state, token]
@@ -329,8 +330,7 @@ def _finish(tables: Tables, work: Workspace) -> None:
             beam[same].log_both = np.logaddexp(beam[same].log_both, beam[index].log_both)
             beam[index].log_both = -np.inf
     best_total, whole = beam[best].total, False
-    for index in range(work.counts[BEAM]):
-        held = beam[index]
+    for held in beam[: work.counts[BEAM]]:
         held.total = held.log_both + _final_score(held.prefix, tables, work)
         whole = whole or held.total > -np.inf
         if prefixes[held.prefix].token == settings.space:

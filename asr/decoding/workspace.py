@@ -38,12 +38,15 @@ HYPOTHESIS = np.dtype([
     ("prefix", np.int32),
     ("parent", np.int32),  # of the prefix
     ("last", np.int32),  # token of the prefix
+    ("spelling", np.int32),  # of the prefix
+    ("next_tokens", np.int64),  # that go on in the lexicon, as bits
     ("log_both", np.float64),  # of all paths
     ("blank", np.float64),  # fraction of them that ends in a blank
     ("token", np.float64),  # fraction of them that ends in the last token
     ("total", np.float64),  # of the posteriors and the text
     ("score", np.float64),  # of the text
-    ("ceiling", np.float64),  # what the text can score at most with one more token of a word, that of the token aside
+    ("before", np.float64),  # of the text without its last word
+    ("ceiling", np.float64),  # what the text can score at most with one more token of a word
     ("end_ceiling", np.float64),  # the same with a space
 ], align=True)
 CANDIDATE = np.dtype([
@@ -123,6 +126,8 @@ def make_workspace(num_frames: int, vocabulary_size: int, tables: Tables) -> Wor
     first["parent"] = NONE
     first["last"] = empty["token"]
     first["blank"] = 1.0
+    first["spelling"] = ROOT
+    first["next_tokens"] = tables.lexicon.next_tokens[ROOT]
     first["ceiling"] = tables.highest_charges[ROOT] + settings.max_hot_gain
     return work
 

@@ -49,6 +49,17 @@ def test_nodes_at_the_end_of_a_word_know_its_id_and_others_none() -> None:
     assert words_by_spelling(build_lexicon(lm, TOKENIZER)) == {w: lm.words.index(w) for w in ("ab", "abc", "b", "ca")}
 
 
+@pytest.mark.parametrize("num_letters", [26, 200])
+def test_bits_name_the_tokens_that_lead_on_also_where_tokens_share_one(num_letters: int) -> None:
+    tokenizer = CharTokenizer((" ", *(chr(0x4E00 + index) for index in range(num_letters))))
+    draws = random.Random(7)
+    words = {"".join(draws.choices(tokenizer.characters[1:], k=draws.randint(1, 3))) for _ in range(300)}
+    lexicon = build_lexicon(unigrams(*words), tokenizer)
+    for node in range(len(lexicon.words)):
+        tokens = lexicon.tokens[lexicon.children[node] : lexicon.children[node + 1]].tolist()
+        assert {bit for bit in range(64) if int(lexicon.next_tokens[node]) >> bit & 1} == {t % 64 for t in tokens}
+
+
 def test_the_highest_score_ahead_is_that_at_or_below_a_node() -> None:
     lexicon = build_lexicon(unigrams("ab", "abc", "b", "ca"), TOKENIZER)
     nodes = nodes_by_spelling(lexicon)
