@@ -10,6 +10,7 @@
 The names below are the public ones. Each is loaded on first use, so that `import asr` is instant.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from asr.writers import WRITERS, WriterOptions
 
 __version__ = "0.2.0"
+
+# Since 1.32, ONNX Runtime reports its use to its maker over the network unless this is set before it begins.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "ASRError": "asr.errors",

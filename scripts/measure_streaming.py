@@ -31,6 +31,7 @@ from asr.units import Seconds
 
 _BLOCK: Seconds = 0.1
 _SILENCE: Seconds = 2.0
+_REPORTED_EVERY: Seconds = 600.0
 _SAME_TIME: Seconds = 0.4  # between the middles of a word in a partial and in a final result
 
 
@@ -178,20 +179,26 @@ def report(tally: Tally, num_utterances: int) -> None:
 def measure_memory(
     recognizer: Recognizer, config: StreamingConfig, utterances: Sequence[Utterance], duration: Seconds
 ) -> None:
-    """Feed one stream, the recordings over and over, and print the memory as it goes on."""
+    """Feed one stream, the recordings over and over, and print the memory every ten minutes of sound."""
     sample_rate = recognizer.bundle.config.sample_rate
     streaming = StreamingRecognizer(recognizer, config)
-    fed, due = 0.0, duration / 10
+    fed, due, begun = 0.0, min(_REPORTED_EVERY, duration), time.process_time()
     for utterance in cycle(utterances):
         for _, block in feed(load_audio(utterance.source, sample_rate), sample_rate):
             streaming.accept(block)
             fed += len(block) / sample_rate
         if fed >= due:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{fed:.0f} s: peak {peak:.0f} MB")
-            due += duration / 10
+            share = 100 * (time.process_time() - begun) / fed
+            print(f"{fed:.0f} s: {_measure_rss():.0f} MB, peak {peak:.0f} MB, {share:.2f} % of one core", flush=True)
+            due += _REPORTED_EVERY
         if fed >= duration:
             return
+
+
+def _measure_rss() -> float:
+    """Return how many megabytes this process holds, on Linux."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize() / 2**20
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What runs the network: ONNX Runtime computes what PyTorch does, and each device name means what it says."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -249,3 +250,20 @@ def test_the_acoustic_model_runs_on_a_cpu_without_torch(bundle_folder: Path) -> 
     run = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout == f"({network.config.num_frames(4000)}, {network.vocabulary_size})\n"
+
+
+def test_the_runtime_of_the_network_reports_nothing_to_its_maker(tmp_path: Path) -> None:
+    code = (
+        "import sys, asr.acoustic.onnx_runtime, onnxruntime\n"
+        "onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])"
+    )
+    root = Path(__file__).resolve().parents[2]
+    environment = {name: value for name, value in os.environ.items() if name not in {"ORT_DISABLE_TELEMETRY", "CI"}}
+    places = {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "NUMBA_CACHE_DIR": str(tmp_path / "jit"),
+    }
+    command = [sys.executable, "-c", code, str(root / "asr/lm/graphs/affine.onnx")]
+    subprocess.run(command, cwd=root, env={**environment, **places}, check=True)
+    assert not list(tmp_path.rglob("*onnxruntime*"))  # where it keeps the number of the machine, and what is to be sent
