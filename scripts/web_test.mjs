@@ -10,6 +10,8 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const MAX_START = 10; // seconds of CPU time until it is ready, twice what a crowded machine takes
 const MIN_SPEED = 10; // times real time, by CPU time; far below what an idle machine reaches
 const TICKS_PER_SECOND = 100; // of /proc on Linux
+const BLOCK = 1600; // samples of a stream given at once, as in scripts/stream_recording.py
+const WAV_HEADER = 44; // bytes
 const TIME_LIMIT = 900_000; // milliseconds of one step; a machine may be busy
 const failures = [];
 
@@ -117,6 +119,39 @@ async function usePage(page, paths) {
   return [working, cancelled, await page.$$eval("#words .word", (words) => words.map((word) => word.textContent).join(" "))];
 }
 
+/** Stream a recording block by block, as fast as it is recognised; return all results. */
+function stream(page, path) {
+  return page.evaluate(async (blockSize, samples) => {
+    const backend = await (await import("./backend-local.js")).createBackend();
+    const results = [];
+    const stream = await backend.openStream({
+      sampleRate: 16000,
+      hotWords: [],
+      onPartial: (partial) => results.push(partial),
+      onFinal: (final) => results.push(final),
+      onError: (message) => results.push({ message }),
+    });
+    for (let at = 0; at < samples.length; at += blockSize) stream.send(Float32Array.from(samples.slice(at, at + blockSize)));
+    await stream.finish();
+    return results;
+  }, BLOCK, readSamples(path));
+}
+
+/** Return the samples of a WAV file of 16 bits. */
+function readSamples(path) {
+  const content = readFileSync(path);
+  return Array.from({ length: (content.length - WAV_HEADER) / 2 }, (_, i) => content.readInt16LE(WAV_HEADER + 2 * i) / 2 ** 15);
+}
+
+/** Compare every partial and final result of a stream with Python's. */
+function compareStreams(found, expected) {
+  const textsOf = ({ committed, tail, words }) => [committed, tail, ...words.map(({ text }) => text)].join("|");
+  const isSame = found.map(textsOf).join("\n") === expected.map(textsOf).join("\n");
+  const isClose = (word, other) => ["start", "end", "confidence"].every((key) => Math.abs(word[key] - other[key]) < 0.005);
+  const areClose = isSame && found.every(({ words }, i) => words.every((word, j) => isClose(word, expected[i].words[j])));
+  check("a stream: the same partial and final results", areClose, `${found.length}, ${expected.length} in Python`);
+}
+
 /** Speak into the fake microphone; return the final segments, and what recognition of each as a file gives. */
 function listen(page) {
   return page.evaluate(async () => {
@@ -182,6 +217,8 @@ try {
 
   const isRefused = await transcribe(page, join(samples, "manifest.jsonl")).then(() => "", (error) => error.message);
   check("what is no audio is refused by name", isRefused.includes("manifest.jsonl is not audio"), isRefused.split("\n")[0]);
+  const expected = JSON.parse(readFileSync(join(folder, "expected", "stream.json")));
+  compareStreams(await stream(page, join(folder, "spoken.wav")), expected);
   const heard = await listen(page);
   const spoken = heard.finals.map(({ words }) => words.map(({ text }) => text).join(" "));
   check("live: no error, words while speaking", !heard.errors.length && heard.partials.some(({ committed }) => committed));

@@ -53,8 +53,8 @@ async function openStream({ sampleRate, hotWords = [], onPartial, onFinal, onErr
   let isOver = false;
   const onEvent = ({ result }) => {
     if (isOver) return;
-    if (result.words) onFinal(result);
-    else onPartial(result);
+    if ("committed" in result) onPartial(result);
+    else onFinal(result);
   };
   const { id: stream, promise } = ask("openStream", { sampleRate, hotWords }, { onEvent, isKept: true });
   await promise;

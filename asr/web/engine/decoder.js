@@ -61,7 +61,7 @@ export class Decoder {
   /** Begin with a stretch of sound whose frames are still coming in. */
   begin() {
     if (this.isGreedy) return new GreedyStream();
-    return new TwoPassStream(new BeamStream(this.tables, this.nbest), this.rescorers);
+    return new TwoPassStream(new BeamStream(this.tables, this.nbest), this.rescorers.map((rescorer) => rescorer.begin()));
   }
 
   /** Run the first pass alone. */

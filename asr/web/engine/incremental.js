@@ -6,12 +6,12 @@
 
 import { greedyPath } from "./alignment.js";
 import { Hypotheses, NONE } from "./hypotheses.js";
-import { cutPosteriors, joinPosteriors } from "./posteriors.js";
+import { joinPosteriors } from "./posteriors.js";
 import { BeamSearch } from "./search.js";
 import { BLANK } from "./tokenizer.js";
 
 const BEAM_SIZE = 200; // at most, for provisional texts need less
-const NUM_TOKENS_BEFORE = 20; // of committed words that the second pass sees too, at least
+const NUM_TOKENS_BEFORE = 20; // of committed words that the second pass hears too, at least
 
 /** The beam search; when words are committed, texts that do not go on from them are dropped. */
 export class BeamStream {
@@ -99,15 +99,15 @@ export class GreedyStream {
   }
 }
 
-/** Two passes; the second sees what is not committed, and some words before it. */
+/** Two passes; the second hears what is not committed, and some words before it. */
 export class TwoPassStream {
   /**
    * @param {BeamStream} firstPass
-   * @param {object[]} rescorers
+   * @param {object[]} rescorers of a stream
    */
   constructor(firstPass, rescorers) {
-    Object.assign(this, { firstPass, rescorers, accepted: [], committed: [] });
-    this.begins = [{ token: 0, frame: 0 }]; // places where the second pass may begin; it does at the first
+    Object.assign(this, { firstPass, rescorers, accepted: [] });
+    this.settled = [{ numTokens: 0, numFrames: 0 }]; // where the second pass may begin to hear; it does at the first
   }
 
   accept(posteriors) {
@@ -116,22 +116,18 @@ export class TwoPassStream {
   }
 
   async lookAhead(posteriors) {
-    const hypotheses = this.firstPass.lookAhead(posteriors);
+    let hypotheses = this.firstPass.lookAhead(posteriors);
     if (!this.rescorers.length) return hypotheses;
-    const [{ token, frame }] = this.begins;
-    const before = this.committed.slice(0, token);
-    let following = hypotheses.map(({ tokens, score }) => ({ tokens: tokens.slice(token), score }));
-    const heard = cutPosteriors(joinPosteriors([...this.accepted, posteriors]), frame);
-    for (const rescorer of this.rescorers) following = await rescorer.rescore(following, heard);
-    return following.map(({ tokens, score }) => ({ tokens: [...before, ...tokens], score }));
+    const heard = joinPosteriors([...this.accepted, posteriors]);
+    for (const rescorer of this.rescorers) hypotheses = await rescorer.rescore(hypotheses, heard, this.settled[0]);
+    return hypotheses;
   }
 
   /** Keep a beginning that takes some frames. */
   commit(tokens, numFrames) {
     if (!this.firstPass.commit(tokens)) return false;
-    this.committed = tokens;
-    this.begins.push({ token: tokens.length, frame: numFrames });
-    while (tokens.length - this.begins[1].token >= NUM_TOKENS_BEFORE) this.begins.shift();
+    this.settled.push({ numTokens: tokens.length, numFrames });
+    while (tokens.length - this.settled[1].numTokens >= NUM_TOKENS_BEFORE) this.settled.shift();
     return true;
   }
 }

@@ -2,9 +2,11 @@
  * The recurrent language model on ONNX Runtime (see `asr/lm/recurrent.py` and `recurrent_network.py`).
  *
  *     words -> adaptive embedding -> LSTM -> projection -> adaptive softmax
+ *
+ * `recurrent-prefixes.js` scores sentences with it.
  */
 
-import { BEGIN, END, UNKNOWN } from "./ngrams.js";
+import { END, UNKNOWN } from "./ngrams.js";
 import { dequantizeRows, readTensors, SCALES } from "./tensors.js";
 
 const HIDDEN_WEIGHT = "lstm.weight_hh_l0";
@@ -30,36 +32,9 @@ export class RecurrentLM {
     this.boundaries = [0, ...(within.length ? within : [words.length - 1]), words.length];
   }
 
-  /**
-   * Score whole sentences; what several begin with is computed once.
-   * @param {string[][]} sentences
-   * @returns {Promise<number[]>} natural log-probabilities, the ends of the sentences included
-   */
-  async score(sentences) {
-    const encoded = sentences.map((words) => [...words.map((word) => this.ids.get(word) ?? UNKNOWN), END]);
-    const tree = buildPrefixTree(encoded);
-    const size = this.hiddenSize;
-    const distinct = [...new Set(tree.words)];
-    const indices = new Map(distinct.map((word, index) => [word, index]));
-    const gates = await this.inputGates(distinct);
-    const hidden = new Float32Array(tree.words.length * size);
-    const cell = new Float32Array(tree.words.length * size);
-    for (const level of tree.levels) {
-      if (!level.length) continue;
-      const parents = level.map((prefix) => tree.parents[prefix]);
-      const [nextHidden, nextCell] = await this.step(
-        takeRows(gates, level.map((prefix) => indices.get(tree.words[prefix])), 4 * size),
-        takeRows(hidden, parents, size),
-        takeRows(cell, parents, size),
-        level.length,
-      );
-      level.forEach((prefix, row) => {
-        hidden.set(nextHidden.subarray(row * size, (row + 1) * size), prefix * size);
-        cell.set(nextCell.subarray(row * size, (row + 1) * size), prefix * size);
-      });
-    }
-    const logProbs = await this.logProbs(takeRows(hidden, tree.parents.slice(1), size), tree.words.slice(1));
-    return tree.paths.map((path) => path.reduce((sum, prefix) => sum + logProbs[prefix - 1], 0));
+  /** Return the ids of the words of a sentence, with its end. */
+  encode(words) {
+    return [...words.map((word) => this.ids.get(word) ?? UNKNOWN), END];
   }
 
   /** Compute the part of the LSTM's gates that each word gives, a row each. */
@@ -95,22 +70,35 @@ export class RecurrentLM {
     return [outputs.next_hidden.data, outputs.next_cell.data];
   }
 
-  /** Score each word after a state: a rare one has the probability of its class times its own within the class. */
-  async logProbs(hidden, words) {
-    const width = this.tensors.get("projection.weight").shape[0];
-    const vectors = await this.affine(hidden, words.length, "projection.weight", this.weight("projection.bias").data);
+  /**
+   * Score words: a rare one has the probability of its class times its own within the class.
+   * @param {Float32Array} hidden states of the LSTM, row by row
+   * @param {number[]} rows the state before each word
+   * @param {number[]} words
+   */
+  async logProbs(hidden, rows, words) {
+    const count = hidden.length / this.hiddenSize;
+    const vectors = await this.affine(hidden, count, "projection.weight", this.weight("projection.bias").data);
+    const width = vectors.length / count;
     const classes = this.splitClasses(words);
     const targets = words.slice();
-    for (const [index, rows] of classes) if (index) for (const row of rows) targets[row] = this.boundaries[1] + index - 1;
-    const logProbs = await this.logSoftmax(vectors, "softmax.head.weight", targets);
-    for (const [index, rows] of classes) {
+    for (const [index, chosen] of classes) {
+      if (index) for (const place of chosen) targets[place] = this.boundaries[1] + index - 1;
+    }
+    const logProbs = await this.logSoftmax(vectors, "softmax.head.weight", rows, targets);
+    for (const [index, chosen] of classes) {
       if (!index) continue;
+      const before = [...new Set(chosen.map((place) => rows[place]))];
       const short = await this.affine(
-        takeRows(vectors, rows, width), rows.length, `softmax.tail.${index - 1}.0.weight`,
+        takeRows(vectors, before, width), before.length, `softmax.tail.${index - 1}.0.weight`,
       );
-      const ofClass = rows.map((row) => words[row] - this.boundaries[index]);
-      const within = await this.logSoftmax(short, `softmax.tail.${index - 1}.1.weight`, ofClass);
-      rows.forEach((row, i) => { logProbs[row] += within[i]; });
+      const within = await this.logSoftmax(
+        short,
+        `softmax.tail.${index - 1}.1.weight`,
+        chosen.map((place) => before.indexOf(rows[place])),
+        chosen.map((place) => words[place] - this.boundaries[index]),
+      );
+      chosen.forEach((place, i) => { logProbs[place] += within[i]; });
     }
     return logProbs;
   }
@@ -135,22 +123,22 @@ export class RecurrentLM {
     return outputs.outputs.data;
   }
 
-  /** Score one word after each vector. */
-  async logSoftmax(vectors, name, words) {
+  /** Score words by the distributions that vectors give, one in each row. */
+  async logSoftmax(vectors, name, rows, words) {
     const weight = this.weight(name);
     const width = weight.dims[1];
     const size = Math.max(1, Math.floor(MAX_LOGITS / weight.dims[0]));
     const logProbs = new Float64Array(words.length);
-    for (let first = 0; first < words.length; first += size) {
-      const block = BigInt64Array.from(words.slice(first, first + size), BigInt);
-      const rows = vectors.subarray(first * width, (first + block.length) * width);
+    for (let first = 0; first * width < vectors.length; first += size) {
+      const block = vectors.subarray(first * width, (first + size) * width);
+      const chosen = [...rows.keys()].filter((place) => rows[place] >= first && rows[place] < first + size);
       const outputs = await this.run("log_softmax", {
-        vectors: this.tensor(rows, [block.length, width]),
+        vectors: this.tensor(block, [block.length / width, width]),
         weight,
-        rows: new this.ort.Tensor("int64", BigInt64Array.from(block.keys(), BigInt), [block.length]),
-        words: new this.ort.Tensor("int64", block, [block.length]),
+        rows: this.indices(chosen.map((place) => rows[place] - first)),
+        words: this.indices(chosen.map((place) => words[place])),
       });
-      logProbs.set(outputs.log_probs.data, first);
+      chosen.forEach((place, i) => { logProbs[place] = outputs.log_probs.data[i]; });
     }
     return logProbs;
   }
@@ -167,6 +155,10 @@ export class RecurrentLM {
     return new this.ort.Tensor("float32", data, shape);
   }
 
+  indices(numbers) {
+    return new this.ort.Tensor("int64", BigInt64Array.from(numbers, BigInt), [numbers.length]);
+  }
+
   run(graph, inputs) {
     return this.sessions[graph].run(inputs);
   }
@@ -181,41 +173,9 @@ function transpose({ data, shape: [numRows, width] }) {
   return transposed;
 }
 
-/** Return some rows of a matrix, one behind the other; row -1 is zeros. */
+/** Return some rows of a matrix, one behind the other. */
 function takeRows(matrix, rows, width) {
   const taken = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => { if (row >= 0) taken.set(matrix.subarray(row * width, (row + 1) * width), i * width); });
+  rows.forEach((row, i) => taken.set(matrix.subarray(row * width, (row + 1) * width), i * width));
   return taken;
-}
-
-/**
- * List the different prefixes of sentences, `<s>` first, then those of one word, of two and so on.
- * @returns {{words: number[], parents: number[], levels: number[][], paths: number[][]}} the last word and the parent
- *   of each prefix; the prefixes of each length that go on; those of each sentence, without `<s>`
- */
-function buildPrefixTree(encoded) {
-  const words = [BEGIN];
-  const parents = [-1];
-  const levels = [[0]];
-  const paths = encoded.map(() => []);
-  const known = new Map();
-  const longest = Math.max(...encoded.map((sentence) => sentence.length));
-  for (let depth = 0; depth < longest; depth++) {
-    const level = new Set();
-    encoded.forEach((sentence, i) => {
-      if (depth >= sentence.length) return;
-      const parent = paths[i].at(-1) ?? 0;
-      const isEnd = depth === sentence.length - 1;
-      const key = `${parent} ${sentence[depth]} ${isEnd}`;
-      if (!known.has(key)) {
-        known.set(key, words.length);
-        words.push(sentence[depth]);
-        parents.push(parent);
-      }
-      paths[i].push(known.get(key));
-      if (!isEnd) level.add(known.get(key));
-    });
-    levels.push([...level]);
-  }
-  return { words, parents, levels, paths };
 }

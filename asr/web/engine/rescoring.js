@@ -1,9 +1,17 @@
 /** The second pass: hypotheses are rescored by their phones and by their words (see `asr/decoding/rescoring.py`). */
 
+import { cutPosteriors } from "./posteriors.js";
+import { RecurrentPrefixes } from "./recurrent-prefixes.js";
 import { BLANK } from "./tokenizer.js";
 
 const PHONE_SCORE = 0.5; // nats for each phone, as in Python
 const SMALL = 1e-100; // sums below it are scaled up, far from where precision is lost
+const STREAM_NBEST = 8; // hypotheses that the recurrent language model scores while the sound comes in
+
+/**
+ * The beginning of a stretch of sound whose text will not change: the tokens of its text, and the frames that it takes.
+ * @typedef {{numTokens: number, numFrames: number}} Settled
+ */
 
 /** Adds the log-likelihood of its phones to the score of each hypothesis. */
 export class PhoneRescorer {
@@ -27,6 +35,31 @@ export class PhoneRescorer {
     if (!scores.every(Number.isFinite)) return hypotheses;
     return addScores(hypotheses, scores.map((score, i) => this.weight * (score + PHONE_SCORE * phones[i].length)));
   }
+
+  /** Return what rescores a stretch of sound while it comes in. */
+  begin() {
+    return new PhoneStream(this);
+  }
+}
+
+/** Leaves out what is settled. */
+class PhoneStream {
+  constructor(rescorer) {
+    this.rescorer = rescorer;
+  }
+
+  /**
+   * Put hypotheses into a new order, again and again with more of them to hear.
+   * @param {object[]} hypotheses from the beginning, the best first
+   * @param {import("./posteriors.js").Posteriors} posteriors from the beginning
+   * @param {Settled} settled what is the same in all hypotheses
+   */
+  async rescore(hypotheses, posteriors, { numTokens, numFrames }) {
+    const before = hypotheses[0].tokens.slice(0, numTokens);
+    const following = hypotheses.map(({ tokens, score }) => ({ tokens: tokens.slice(numTokens), score }));
+    const rescored = await this.rescorer.rescore(following, cutPosteriors(posteriors, numFrames));
+    return rescored.map(({ tokens, score }) => ({ tokens: [...before, ...tokens], score }));
+  }
 }
 
 /** Turn a text into phones; a word without a pronunciation is one phone of its own. */
@@ -46,11 +79,29 @@ export class RecurrentRescorer {
   }
 
   /** Put the first `nbest` into a new order, without the others, whose scores are not comparable. */
+  rescore(hypotheses) {
+    return this.begin(this.nbest).rescore(hypotheses);
+  }
+
+  /** Return what rescores a stretch of sound while it comes in, some hypotheses each time. */
+  begin(nbest = Math.min(STREAM_NBEST, this.nbest)) {
+    return new RecurrentStream(this, nbest);
+  }
+}
+
+/** Scores whole sentences, of which it computes what is new. */
+class RecurrentStream {
+  constructor(rescorer, nbest) {
+    Object.assign(this, { rescorer, nbest, prefixes: null });
+  }
+
   async rescore(hypotheses) {
+    const { lm, tokenizer, weight } = this.rescorer;
+    this.prefixes ??= new RecurrentPrefixes(await lm);
     const best = hypotheses.slice(0, this.nbest);
-    const sentences = best.map(({ tokens }) => this.tokenizer.join(tokens).split(" ").filter(Boolean));
-    const logProbs = await (await this.lm).score(sentences);
-    return addScores(best, logProbs.map((value) => this.weight * value));
+    const sentences = best.map(({ tokens }) => tokenizer.join(tokens).split(" ").filter(Boolean));
+    const logProbs = await this.prefixes.score(sentences);
+    return addScores(best, logProbs.map((value) => weight * value));
   }
 }
 

@@ -25,8 +25,8 @@ export class StreamingRecognizer {
 
   /**
    * Take the next samples, any number of them.
-   * @returns {Promise<object[]>} partial results {committed, tail}, each in place of the one before, and final ones
-   *   {start, end, words}
+   * @returns {Promise<object[]>} partial results {committed, tail, words}, the first two as texts, each in place of
+   *   the one before, and final ones {start, end, words}
    */
   async accept(samples) {
     return this.advance(this.resampler.accept(samples));
@@ -63,7 +63,7 @@ export class StreamingRecognizer {
       const isSame = text.committed === this.shown.committed && text.tail === this.shown.tail;
       if (isSame || (isLate && !text.committed && !text.tail)) continue;
       this.shown = text;
-      results.push(text);
+      results.push({ ...text, words: [...this.segment.committed, ...this.segment.tail] });
     }
     return results;
   }
