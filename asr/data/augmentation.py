@@ -1,8 +1,11 @@
-"""Random changes of waveforms that keep the words, made in the data-loader workers.
+"""Random changes of waveforms that keep the words: what is changed, how often and how much.
 
-A waveform is `(num_samples,)` float32 in and out. The changes are applied in the order of nature: how high and how
-fast somebody speaks, the room, the noise in it, the line, the level at its end. Every draw comes from the generator
-passed in, so a seed fixes the result in whichever worker it is made. Everything is off until its probability is set.
+    probabilities and ranges → draws for one utterance → changes (`asr.data.changes`), made one utterance at a time
+                                                         in the data-loader workers, or a batch at a time on the device
+
+The changes come in the order of nature: how high and how fast somebody speaks, the room, the noise in it, the line, the
+level at its end. Every draw comes from the generator passed in, so a seed fixes the result in whichever worker it is
+made. Everything is off until its probability is set.
 
 Sources: Ko et al. (2015), doi:10.21437/Interspeech.2015-711, for speed; Ko et al. (2017),
 doi:10.1109/ICASSP.2017.7953152, for rooms and noise.
@@ -15,12 +18,10 @@ from pathlib import Path
 from typing import Protocol, final
 
 import torch
-from torch import Tensor
-from torch.nn.functional import pad
 
-from asr.audio import AUDIO_EXTENSIONS, find_recordings, load_audio, resample
+from asr.audio import AUDIO_EXTENSIONS, find_recordings, load_audio
+from asr.data.changes import Change, Echo, Gain, LineFilter, Noise, PitchShift, Speed, TimeStretch
 from asr.data.draws import draw_index, draw_number
-from asr.data.voice import PitchShift, TimeStretch
 from asr.errors import AudioError
 from asr.units import Seconds, seconds_to_samples
 
@@ -54,6 +55,8 @@ class AugmentConfig:
         gain_probability: Fraction of utterances made louder or quieter, in [0, 1]; 0 is off.
         gain_min_db: Strongest attenuation in dB, in [-100, 100]; -10 divides the amplitude by 3.
         gain_max_db: Strongest gain in dB, in [-100, 100], not below gain_min_db; less where peaks would clip.
+        on_device: Make all these changes but pitch and stretch on the device that trains, a batch at a time, instead of
+            in the workers; for GPUs. The draws are the same.
     """
 
     pitch_probability: float = 0.0
@@ -76,6 +79,7 @@ class AugmentConfig:
     gain_probability: float = 0.0
     gain_min_db: float = -10.0
     gain_max_db: float = 6.0
+    on_device: bool = False
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -106,19 +110,18 @@ class AugmentConfig:
         return max(1.0, stretch) * max(1.0, speed)
 
 
-class WaveformAugment(Protocol):
+class RandomChange(Protocol):
     """A random change of a waveform that keeps its words."""
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Change a waveform.
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Decide what the change will be.
 
         Args:
-            waveform: Samples in [-1, 1], shape `(num_samples,)`, float32, at least one; left as it is.
-            sample_rate: Samples per second.
+            sample_rate: Samples per second of the waveform.
             generator: The source of every random draw, on the CPU.
 
         Returns:
-            The changed samples, shape `(num_samples,)`, float32; `num_samples` differs where the speed does.
+            The change, to be made of any waveform of this rate.
         """
 
 
@@ -135,9 +138,9 @@ def build_augment(config: AugmentConfig) -> "Compose":
         AudioError: If noise is asked for and its folder is missing or holds no recording.
     """
     semitones = (-config.pitch_max_semitones, config.pitch_max_semitones)
-    voice: tuple[tuple[float, WaveformAugment], ...] = (
-        (config.pitch_probability, PitchShift(semitones)),
-        (config.stretch_probability, TimeStretch((config.stretch_min, config.stretch_max))),
+    voice: tuple[tuple[float, RandomChange], ...] = (
+        (config.pitch_probability, ShiftPitch(semitones)),
+        (config.stretch_probability, StretchTime((config.stretch_min, config.stretch_max))),
     )
     noises: tuple[Path, ...] = ()
     if config.noise_probability > 0 and config.noise_dir:
@@ -145,11 +148,11 @@ def build_augment(config: AugmentConfig) -> "Compose":
     return Compose((
         # Left out where they are off: a stage draws one number, and seeds from before them shall mean the same.
         *((probability, change) for probability, change in voice if probability > 0),
-        (config.speed_probability, SpeedPerturb((config.speed_min, config.speed_max))),
+        (config.speed_probability, ChangeSpeed((config.speed_min, config.speed_max))),
         (config.reverb_probability, Reverberate((config.reverb_decay_min, config.reverb_decay_max))),
         (config.noise_probability, AddNoise(noises, (config.noise_snr_min_db, config.noise_snr_max_db))),
         (config.band_limit_probability, BandLimit()),
-        (config.gain_probability, Gain((config.gain_min_db, config.gain_max_db))),
+        (config.gain_probability, ChangeGain((config.gain_min_db, config.gain_max_db))),
     ))
 
 
@@ -162,19 +165,60 @@ class Compose:
         stages: Pairs of a probability in [0, 1] and a change, in the order of application.
     """
 
-    stages: tuple[tuple[float, WaveformAugment], ...]
+    stages: tuple[tuple[float, RandomChange], ...]
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Apply a random choice of the changes; see `WaveformAugment`."""
-        for probability, augment in self.stages:
-            if draw_number(0.0, 1.0, generator) < probability:
-                waveform = augment(waveform, sample_rate, generator)
-        return waveform
+    def draw(self, sample_rate: int, generator: torch.Generator) -> list[Change]:
+        """Choose the changes of one waveform.
+
+        Args:
+            sample_rate: Samples per second of the waveform.
+            generator: The source of every random draw, on the CPU.
+
+        Returns:
+            The changes, in the order in which to make them.
+        """
+        return [
+            change.draw(sample_rate, generator)
+            for probability, change in self.stages
+            if draw_number(0.0, 1.0, generator) < probability
+        ]
 
 
 @final
 @dataclass(frozen=True)
-class SpeedPerturb:
+class ShiftPitch:
+    """Speak higher or lower at the same speed.
+
+    Attributes:
+        semitones: Lowest and highest shift, in semitones; below 0 is lower.
+    """
+
+    semitones: tuple[float, float]
+
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw the shift; see `RandomChange`."""
+        return PitchShift(draw_number(*self.semitones, generator))
+
+
+@final
+@dataclass(frozen=True)
+class StretchTime:
+    """Speak faster or slower at the same pitch.
+
+    Attributes:
+        rates: Slowest and fastest, in [0.5, 2].
+    """
+
+    rates: tuple[float, float]
+
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw the rate; see `RandomChange`."""
+        return TimeStretch(draw_number(*self.rates, generator))
+
+
+@final
+@dataclass(frozen=True)
+class ChangeSpeed:
     """Play faster or slower, which changes the pitch too.
 
     Attributes:
@@ -183,10 +227,9 @@ class SpeedPerturb:
 
     factors: tuple[float, float]
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Change the speed; the duration is divided by the factor. See `WaveformAugment`."""
-        orig_rate = round(sample_rate * draw_number(*self.factors, generator))
-        return torch.from_numpy(resample(waveform.numpy(), orig_rate, sample_rate))
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw the speed; see `RandomChange`."""
+        return Speed(round(sample_rate * draw_number(*self.factors, generator)), sample_rate)
 
 
 @final
@@ -200,21 +243,19 @@ class Reverberate:
 
     decays: tuple[Seconds, Seconds]
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Add the echo, keeping length, energy and onset; see `WaveformAugment`."""
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw a room and a distance; see `RandomChange`."""
         decay = seconds_to_samples(draw_number(*self.decays, generator), sample_rate)
         tail = torch.randn(decay, generator=generator) * 10 ** (-3 * torch.arange(decay) / decay)
         impulse_response = tail / tail.norm() * 10 ** (-draw_number(*_DIRECT_TO_ECHO_DB, generator) / 20)
         impulse_response[0] = 1.0
-        reverberant = _convolve(waveform, impulse_response)
-        energy = reverberant.norm()
-        return reverberant * (waveform.norm() / energy) if energy > 0 else reverberant
+        return Echo(impulse_response)
 
 
 @final
 @dataclass(frozen=True)
 class AddNoise:
-    """Add a stretch of a noise recording, from a random position, repeated where it is short.
+    """Add a stretch of a noise recording.
 
     Attributes:
         files: Noise recordings; each is read once and kept.
@@ -224,15 +265,11 @@ class AddNoise:
     files: tuple[Path, ...]
     snrs_db: tuple[float, float]
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Add noise, or nothing where speech or noise is digital silence; see `WaveformAugment`."""
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw a recording, where it begins and how loud it is; see `RandomChange`."""
         clip = torch.from_numpy(_load_noise(self.files[draw_index(len(self.files), generator)], sample_rate))
         offset = draw_index(len(clip), generator)
-        repeated = clip.expand(-(-(offset + len(waveform)) // len(clip)), -1).reshape(-1)
-        noise = repeated[offset : offset + len(waveform)]
-        amplitude = 10 ** (-draw_number(*self.snrs_db, generator) / 20)
-        energy = noise.norm()
-        return waveform + noise * (amplitude * waveform.norm() / energy) if energy > 0 else waveform
+        return Noise(clip, offset, 10 ** (-draw_number(*self.snrs_db, generator) / 20))
 
 
 @final
@@ -240,21 +277,20 @@ class AddNoise:
 class BandLimit:
     """Keep what a line of 8 kHz carries: nothing above 4 kHz and, half of the time, nothing below 200 Hz."""
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Filter without delay; full level from 300 (or 0) to 3,400 Hz. See `WaveformAugment`."""
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw the line: full level from 300 (or 0) to 3,400 Hz. See `RandomChange`."""
         # The gain falls in a straight line from 1 at 3,400 Hz to 0 at 4,000 Hz, and from 1 at 300 Hz to 0 at 200 Hz.
         delay = sample_rate // 20  # the filter rings for less than 0.05 s to either side
         frequencies = torch.fft.rfftfreq(2 * delay, 1 / sample_rate)
         response = ((4000 - frequencies) / 600).clamp(0, 1)
         if draw_number(0.0, 1.0, generator) < 0.5:
             response = response * ((frequencies - 200) / 100).clamp(0, 1)
-        kernel = torch.fft.irfft(response).roll(delay)
-        return _convolve(pad(waveform, (0, delay)), kernel)[delay:]
+        return LineFilter(torch.fft.irfft(response).roll(delay))
 
 
 @final
 @dataclass(frozen=True)
-class Gain:
+class ChangeGain:
     """Make the whole utterance louder or quieter.
 
     Attributes:
@@ -263,11 +299,9 @@ class Gain:
 
     gains_db: tuple[float, float]
 
-    def __call__(self, waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Multiply by one factor, small enough that no sample leaves [-1, 1]; see `WaveformAugment`."""
-        factor = 10 ** (draw_number(*self.gains_db, generator) / 20)
-        peak = float(waveform.abs().max())
-        return waveform * (factor if factor * peak <= 1 else 1 / peak)
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Change:
+        """Draw the gain; see `RandomChange`."""
+        return Gain(10 ** (draw_number(*self.gains_db, generator) / 20))
 
 
 def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
@@ -280,15 +314,3 @@ def _list_noises(folder: Path, exclude: str | None) -> tuple[Path, ...]:
         found = f"{len(recordings)} noise recordings, and noise_exclude {exclude!r} keeps none"
         raise AudioError(f"{folder}: {found}; expected files with the extension {', '.join(sorted(AUDIO_EXTENSIONS))}")
     return kept
-
-
-def _convolve(waveform: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve causally and keep the length, block by block: eight times faster than one long transform."""
-    overlap = len(kernel)
-    block = -(-4 * overlap // 4096) * 4096  # most of a block is new samples, and its length transforms fast
-    step = block - overlap
-    num_blocks = -(-len(waveform) // step)
-    padded = pad(waveform, (overlap, num_blocks * step - len(waveform)))
-    spectra = torch.fft.rfft(padded.unfold(0, block, step)) * torch.fft.rfft(kernel, block)
-    convolved: Tensor = torch.fft.irfft(spectra, block)[:, overlap:]  # (num_blocks, step)
-    return convolved.reshape(-1)[: len(waveform)]

@@ -293,6 +293,7 @@ class SpeechDataModule(LightningDataModule):
             self._require_tokenizer(),
             self.sample_rate,
             augment=augment,
+            on_device=self.augment.on_device,
             waveforms=self._waveforms or None,
             encode_phones=self.encode_phones if augment else None,
         )

@@ -15,12 +15,19 @@ from torch.utils.data import Dataset
 
 from asr.acoustic.model import pad_waveforms
 from asr.audio import AudioExcerpt, AudioSource, load_audio
+from asr.data.changes import Change
+from asr.data.device_changes import BatchChanges, apply_changes, collect_changes, is_for_device
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import ASRError, AudioError, ManifestError
 from asr.tokenizer import BLANK, CharTokenizer
 
-Augment = Callable[[Tensor, int, torch.Generator], Tensor]
+
+class Augment(Protocol):
+    """Random changes of waveforms, as `asr.data.augmentation.Compose`."""
+
+    def draw(self, sample_rate: int, generator: torch.Generator) -> Sequence[Change]:
+        """Draw the changes of one waveform."""
 
 
 class Example(NamedTuple):
@@ -31,12 +38,14 @@ class Example(NamedTuple):
         tokens: Shape `(num_tokens,)`.
         utterance: Where both come from.
         phones: Shape `(num_phones,)`; none where phones are not trained on.
+        changes: Of the waveform, that are made on the device.
     """
 
     waveform: Tensor
     tokens: Tensor
     utterance: Utterance
     phones: Tensor = torch.empty(0, dtype=torch.int64)
+    changes: tuple[Change, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -51,7 +60,8 @@ class Batch(NamedTuple):
         utterance_ids: The names of the utterances.
         phones: Those of each utterance, shape `(batch, num_phones)`; `num_phones` is 0 where they are not trained on.
         phone_lengths: Phones in each utterance, shape `(batch,)`.
-        num_samples: Samples in all, without the padding; known without asking the device.
+        num_samples: Samples in all, without the padding and after all changes; known without asking the device.
+        changes: Of the waveforms, that are made on the device; `None` for none.
     """
 
     waveforms: Tensor
@@ -63,6 +73,7 @@ class Batch(NamedTuple):
     phones: Tensor
     phone_lengths: Tensor
     num_samples: int
+    changes: BatchChanges | None = None
 
 
 class Readable(Protocol):
@@ -82,6 +93,7 @@ class SpeechDataset(Dataset[Example]):
         sample_rate: int,
         *,
         augment: Augment | None = None,
+        on_device: bool = False,
         waveforms: Mapping[Any, Tensor] | None = None,
         encode_phones: Callable[[str], list[int]] | None = None,
     ) -> None:
@@ -91,7 +103,8 @@ class SpeechDataset(Dataset[Example]):
             source: What to serve.
             tokenizer: Turns texts into targets.
             sample_rate: Samples per second of the waveforms served.
-            augment: A random change of a waveform `(num_samples,)`, given its rate and a generator.
+            augment: Random changes of the waveforms.
+            on_device: Whether to leave those changes that the device can make to it.
             waveforms: The decoded recordings, where they are kept in memory, by `Utterance.source`; each shape
                 `(num_samples,)`.
             encode_phones: Turns texts into phones, where those are trained on.
@@ -100,6 +113,7 @@ class SpeechDataset(Dataset[Example]):
         self.tokenizer = tokenizer
         self.sample_rate = sample_rate
         self.augment = augment
+        self.on_device = on_device
         self.waveforms = waveforms
         self.encode_phones = encode_phones
 
@@ -137,14 +151,22 @@ class SpeechDataset(Dataset[Example]):
             waveform = torch.from_numpy(load_audio(source, self.sample_rate))
         else:
             waveform = self.waveforms[source]
+        changes: Sequence[Change] = ()
         if self.augment is not None:
-            waveform = self.augment(waveform, self.sample_rate, torch.Generator().manual_seed(draw.seed))
+            changes = self.augment.draw(self.sample_rate, torch.Generator().manual_seed(draw.seed))
+        left = list[Change]()
+        for change in changes:
+            if self.on_device and is_for_device(change):
+                left.append(change)
+            else:
+                waveform = change.apply(waveform, self.sample_rate)
         phones = self.encode_phones(utterance.text) if self.encode_phones else []
         return Example(
             waveform,
             torch.tensor(self.tokenizer.encode(utterance.text), dtype=torch.int64),
             utterance,
             torch.tensor(phones, dtype=torch.int64),
+            tuple(left),
         )
 
 
@@ -194,6 +216,9 @@ def collate(examples: Sequence[Example]) -> Batch:
         The batch, in the order of the examples.
     """
     waveforms, waveform_lengths = pad_waveforms([example.waveform for example in examples])
+    changes = None
+    if any(example.changes for example in examples):
+        changes = collect_changes([example.changes for example in examples], waveform_lengths.tolist())
     return Batch(
         waveforms=waveforms,
         waveform_lengths=waveform_lengths,
@@ -203,5 +228,21 @@ def collate(examples: Sequence[Example]) -> Batch:
         utterance_ids=tuple(example.utterance.utterance_id for example in examples),
         phones=pad_sequence([example.phones for example in examples], batch_first=True, padding_value=BLANK),
         phone_lengths=torch.tensor([len(example.phones) for example in examples]),
-        num_samples=int(waveform_lengths.sum()),
+        num_samples=int((waveform_lengths if changes is None else changes.lengths).sum()),
+        changes=changes,
     )
+
+
+def make_changes(batch: Batch) -> Batch:
+    """Make the changes that were left to the device.
+
+    Args:
+        batch: As the loader made it, on the device.
+
+    Returns:
+        The batch to train on.
+    """
+    if batch.changes is None:
+        return batch
+    waveforms = apply_changes(batch.waveforms, batch.changes)
+    return batch._replace(waveforms=waveforms, waveform_lengths=batch.changes.lengths, changes=None)

@@ -22,7 +22,7 @@ from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.posteriors import Posteriors
 from asr.data.datamodule import SpeechDataModule
-from asr.data.dataset import Batch
+from asr.data.dataset import Batch, make_changes
 from asr.data.spec_augment import SpecAugment, SpecAugmentConfig
 from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
@@ -150,7 +150,7 @@ class CTCTrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch, in nats a character."""
-        model = self._require_model()
+        model, batch = self._require_model(), make_changes(batch)
         hidden, lengths = model.run_layers(batch.waveforms, batch.waveform_lengths, self.spec_augment)
         log_probs = model.classify(hidden[-1])
         losses = self._losses(log_probs, lengths, batch)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from asr.acoustic.model import pad_waveforms
 from asr.audio import load_audio
-from asr.data.dataset import Example, SpeechDataset, collate, read_waveforms
+from asr.data.augmentation import AugmentConfig, build_augment
+from asr.data.dataset import Example, SpeechDataset, collate, make_changes, read_waveforms
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.data.sources import ManifestSource
@@ -31,10 +31,14 @@ def example(num_samples: int, text: str) -> Example:
     return Example(torch.ones(num_samples), tokens, utterance(Path(f"id-{text}.wav"), text))
 
 
-def add_noise(waveform: Tensor, sample_rate: int, generator: torch.Generator) -> Tensor:
-    """Change a waveform as an augmentation does: at random, from the generator alone."""
-    assert sample_rate == RATE
-    return waveform + torch.randn(len(waveform), generator=generator)
+ROOMS = build_augment(AugmentConfig(reverb_probability=1, gain_probability=1))
+EVERYTHING = AugmentConfig(
+    stretch_probability=0.5,
+    speed_probability=0.5,
+    reverb_probability=0.5,
+    band_limit_probability=0.5,
+    gain_probability=0.5,
+)
 
 
 def test_batch_pads_sound_with_zeros_and_targets_with_the_blank() -> None:
@@ -50,10 +54,11 @@ def test_batch_pads_sound_with_zeros_and_targets_with_the_blank() -> None:
 def test_example_is_the_recording_and_the_tokens_of_its_text(write_tone: WriteTone) -> None:
     path = write_tone("a.wav", 300.0, 0.1)
     dataset = SpeechDataset(ManifestSource([utterance(path, "aab")]), TOKENIZER, RATE)
-    waveform, tokens, origin, phones = dataset[Draw(0, seed=1)]
+    waveform, tokens, origin, phones, changes = dataset[Draw(0, seed=1)]
     assert torch.equal(waveform, torch.from_numpy(load_audio(path, RATE)))
     assert tokens.tolist() == [1, 1, 2]
     assert phones.tolist() == []
+    assert changes == ()
     assert origin == utterance(path, "aab")
 
 
@@ -65,18 +70,36 @@ def test_empty_text_is_a_target_of_no_tokens(write_tone: WriteTone) -> None:
 
 def test_seed_of_the_draw_decides_the_augmentation(write_tone: WriteTone) -> None:
     source = ManifestSource([utterance(write_tone("a.wav", 300.0, 0.1))])
-    dataset = SpeechDataset(source, TOKENIZER, RATE, augment=add_noise)
+    dataset = SpeechDataset(source, TOKENIZER, RATE, augment=ROOMS)
     first, again, other = (dataset[Draw(0, seed)].waveform for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_what_is_left_to_the_device_makes_the_same_batch_there(write_tone: WriteTone) -> None:
+    source = ManifestSource([utterance(write_tone(f"{number}.wav", 300.0 + number, 0.3)) for number in range(12)])
+    augment = build_augment(EVERYTHING)
+    draws = [Draw(index, seed=index) for index in range(12)]
+    here, later = (
+        collate([SpeechDataset(source, TOKENIZER, RATE, augment=augment, on_device=on_device)[draw] for draw in draws])
+        for on_device in (False, True)
+    )
+    assert here.changes is None
+    assert later.changes is not None
+    assert later.num_samples == here.num_samples
+    assert torch.equal(make_changes(later).waveform_lengths, here.waveform_lengths)
+    changed = make_changes(later).waveforms
+    assert not torch.equal(later.waveforms[:, : changed.shape[1]], changed)
+    differences = (changed - here.waveforms).norm(dim=1) / here.waveforms.norm(dim=1)
+    assert differences.max() < 0.02  # resamplers differ at the ends of a tone that is cut off
 
 
 def test_cached_waveforms_serve_the_examples_that_the_files_do(write_tone: WriteTone) -> None:
     utterances = [utterance(write_tone(f"{number}.wav", 300.0 + number, 0.1)) for number in range(3)]
     waveforms = read_waveforms(utterances, RATE)
     source = ManifestSource(utterances)
-    from_memory = SpeechDataset(source, TOKENIZER, RATE, augment=add_noise, waveforms=waveforms)
-    from_files = SpeechDataset(source, TOKENIZER, RATE, augment=add_noise)
+    from_memory = SpeechDataset(source, TOKENIZER, RATE, augment=ROOMS, waveforms=waveforms)
+    from_files = SpeechDataset(source, TOKENIZER, RATE, augment=ROOMS)
     for index in range(3):
         assert torch.equal(from_memory[Draw(index, 7)].waveform, from_files[Draw(index, 7)].waveform)
 

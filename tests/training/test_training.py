@@ -134,6 +134,8 @@ def test_a_killed_run_on_shards_goes_on_batch_for_batch_from_the_middle_of_an_ep
         "--data.num_workers=1",
         "--data.batches.buffer_duration=25",
         "--data.augment.speed_probability=0.5",
+        "--data.augment.reverb_probability=0.5",
+        "--data.augment.on_device=true",
         "--trainer.max_epochs=2",
         "--checkpoint_updates=5",
     )
@@ -149,6 +151,13 @@ def test_a_killed_run_on_shards_goes_on_batch_for_batch_from_the_middle_of_an_ep
     assert parts == whole
     first, second = (load_bundle(tmp_path / run / "bundle").network.weights for run in ("whole", "parts"))
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_changes_on_the_device_train_as_those_in_the_workers_do(tones: Path, tmp_path: Path) -> None:
+    settings = ("--data.augment.reverb_probability=0.7", "--data.augment.gain_probability=0.7", "--trainer.max_steps=6")
+    for on_device in ("false", "true"):
+        assert main(arguments(tones, tmp_path / on_device, *settings, f"--data.augment.on_device={on_device}")) == 0
+    assert losses(tmp_path / "true") == pytest.approx(losses(tmp_path / "false"), rel=1e-3)
 
 
 def test_training_stops_early_when_the_error_rate_no_longer_falls(tones: Path, tmp_path: Path) -> None:
