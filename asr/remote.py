@@ -4,6 +4,7 @@ What the scheme needs beside fsspec (s3fs for `s3`, gcsfs for `gs`, aiohttp for 
 it; credentials are those that these packages find.
 """
 
+import logging
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: one 
 _MAGIC = re.compile(r"[*?\[]")
 _WEB = ("http://", "https://")
 _GONE = (404, 410)  # statuses of a web server
+
+logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it writes a traceback beside each error that it raises
 
 
 def is_url(path: object) -> bool:

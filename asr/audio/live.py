@@ -29,7 +29,7 @@ _MAX_WAITING = 600  # blocks of a microphone: a minute that is not recognised ye
 _PIPE_BLOCKS = 16  # a pipe waits meanwhile
 _PIPE_BYTES = 2**14
 
-_Blocks: TypeAlias = "Queue[NDArray[Any] | None]"
+_Blocks: TypeAlias = "Queue[NDArray[Any] | AudioError | None]"  # the last is none, or says why there are no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +143,22 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
         stop: Ends the reading when it is set.
 
     Returns:
-        Blocks of shape `(num_samples,)`, until the stream ends.
+        Blocks of shape `(num_samples,)`, until the stream ends; an `AudioError` if it cannot be read on.
     """
     blocks: _Blocks = Queue(_PIPE_BLOCKS)
 
     def read() -> None:
         rest = b""
         read_some = getattr(stream, "read1", stream.read)  # what has come, without waiting for more
-        while data := read_some(_PIPE_BYTES):
-            data = rest + data
-            whole = len(data) - len(data) % 2
-            rest = data[whole:]
-            blocks.put(np.frombuffer(data[:whole], "<i2"))
+        try:
+            while data := read_some(_PIPE_BYTES):
+                data = rest + data
+                whole = len(data) - len(data) % 2
+                rest = data[whole:]
+                blocks.put(np.frombuffer(data[:whole], "<i2"))
+        except OSError as error:
+            blocks.put(AudioError(f"the stream breaks off: {error.strerror}; start what writes it again"))
+            return
         if rest:
             _log.warning("the stream ends with half a sample; expected 16-bit samples")
         blocks.put(None)
@@ -174,7 +178,7 @@ def _take_blocks(
         The blocks.
 
     Raises:
-        AudioError: If a microphone has given none for a while.
+        AudioError: If a microphone has given none for a while, or a stream cannot be read.
     """
     last = time.monotonic()
     while not stop.is_set():
@@ -189,10 +193,13 @@ def _take_blocks(
             continue
         if block is None:
             return
+        if isinstance(block, AudioError):
+            raise block
         yield block
         last = time.monotonic()
     for _ in range(blocks.qsize()):
-        if (block := blocks.get()) is None:
+        block = blocks.get()
+        if block is None or isinstance(block, AudioError):  # it is to end in any case
             return
         yield block
 

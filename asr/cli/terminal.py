@@ -19,6 +19,7 @@ from pathlib import Path
 
 from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
 from asr.errors import ASRError, as_line
+from asr.remote import is_url
 from asr.units import Seconds
 
 _STATUS_MISTAKE = 2
@@ -58,7 +59,7 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
     def body() -> int:
         command = import_module(name)
         parser = command.build_parser()
-        refuse_empty_arguments(parser)
+        guard_arguments(parser)
         arguments = parser.parse_args(argv)
         configure_logging(quiet=getattr(arguments, "quiet", False))
         for message in getattr(arguments, "warnings", ()):
@@ -69,20 +70,22 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
     return exit_status(body)
 
 
-def refuse_empty_arguments(parser: argparse.ArgumentParser) -> None:
-    """Let a parser refuse an empty path or word, as of a shell variable that is not set; `Path("")` is this folder.
+def guard_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a parser refuse what a path is never meant to be.
+
+    An empty word, as of a shell variable that is not set, would be this folder, and `s3://bucket` a folder `s3:` in it.
 
     Args:
-        parser: Arguments of the type `Path`, and those without a type, refuse it from now on; those of sub-commands
-            too.
+        parser: Arguments of the type `Path` refuse both from now on, those without a type an empty word; those of
+            sub-commands too.
     """
-    parser.register("type", Path, lambda text: Path(nonempty_text(text)))
+    parser.register("type", Path, local_path)
     parser.register("type", None, nonempty_text)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             action.type = str  # it takes all arguments of the command
             for command in action.choices.values():
-                refuse_empty_arguments(command)
+                guard_arguments(command)
 
 
 def exit_status(body: Callable[[], int]) -> int:
@@ -98,6 +101,7 @@ def exit_status(body: Callable[[], int]) -> int:
         ModuleNotFoundError: For a package that no extra of this one brings.
         SystemExit: If the work ends so, unless a signal came before.
     """
+    _open_closed_streams()
     _write_any_character()
     received: list[int] = []
     try:
@@ -128,6 +132,19 @@ def exit_status(body: Callable[[], int]) -> int:
         sys.stderr.write(f'error: this needs {error.name}, which is not installed; run: pip install "asr[train]"\n')
         return _STATUS_MISTAKE
     return status
+
+
+def _open_closed_streams() -> None:
+    """Stand in for standard streams that were closed, as by `<&-`, for which Python has `None`.
+
+    Nothing comes from stdin, nobody reads stderr; what is written to stdout is an error, for it would be lost.
+    """
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(os.devnull)))
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.FileIO(os.open(os.devnull, os.O_RDONLY), "w"), write_through=True)
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(os.devnull, "w"), write_through=True)
 
 
 def _write_any_character() -> None:
@@ -187,6 +204,23 @@ class _LevelFormatter(logging.Formatter):
         """Lay out one message."""
         message = as_line(super().format(record))
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def local_path(text: str) -> Path:
+    """Read a path of this machine.
+
+    Args:
+        text: A command-line argument.
+
+    Returns:
+        The path.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is empty, or a URL.
+    """
+    if is_url(text):
+        raise argparse.ArgumentTypeError(f"{text} is a URL; expected a path on this machine")
+    return Path(nonempty_text(text))
 
 
 def nonempty_text(text: str) -> str:

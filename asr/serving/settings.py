@@ -23,7 +23,7 @@ class ServerConfig:
         port: The port of HTTP and WebSocket; 0 for any that is free.
         wyoming_host: The address of the Wyoming protocol, which knows no keys.
         wyoming_port: The port of the Wyoming protocol, usually 10300; 0 for none.
-        workers: Processes that recognise; each takes about 400 MB.
+        workers: Processes that recognise; each takes about 500 MB.
         max_queue: Recordings that wait for a worker at most; further ones are refused with status 429.
         max_streams: Live streams at a time.
         max_connections: Connections at a time; further ones are refused with status 503.

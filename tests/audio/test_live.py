@@ -158,3 +158,18 @@ def test_reading_stops_when_told_to_though_the_pipe_stays_open() -> None:
     with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb"):
         stop.set()
         assert list(read_pcm(pipe, stop)) == []
+
+
+def test_a_stream_that_breaks_off_is_an_error_after_what_came() -> None:
+    class BrokenPipe(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            if data := super().read1(size):
+                return data
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    blocks = read_pcm(BrokenPipe(bytes(6)), threading.Event())
+    assert next(blocks).tolist() == [0, 0, 0]
+    with pytest.raises(
+        AudioError, match=r"^the stream breaks off: Connection reset by peer; start what writes it again$"
+    ):
+        next(blocks)

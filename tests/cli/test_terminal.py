@@ -65,6 +65,24 @@ def test_an_empty_argument_is_refused_by_its_name(
     assert error.endswith(f"error: argument {name}: is empty; give a value, or leave the argument out")
 
 
+@pytest.mark.parametrize(
+    ("verb", "arguments", "name"),
+    [
+        ("transcribe", ["a.wav", "--output-dir", "gs://calls/texts"], "--output-dir"),
+        ("shard", ["a.jsonl", "--output", "gs://calls/texts"], "--output"),
+        ("plot", ["audio", "gs://calls/texts"], "FILE"),
+    ],
+)
+def test_a_url_is_not_taken_for_a_folder_of_a_strange_name(
+    verb: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run_command(f"asr.cli.{verb}", arguments)
+    assert stop.value.code == 2
+    *_, error = capsys.readouterr().err.splitlines()
+    assert error.endswith(f"error: argument {name}: gs://calls/texts is a URL; expected a path on this machine")
+
+
 def test_package_of_the_training_extra_that_is_missing_is_one_line_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,3 +195,24 @@ def test_numpy_computes_on_one_thread_unless_the_user_says_otherwise(given: str 
         environment["OPENBLAS_NUM_THREADS"] = given
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == (given or "1")
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "status", "printed"),
+    [
+        ("<&-", "import sys; print(repr(sys.stdin.read()))", 0, "''\n"),
+        (">&-", "print(1, flush=True)", 2, "error: [Errno 9] Bad file descriptor\n"),
+        ("2>&-", "import sys; sys.stderr.write('1')", 0, ""),
+    ],
+)
+def test_a_closed_stream_gives_nothing_takes_no_text_and_is_no_fault(
+    closed: str, code: str, status: int, printed: str
+) -> None:
+    program = (
+        "from asr.cli.signals import leave; from asr.cli.terminal import exit_status\n"
+        f"def body():\n    {code}\n    return 0\n"
+        "leave(exit_status(body))"
+    )
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
+    run = subprocess.run(command, cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True)
+    assert (run.returncode, run.stdout + run.stderr) == (status, printed)
