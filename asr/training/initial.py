@@ -2,13 +2,16 @@
 
 import logging
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
-from asr.acoustic.model import AcousticModel, build_model
+from asr.acoustic.model import AcousticModel, RecurrentLayer, build_model
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.datamodule import SpeechDataModule
 from asr.errors import TrainingError
 from asr.tokenizer import CharTokenizer
+from asr.training.growth import begin_near_identity
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float, extra_l
         bundle: What training starts from.
         tokenizer: The alphabet to train with; its new characters start from fresh weights.
         dropout: Fraction of the values dropped from now on, in [0, 1): a matter of training, not of the weights.
-        extra_layers: Recurrent layers with fresh weights on top of those of the bundle.
+        extra_layers: Recurrent layers on top of those of the bundle, near the identity (`asr.training.growth`).
 
     Returns:
         The model, in training mode.
@@ -79,6 +82,9 @@ def start_from(bundle: Bundle, tokenizer: CharTokenizer, dropout: float, extra_l
         else:
             weights[name] = tensor
     model.load_state_dict(weights)
+    top = list(model.layers)[bundle.config.num_layers - 1 :]
+    for below, layer in pairwise(cast(list[RecurrentLayer], top)):
+        begin_near_identity(layer, below, network.cell)
     _log_characters(bundle.tokenizer, tokenizer)
     return model.train()
 

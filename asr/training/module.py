@@ -64,7 +64,7 @@ class CTCTrainingModule(LightningModule):
             phones: A second loss over the phones of the texts.
             initial: Bundle to start from, `english` for that of the package; its network but for the dropout replaces
                 `network`, and its alphabet is kept if it holds every character of the texts and none is asked for.
-            extra_layers: Recurrent layers with fresh weights to put on top of those of `initial`.
+            extra_layers: Recurrent layers to put on top of those of `initial`; they begin near the identity.
             crf_weight: How much all other texts count against the right one (CTC-CRF), in [0, 1].
             seed: Decides the first weights and every random choice of an update.
             deepen: The deprecated spelling of `extra_layers`.
