@@ -4,7 +4,9 @@ export const NONE = -1;
 
 /** Prefixes of texts: a tree in which each stands once and keeps what depends on its text alone. */
 export class Prefixes {
-  static INTEGERS = ["parent", "token", "firstChild", "nextSibling", "beamIndex", "spelling", "lastWord", "hotState"];
+  static INTEGERS = [
+    "parent", "token", "length", "firstChild", "nextSibling", "beamIndex", "spelling", "lastWord", "hotState",
+  ];
   static NUMBERS = ["hotScore", "wordsScore", "score"];
 
   constructor(order) {
@@ -27,28 +29,61 @@ export class Prefixes {
   }
 }
 
-/** Hypotheses of one frame: prefixes, each followed by `token` or by none, and the sums over their paths. */
-export class Hypotheses {
+/** Prefixes that are followed, and the sums over their paths. */
+export class Beam {
+  static INTEGERS = ["prefix", "parent", "last", "spelling", "nextTokens"];
+  static NUMBERS = ["logBoth", "blank", "token", "total", "score", "before", "ceiling", "endCeiling"];
+
+  constructor(size) {
+    this.count = 0;
+    for (const field of Beam.INTEGERS) this[field] = new Int32Array(size);
+    for (const field of Beam.NUMBERS) this[field] = new Float64Array(size);
+    this.fields = [...Beam.INTEGERS, ...Beam.NUMBERS].map((field) => this[field]);
+  }
+
+  /** Write what is kept of a prefix besides its paths. */
+  enter(index, prefix, prefixes, { settings, lexicon, highestCharges, spellingScores }) {
+    const spelling = prefixes.spelling[prefix];
+    const before = prefixes.wordsScore[prefixes.lastWord[prefix]] + prefixes.hotScore[prefix];
+    const highest = before + settings.maxHotGain;
+    this.prefix[index] = prefix;
+    this.parent[index] = prefixes.parent[prefix];
+    this.last[index] = prefixes.token[prefix];
+    this.spelling[index] = spelling;
+    this.nextTokens[index] = lexicon.nextTokens[spelling];
+    this.score[index] = prefixes.score[prefix];
+    this.before[index] = before;
+    this.ceiling[index] = highest + highestCharges[spelling];
+    this.endCeiling[index] = highest + settings.wordScore + spellingScores[spelling];
+    prefixes.beamIndex[prefix] = index;
+  }
+
+  /** Move what is at one index to another. */
+  move(from, to) {
+    for (const field of this.fields) field[to] = field[from];
+  }
+
+  /** Hold what another one holds of the prefixes that are wanted. */
+  copy(other, isWanted = () => true) {
+    this.count = 0;
+    for (let i = 0; i < other.count; i++) {
+      if (!isWanted(other.prefix[i])) continue;
+      this.fields.forEach((field, number) => { field[this.count] = other.fields[number][i]; });
+      this.count++;
+    }
+  }
+}
+
+/** What may be in the next beam: a prefix, followed by `nextToken` or by none. */
+export class Candidates {
   constructor(size) {
     this.count = 0;
     this.prefix = new Int32Array(size);
-    this.token = new Int32Array(size);
-    this.logBlank = new Float64Array(size);
-    this.logToken = new Float64Array(size);
+    this.nextToken = new Int32Array(size);
     this.logBoth = new Float64Array(size);
+    this.blank = new Float64Array(size);
+    this.token = new Float64Array(size);
     this.total = new Float64Array(size);
-  }
-
-  /** Hold what others hold of the prefixes that are wanted. */
-  copy(others, isWanted = () => true) {
-    this.count = 0;
-    for (let i = 0; i < others.count; i++) {
-      if (!isWanted(others.prefix[i])) continue;
-      for (const field of ["prefix", "token", "logBlank", "logToken", "logBoth", "total"]) {
-        this[field][this.count] = others[field][i];
-      }
-      this.count++;
-    }
   }
 }
 

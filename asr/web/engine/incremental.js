@@ -5,7 +5,7 @@
  */
 
 import { greedyPath } from "./alignment.js";
-import { Hypotheses, NONE } from "./hypotheses.js";
+import { Beam, NONE } from "./hypotheses.js";
 import { joinPosteriors } from "./posteriors.js";
 import { BeamSearch } from "./search.js";
 import { BLANK } from "./tokenizer.js";
@@ -23,8 +23,8 @@ export class BeamStream {
     this.nbest = nbest;
     const beamSize = Math.min(tables.settings.beamSize, BEAM_SIZE);
     this.search = new BeamSearch({ ...tables, settings: { ...tables.settings, beamSize } });
-    this.held = new Hypotheses(beamSize);
-    this.reached = new Hypotheses(beamSize);
+    this.held = new Beam(beamSize);
+    this.reached = new Beam(beamSize);
   }
 
   /** @param {import("./posteriors.js").Posteriors} posteriors */
@@ -58,10 +58,10 @@ export class BeamStream {
   }
 
   /** Follow other prefixes; the tree keeps what was found meanwhile. */
-  restore(hypotheses) {
+  restore(others) {
     const { beam, prefixes } = this.search;
     for (let i = 0; i < beam.count; i++) prefixes.beamIndex[beam.prefix[i]] = NONE;
-    beam.copy(hypotheses);
+    beam.copy(others);
     for (let i = 0; i < beam.count; i++) prefixes.beamIndex[beam.prefix[i]] = i;
   }
 

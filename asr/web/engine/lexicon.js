@@ -10,7 +10,11 @@ export const OUTSIDE = 0; // the node of every spelling that begins no word
 export const ROOT = 1; // the node of the empty spelling
 export const NO_WORD = -1;
 
-/** @typedef {{tokens: Int32Array, parents: Int32Array, children: Int32Array, words: Int32Array}} Lexicon */
+/**
+ * Bit `t % 32` of `nextTokens` of a node is set if token `t` leads to one of its children.
+ * @typedef {{tokens: Int32Array, parents: Int32Array, children: Int32Array, words: Int32Array, nextTokens: Int32Array}}
+ *   Lexicon
+ */
 
 /**
  * Read the file `lm.safetensors`, and lay out its words.
@@ -58,7 +62,10 @@ export function buildLexicon(lm, tokenizer, moreWords = []) {
     }
     ongoing = ongoing.subarray(0, numLonger);
   }
+  const nextTokens = new Int32Array(count);
+  for (let node = ROOT + 1; node < count; node++) nextTokens[parents[node]] |= 1 << tokens[node];
   return {
+    nextTokens,
     tokens: tokens.slice(0, count),
     parents: parents.slice(0, count),
     children: findChildren(parents.subarray(0, count)),

@@ -2,15 +2,17 @@
  * CTC prefix beam search: from log-probabilities to the best texts and their exact scores.
  *
  * The algorithm and its reasons stand in `asr/decoding/search.py`, function by function; this is that search with a
- * frame at a time, and gives the same hypotheses. Records are spread over typed arrays, one for each field.
+ * frame at a time, and gives the same hypotheses. Records are spread over typed arrays, one for each field, and nothing
+ * is allocated for a frame.
  */
 
-import { Hypotheses, NONE, Prefixes, highest } from "./hypotheses.js";
+import { Beam, Candidates, NONE, Prefixes, highest } from "./hypotheses.js";
 import { OUTSIDE, NO_WORD, ROOT } from "./lexicon.js";
 import { BEGIN, END, UNKNOWN, findLabel } from "./ngrams.js";
 import { BLANK } from "./tokenizer.js";
 
-const IMPOSSIBLE = -1e4; // stands for the logarithm of 0, so that every text has a score
+const IMPOSSIBLE = -700; // stands for the logarithm of 0, so that every text has a score: e^-700 is no 0 yet
+const TINY = 1e-308; // keeps fractions and logarithms finite
 
 /** One search: frames go in, the best texts come out. */
 export class BeamSearch {
@@ -19,13 +21,16 @@ export class BeamSearch {
     const { settings, size, ngrams } = tables;
     this.tables = tables;
     this.prefixes = new Prefixes(ngrams.order);
-    this.beam = new Hypotheses(settings.beamSize);
-    this.candidates = new Hypotheses(settings.beamSize * size);
+    this.beam = new Beam(settings.beamSize);
+    this.candidates = new Candidates(settings.beamSize * size);
     this.isExtended = new Uint8Array(settings.beamSize * size);
     this.totals = new Float64Array(settings.beamSize * size);
-    this.tokens = new Int32Array(size);
+    this.tokens = new Int32Array(size); // of words, the likeliest first
+    this.ranked = new Float64Array(size); // their log-probabilities
     this.scratch = new Int32Array(ngrams.order);
-    this.frame = new Float64Array(size);
+    this.frame = new Float64Array(size); // log-probabilities of each token
+    this.probs = new Float64Array(size);
+    this.floor = -Infinity; // the total that a candidate must exceed to be worth proposing, or needs for the next beam
     this.begin();
   }
 
@@ -41,8 +46,8 @@ export class BeamSearch {
     prefixes.contexts.fill(NONE, 0, prefixes.order);
     prefixes.contexts[0] = BEGIN;
     beam.count = 1;
-    beam.prefix[0] = 0;
-    beam.logToken[0] = -Infinity;
+    beam.enter(0, 0, prefixes, tables);
+    beam.blank[0] = 1;
   }
 
   /**
@@ -52,10 +57,12 @@ export class BeamSearch {
   accept(logProbs) {
     for (let token = 0; token < this.frame.length; token++) {
       this.frame[token] = Math.max(logProbs[token], IMPOSSIBLE);
+      this.probs[token] = Math.exp(this.frame[token]);
     }
     this.prefixes.reserve(this.tables.settings.beamSize);
-    const floor = this.stay();
-    this.extend(floor);
+    this.stay();
+    this.extend();
+    if (this.tables.settings.space >= 0) this.extendBySpace();
     this.select();
   }
 
@@ -74,105 +81,125 @@ export class BeamSearch {
       .map((i) => ({ tokens: this.spell(beam.prefix[i]), score: beam.total[i] }));
   }
 
-  /** Propose each prefix as it is, and return the total that others must exceed to be worth proposing. */
+  /** Propose each prefix as it is. */
   stay() {
-    const { prefixes, beam, candidates, frame, isExtended } = this;
+    const { prefixes: { beamIndex }, beam, candidates, probs, isExtended } = this;
     const { space, beamThreshold, beamSize } = this.tables.settings;
-    const size = frame.length;
+    const size = probs.length;
     candidates.count = 0;
     isExtended.fill(0, 0, beam.count * size);
     let best = -Infinity;
     let worst = Infinity;
     for (let i = 0; i < beam.count; i++) {
-      const prefix = beam.prefix[i];
-      const token = prefixes.token[prefix];
+      const last = beam.last[i];
       // By repeating the last token. After a space, a blank and a space are the same text.
-      let logToken = frame[token] + (token === space ? beam.logBoth[i] : beam.logToken[i]);
-      const parent = prefixes.parent[prefix];
-      if (parent !== NONE && prefixes.beamIndex[parent] !== NONE) {
-        const parentIndex = prefixes.beamIndex[parent];
-        isExtended[parentIndex * size + token] = 1;
-        const ready = prefixes.token[parent] === token ? beam.logBlank[parentIndex] : beam.logBoth[parentIndex];
-        logToken = logAdd(logToken, frame[token] + ready);
+      let token = last === space ? 1 : beam.token[i];
+      let blank = 1;
+      let logBoth = beam.logBoth[i];
+      const parent = beam.parent[i] === NONE ? NONE : beamIndex[beam.parent[i]];
+      if (parent !== NONE) {
+        isExtended[parent * size + last] = 1;
+        const ready = beam.last[parent] === last ? beam.blank[parent] : 1;
+        const other = beam.logBoth[parent];
+        if (other <= logBoth) {
+          token += ready * Math.exp(other - logBoth);
+        } else {
+          blank = Math.exp(logBoth - other);
+          token = blank * token + ready;
+          logBoth = other;
+        }
       }
-      const total = this.propose(prefix, NONE, frame[BLANK] + beam.logBoth[i], logToken, prefixes.score[prefix]);
+      blank *= probs[BLANK];
+      token *= probs[last];
+      const both = Math.max(blank + token, TINY);
+      logBoth += Math.log(both);
+      const total = logBoth + beam.score[i];
+      this.propose(beam.prefix[i], NONE, logBoth, blank / both, token / both, total);
       if (total > best) best = total;
       if (total < worst) worst = total;
     }
-    const floor = best - beamThreshold;
-    return beam.count === beamSize ? Math.max(floor, worst) : floor;
+    // A full beam has as many better candidates already.
+    this.floor = best - beamThreshold;
+    if (beam.count === beamSize && worst > this.floor) this.floor = worst;
   }
 
-  /** Add a candidate, and return its total. */
-  propose(prefix, token, logBlank, logToken, score) {
+  /** Add a candidate. */
+  propose(prefix, nextToken, logBoth, blank, token, total) {
     const { candidates } = this;
     const index = candidates.count++;
     candidates.prefix[index] = prefix;
-    candidates.token[index] = token;
-    candidates.logBlank[index] = logBlank;
-    candidates.logToken[index] = logToken;
-    const logBoth = logAdd(logBlank, logToken);
+    candidates.nextToken[index] = nextToken;
     candidates.logBoth[index] = logBoth;
-    candidates.total[index] = logBoth + score;
-    return logBoth + score;
+    candidates.blank[index] = blank;
+    candidates.token[index] = token;
+    candidates.total[index] = total;
   }
 
-  /** Propose each prefix with one more token, where that may bring the total above the floor. */
-  extend(floor) {
-    const { prefixes, beam, frame, isExtended, tokens } = this;
-    const { settings: { space, beamThreshold, maxGain }, gain, spellingScores } = this.tables;
-    const size = frame.length;
-    const numTokens = this.chooseTokens(floor);
+  /** Propose each prefix with one more token, the likeliest first, until one would fail even with the best charge. */
+  extend() {
+    const { beam, tokens, ranked, prefixes: { hotState } } = this;
+    const { settings: { maxHotGain }, lexicon, charges, hot, size } = this.tables;
+    const numTokens = this.rankTokens();
     for (let i = 0; i < beam.count; i++) {
-      const prefix = beam.prefix[i];
-      const last = prefixes.token[prefix];
-      const score = prefixes.score[prefix];
-      const scoreOfSpace = prefixes.wordsScore[prefixes.lastWord[prefix]] + prefixes.hotScore[prefix]
-        + spellingScores[prefixes.spelling[prefix]];
+      const logBoth = beam.logBoth[i];
+      const ceiling = beam.ceiling[i];
       for (let j = 0; j < numTokens; j++) {
+        const reached = ranked[j] + logBoth;
+        if (reached + ceiling <= this.floor) break;
         const token = tokens[j];
-        const logToken = frame[token] + (last === token ? beam.logBlank[i] : beam.logBoth[i]);
-        // The bound is cheap and the exact score is not, so most extensions are refused by the bound.
-        const bound = (token === space ? scoreOfSpace : score + gain[last * size + token]) + maxGain;
-        if (logToken + bound <= floor || isExtended[i * size + token] || (token === space && last === space)) continue;
-        const extended = this.scoreStep(prefix, token, this.stepSpelling(prefix, token));
-        if (logToken + extended > floor) {
-          const total = this.propose(prefix, token, -Infinity, logToken, extended);
-          floor = Math.max(floor, total - beamThreshold);
+        let charge = charges[OUTSIDE];
+        if ((beam.nextTokens[i] >> (token & 31)) & 1) { // most tokens lead nowhere in the lexicon
+          const node = beam.spelling[i];
+          const child = findLabel(lexicon.tokens, lexicon.children[node], lexicon.children[node + 1], token);
+          if (child !== NONE) charge = charges[child];
+        }
+        const score = beam.before[i] + charge;
+        if (reached + score + maxHotGain > this.floor) {
+          this.offer(i, token, score + hot.gain[hotState[beam.prefix[i]] * size + token]);
         }
       }
     }
   }
 
-  /** List the tokens that may lift some prefix above the floor, and return how many there are. */
-  chooseTokens(floor) {
-    const { beam, frame, tokens } = this;
-    const { settings: { space, maxGain }, highestGain } = this.tables;
-    let best = -Infinity;
-    for (let i = 0; i < beam.count; i++) best = Math.max(best, beam.total[i]);
+  /** List the tokens of words, the likeliest first, and return how many there are. */
+  rankTokens() {
+    const { frame, tokens, ranked, tables: { settings: { space } } } = this;
     let count = 0;
     for (let token = BLANK + 1; token < frame.length; token++) {
-      // A space may lift a prefix higher than others do, where its last word is likelier than was charged.
-      if (token === space || best + frame[token] + maxGain + highestGain[token] > floor) tokens[count++] = token;
+      if (token === space) continue;
+      let place = count++;
+      for (; place > 0 && ranked[place - 1] < frame[token]; place--) {
+        tokens[place] = tokens[place - 1];
+        ranked[place] = ranked[place - 1];
+      }
+      tokens[place] = token;
+      ranked[place] = frame[token];
     }
     return count;
   }
 
-  /** Return the node in the lexicon of a prefix with one more token. */
-  stepSpelling(prefix, token) {
-    const { lexicon, settings } = this.tables;
-    if (token === settings.space) return ROOT;
-    const node = this.prefixes.spelling[prefix];
-    const child = findLabel(lexicon.tokens, lexicon.children[node], lexicon.children[node + 1], token);
-    return child === NONE ? OUTSIDE : child;
+  /** Propose a prefix of the beam with one more token, if that comes above the floor. */
+  offer(index, token, score) {
+    const { beam, frame } = this;
+    let logToken = frame[token] + beam.logBoth[index];
+    if (beam.last[index] === token) logToken += Math.log(beam.blank[index]);
+    const total = logToken + score;
+    if (total <= this.floor || this.isExtended[index * frame.length + token]) return;
+    this.propose(beam.prefix[index], token, logToken, 0, 1, total);
+    const floor = total - this.tables.settings.beamThreshold;
+    if (floor > this.floor) this.floor = floor;
   }
 
-  /** Return the score of a prefix with one more token, which leads to a node in the lexicon. */
-  scoreStep(prefix, token, spelling) {
-    const { prefixes, tables } = this;
-    const hotScore = prefixes.hotScore[prefix] + tables.hot.gain[prefixes.hotState[prefix] * tables.size + token];
-    if (token === tables.settings.space) return hotScore + this.endWord(prefix);
-    return hotScore + prefixes.wordsScore[prefixes.lastWord[prefix]] + tables.charges[spelling];
+  /** Propose each prefix with its last word ended. */
+  extendBySpace() {
+    const { beam, frame, prefixes: { hotScore, hotState } } = this;
+    const { settings: { space }, hot, size } = this.tables;
+    for (let i = 0; i < beam.count; i++) {
+      // The bound is cheap and the exact score is not: no word has a probability above 1.
+      if (beam.last[i] === space || frame[space] + beam.logBoth[i] + beam.endCeiling[i] <= this.floor) continue;
+      const prefix = beam.prefix[i];
+      this.offer(i, space, hotScore[prefix] + hot.gain[hotState[prefix] * size + space] + this.endWord(prefix));
+    }
   }
 
   /** Return the score of all words of a prefix, should the last one end here. */
@@ -187,10 +214,8 @@ export class BeamSearch {
       if (word === NO_WORD) {
         word = UNKNOWN;
         score += settings.unknownScore;
-        let letter = prefix;
-        for (; letter !== lastWord && prefixes.token[letter] !== settings.space; letter = prefixes.parent[letter]) {
-          score += settings.unknownLetterScore;
-        }
+        const before = prefixes.length[lastWord]; // a space follows it, unless nothing is before
+        score += settings.unknownLetterScore * (prefixes.length[prefix] - before - Math.min(before, 1));
       }
       score += settings.lmWeight * this.follow(lastWord, word, prefixes.contexts, prefix * prefixes.order);
       prefixes.wordsScore[prefix] = score;
@@ -218,64 +243,77 @@ export class BeamSearch {
 
   /** Let the best candidates be the next beam. */
   select() {
-    const { prefixes, beam, candidates } = this;
-    for (let i = 0; i < beam.count; i++) prefixes.beamIndex[beam.prefix[i]] = NONE;
-    const [floor, room] = this.cut();
-    let ties = room;
+    const { prefixes, beam, candidates, tables } = this;
+    let ties = this.cut();
+    const { floor } = this;
+    const numHeld = beam.count;
     let count = 0;
     for (let i = 0; i < candidates.count; i++) {
       const total = candidates.total[i];
       if (total === floor) ties--;
-      if (!(total > floor || (total === floor && ties >= 0))) continue;
-      const prefix = this.grow(candidates.prefix[i], candidates.token[i]);
-      beam.prefix[count] = prefix;
-      beam.logBlank[count] = candidates.logBlank[i];
-      beam.logToken[count] = candidates.logToken[i];
+      const isKept = total > floor || (total === floor && ties >= 0);
+      if (i < numHeld) { // it is of this beam
+        prefixes.beamIndex[candidates.prefix[i]] = isKept ? count : NONE;
+        if (isKept && count < i) beam.move(i, count);
+      } else if (isKept) {
+        beam.enter(count, this.grow(candidates.prefix[i], candidates.nextToken[i]), prefixes, tables);
+      }
+      if (!isKept) continue;
       beam.logBoth[count] = candidates.logBoth[i];
+      beam.blank[count] = candidates.blank[i];
+      beam.token[count] = candidates.token[i];
       beam.total[count] = total;
-      prefixes.beamIndex[prefix] = count++;
+      count++;
     }
     beam.count = count;
   }
 
-  /** Return the total that a candidate needs for the next beam, and how many with just that there is room for. */
+  /** Set the floor to the total that a candidate needs for the next beam, and return how many have room with just that. */
   cut() {
     const { candidates: { total, count } } = this;
     const { beamSize, beamThreshold } = this.tables.settings;
     const totals = this.totals.subarray(0, count);
-    let best = -Infinity;
+    let floor = -Infinity;
     for (let i = 0; i < count; i++) {
       totals[i] = total[i];
-      best = Math.max(best, totals[i]);
+      floor = Math.max(floor, totals[i] - beamThreshold);
     }
-    let floor = best - beamThreshold;
     if (count > beamSize) floor = Math.max(floor, highest(totals, beamSize));
     let room = beamSize;
     for (let i = 0; i < count; i++) if (totals[i] > floor) room--;
-    return [floor, room];
+    this.floor = floor;
+    return room;
   }
 
-  /** Find or make the prefix with one more token; without one, it is the prefix itself. */
+  /** Find or make the prefix with one more token. */
   grow(prefix, token) {
-    if (token === NONE) return prefix;
-    const { prefixes, tables } = this;
+    const { prefixes, tables: { settings, lexicon, charges, hot, size } } = this;
     for (let child = prefixes.firstChild[prefix]; child !== NONE; child = prefixes.nextSibling[child]) {
       if (prefixes.token[child] === token) return child;
     }
     const child = prefixes.count++;
     prefixes.parent[child] = prefix;
     prefixes.token[child] = token;
+    prefixes.length[child] = prefixes.length[prefix] + 1;
     prefixes.firstChild[child] = NONE;
     prefixes.nextSibling[child] = prefixes.firstChild[prefix];
     prefixes.firstChild[prefix] = child;
-    const spelling = this.stepSpelling(prefix, token);
-    prefixes.spelling[child] = spelling;
-    prefixes.score[child] = this.scoreStep(prefix, token, spelling);
-    prefixes.lastWord[child] = token === tables.settings.space ? prefix : prefixes.lastWord[prefix];
     prefixes.wordsScore[child] = NaN;
-    const step = prefixes.hotState[prefix] * tables.size + token;
-    prefixes.hotState[child] = tables.hot.nextState[step];
-    prefixes.hotScore[child] = prefixes.hotScore[prefix] + tables.hot.gain[step];
+    const step = prefixes.hotState[prefix] * size + token;
+    prefixes.hotState[child] = hot.nextState[step];
+    prefixes.hotScore[child] = prefixes.hotScore[prefix] + hot.gain[step];
+    if (token === settings.space) {
+      prefixes.spelling[child] = ROOT;
+      prefixes.lastWord[child] = prefix;
+      prefixes.score[child] = prefixes.hotScore[child] + this.endWord(prefix);
+    } else {
+      const parent = prefixes.spelling[prefix];
+      const node = findLabel(lexicon.tokens, lexicon.children[parent], lexicon.children[parent + 1], token);
+      const lastWord = prefixes.lastWord[prefix];
+      prefixes.spelling[child] = node === NONE ? OUTSIDE : node;
+      prefixes.lastWord[child] = lastWord;
+      prefixes.score[child] = prefixes.hotScore[child] + prefixes.wordsScore[lastWord] + charges[prefixes.spelling[child]];
+    }
     return child;
   }
 
@@ -324,8 +362,6 @@ export class BeamSearch {
 
 /** Add two probabilities given by their logarithms. */
 function logAdd(first, second) {
-  const high = first > second ? first : second;
-  const low = first > second ? second : first;
-  // False for two zeros also; below, the sum is the greater one to double precision.
-  return low - high > -40 ? high + Math.log1p(Math.exp(low - high)) : high;
+  const high = Math.max(first, second);
+  return high === -Infinity ? high : high + Math.log1p(Math.exp(Math.min(first, second) - high));
 }

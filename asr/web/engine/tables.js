@@ -32,8 +32,6 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
     const weight = Math.fround(config.internal_lm_weight);
     for (let i = 0; i < gain.length; i++) gain[i] = -Math.fround(weight * logBigrams[i]);
   }
-  const highestGain = new Float64Array(size).fill(-Infinity);
-  for (let i = 0; i < gain.length; i++) highestGain[i % size] = Math.max(highestGain[i % size], gain[i]);
   const settings = {
     beamSize: config.beam_size,
     beamThreshold: config.beam_threshold,
@@ -42,7 +40,7 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
     wordScore,
     unknownScore,
     unknownLetterScore: lm ? config.unknown_letter_score ?? 0 : 0,
-    maxGain: Math.max(0, wordScore) + Math.max(0, hot.gain.reduce((best, value) => Math.max(best, value))),
+    maxHotGain: hot.gain.reduce((best, value) => Math.max(best, value), 0),
   };
   const gained = sumToNodes(lexicon, gain, size, space);
   const charges = charge(lexicon, settings, model);
@@ -52,7 +50,12 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
     if (lexicon.words[node] === NO_WORD || space < 0) continue;
     spellingScores[node] = gained[node] + gain[lexicon.tokens[node] * size + space];
   }
-  return { settings, size, lexicon, gain, highestGain, spellingScores, charges, ngrams: model, hot };
+  const highestCharges = new Float64Array(charges.length).fill(charges[OUTSIDE]); // that one more token can lead to
+  for (let node = ROOT + 1; node < charges.length; node++) {
+    const parent = lexicon.parents[node];
+    if (charges[node] > highestCharges[parent]) highestCharges[parent] = charges[node];
+  }
+  return { settings, size, lexicon, spellingScores, charges, highestCharges, ngrams: model, hot };
 }
 
 /** Add up what each token gains after the one before it, from the space before a word to each node. */
