@@ -2,6 +2,7 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
+import { loadavg } from "node:os";
 import { basename, join } from "node:path";
 
 const puppeteer = createRequire(import.meta.url)("puppeteer-core");
@@ -10,6 +11,7 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const MAX_START = 10; // seconds of CPU time until it is ready, twice what a crowded machine takes
 const MIN_SPEED = 10; // times real time, by CPU time; far below what an idle machine reaches
 const TICKS_PER_SECOND = 100; // of /proc on Linux
+const RATE = 16_000; // samples per second of what is made for the test
 const BLOCK = 1600; // samples of a stream given at once, as in scripts/stream_recording.py
 const WAV_HEADER = 44; // bytes
 const TIME_LIMIT = 900_000; // milliseconds of one step; a machine may be busy
@@ -121,11 +123,11 @@ async function usePage(page, paths) {
 
 /** Stream a recording block by block, as fast as it is recognised; return all results. */
 function stream(page, path) {
-  return page.evaluate(async (blockSize, samples) => {
+  return page.evaluate(async (rate, blockSize, samples) => {
     const backend = await (await import("./backend-local.js")).createBackend();
     const results = [];
     const stream = await backend.openStream({
-      sampleRate: 16000,
+      sampleRate: rate,
       hotWords: [],
       onPartial: (partial) => results.push(partial),
       onFinal: (final) => results.push(final),
@@ -134,7 +136,7 @@ function stream(page, path) {
     for (let at = 0; at < samples.length; at += blockSize) stream.send(Float32Array.from(samples.slice(at, at + blockSize)));
     await stream.finish();
     return results;
-  }, BLOCK, readSamples(path));
+  }, RATE, BLOCK, readSamples(path));
 }
 
 /** Return the samples of a WAV file of 16 bits. */
@@ -217,8 +219,15 @@ try {
 
   const isRefused = await transcribe(page, join(samples, "manifest.jsonl")).then(() => "", (error) => error.message);
   check("what is no audio is refused by name", isRefused.includes("manifest.jsonl is not audio"), isRefused.split("\n")[0]);
+  const again = await transcribe(page, join(folder, "long.wav"), () => { before = readCpuTime(); });
+  const [warm, busy] = [again.duration / (readCpuTime() - before), loadavg()[0]];
+  console.log(`     ${warm.toFixed(1)} times real time by CPU time once the code is warm (load of the machine ${busy.toFixed(1)})`);
+  const spokenPath = join(folder, "spoken.wav");
   const expected = JSON.parse(readFileSync(join(folder, "expected", "stream.json")));
-  compareStreams(await stream(page, join(folder, "spoken.wav")), expected);
+  before = readCpuTime();
+  compareStreams(await stream(page, spokenPath), expected);
+  const fraction = (readCpuTime() - before) / (readSamples(spokenPath).length / RATE);
+  console.log(`     the stream took ${(100 * fraction).toFixed(0)} % of a core`);
   const heard = await listen(page);
   const spoken = heard.finals.map(({ words }) => words.map(({ text }) => text).join(" "));
   check("live: no error, words while speaking", !heard.errors.length && heard.partials.some(({ committed }) => committed));

@@ -144,8 +144,14 @@ function searchPath(logProbs, numFrames, size, tokens) {
     for (let state = 0; state < numStates; state++) {
       let best = scores[state + 2];
       let move = 0;
-      if (scores[state + 1] > best) [best, move] = [scores[state + 1], 1];
-      if (canSkip[state] && scores[state] > best) [best, move] = [scores[state], 2];
+      if (scores[state + 1] > best) {
+        best = scores[state + 1];
+        move = 1;
+      }
+      if (canSkip[state] && scores[state] > best) {
+        best = scores[state];
+        move = 2;
+      }
       moves[frame * numStates + state] = move;
       next[state + 2] = best + Math.max(logProbs[frame * size + labels[state]], IMPOSSIBLE);
       if (next[state + 2] > highest) highest = next[state + 2];

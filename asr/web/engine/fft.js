@@ -53,7 +53,8 @@ export class PowerSpectrum {
     }
     transform(real, imaginary, this.twiddles);
     for (let bin = 0; bin <= half; bin++) {
-      const [one, other] = [bin === half ? 0 : bin, bin === 0 ? 0 : half - bin];
+      const one = bin === half ? 0 : bin;
+      const other = bin === 0 ? 0 : half - bin;
       const evenReal = (real[one] + real[other]) / 2;
       const evenImaginary = (imaginary[one] - imaginary[other]) / 2;
       const oddReal = (imaginary[one] + imaginary[other]) / 2;
@@ -118,14 +119,17 @@ function transform(real, imaginary, twiddles) {
     for (; j & bit; bit >>= 1) j ^= bit;
     j ^= bit;
     if (i < j) {
-      const [one, other] = [real[i], imaginary[i]];
+      const x = real[i];
+      const y = imaginary[i];
       real[i] = real[j];
       imaginary[i] = imaginary[j];
-      real[j] = one;
-      imaginary[j] = other;
+      real[j] = x;
+      imaginary[j] = y;
     }
   }
-  for (let half = 1; half < length; half *= 2) {
+  const isFour = length % 4 === 0;
+  if (isFour) transformFours(real, imaginary);
+  for (let half = isFour ? 4 : 1; half < length; half *= 2) {
     const stride = length / half;
     for (let start = 0; start < length; start += 2 * half) {
       for (let k = 0, at = 0; k < half; k++, at += stride) {
@@ -139,5 +143,27 @@ function transform(real, imaginary, twiddles) {
         imaginary[even] += y;
       }
     }
+  }
+}
+
+/** Transform four neighbours each, for which nothing has to be multiplied. */
+function transformFours(real, imaginary) {
+  for (let i = 0; i < real.length; i += 4) {
+    const sumReal = real[i] + real[i + 1];
+    const sumImaginary = imaginary[i] + imaginary[i + 1];
+    const differenceReal = real[i] - real[i + 1];
+    const differenceImaginary = imaginary[i] - imaginary[i + 1];
+    const otherSumReal = real[i + 2] + real[i + 3];
+    const otherSumImaginary = imaginary[i + 2] + imaginary[i + 3];
+    const otherDifferenceReal = real[i + 2] - real[i + 3];
+    const otherDifferenceImaginary = imaginary[i + 2] - imaginary[i + 3];
+    real[i] = sumReal + otherSumReal;
+    imaginary[i] = sumImaginary + otherSumImaginary;
+    real[i + 1] = differenceReal + otherDifferenceImaginary; // times -i
+    imaginary[i + 1] = differenceImaginary - otherDifferenceReal;
+    real[i + 2] = sumReal - otherSumReal;
+    imaginary[i + 2] = sumImaginary - otherSumImaginary;
+    real[i + 3] = differenceReal - otherDifferenceImaginary;
+    imaginary[i + 3] = differenceImaginary + otherDifferenceReal;
   }
 }

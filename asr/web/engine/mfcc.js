@@ -45,24 +45,28 @@ export class FrontEnd {
   /** Compute cepstral coefficients as they are, row by row; `last` is the sample before the first. */
   computeCoefficients(waveform, numFrames, last = 0) {
     const { n_fft: length, hop_length: hop, n_mels: numMels, n_mfcc: width, preemphasis } = this.config;
+    const { window, filters, dct, spectrum } = this;
     const frame = new Float64Array(length);
     const logMels = new Float64Array(numMels);
     const features = new Float32Array(numFrames * width);
     for (let index = 0; index < numFrames; index++) {
       const start = index * hop;
+      let before = start ? waveform[start - 1] : last;
       for (let i = 0; i < length; i++) {
-        const before = start + i > 0 ? waveform[start + i - 1] : last;
-        frame[i] = (waveform[start + i] - preemphasis * before) * this.window[i];
+        const sample = waveform[start + i];
+        frame[i] = (sample - preemphasis * before) * window[i];
+        before = sample;
       }
-      const power = this.spectrum.compute(frame);
-      this.filters.forEach(({ first, weights }, mel) => {
+      const power = spectrum.compute(frame);
+      for (let mel = 0; mel < numMels; mel++) {
+        const { first, weights } = filters[mel];
         let sum = LOG_FLOOR;
         for (let i = 0; i < weights.length; i++) sum += power[first + i] * weights[i];
         logMels[mel] = Math.log(sum);
-      });
+      }
       for (let k = 0; k < width; k++) {
         let sum = 0;
-        for (let mel = 0; mel < numMels; mel++) sum += logMels[mel] * this.dct[k * numMels + mel];
+        for (let mel = 0; mel < numMels; mel++) sum += logMels[mel] * dct[k * numMels + mel];
         features[index * width + k] = sum;
       }
     }
@@ -106,11 +110,16 @@ function layDct({ n_mels: numMels, n_mfcc: width }) {
 function normalize(features, width) {
   const numFrames = features.length / width;
   const means = new Float64Array(width);
-  features.forEach((value, i) => { means[i % width] += value / numFrames; });
+  for (let i = 0; i < features.length; i++) means[i % width] += features[i] / numFrames;
   let power = 0;
-  features.forEach((value, i) => { power += (value - means[i % width]) ** 2 / features.length; });
+  for (let i = 0; i < features.length; i++) {
+    const difference = features[i] - means[i % width];
+    power += (difference * difference) / features.length;
+  }
   const scale = 1 / Math.sqrt(power + VARIANCE_FLOOR);
-  return features.map((value, i) => (value - means[i % width]) * scale);
+  const normalized = new Float32Array(features.length);
+  for (let i = 0; i < features.length; i++) normalized[i] = (features[i] - means[i % width]) * scale;
+  return normalized;
 }
 
 /** Fit a slope to five neighbouring frames; the frames outside an utterance count as its mean, zero. */

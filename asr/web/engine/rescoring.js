@@ -30,7 +30,8 @@ export class PhoneRescorer {
     const { phones: names, words } = await this.pronunciations;
     const tokens = new Map(names.map((phone, index) => [phone, index + 1]));
     const phones = hypotheses.map((each) => encode(this.tokenizer.join(each.tokens), words, tokens));
-    const probabilities = Float64Array.from(phoneLogProbs, Math.exp);
+    const probabilities = new Float64Array(phoneLogProbs.length);
+    for (let i = 0; i < probabilities.length; i++) probabilities[i] = Math.exp(phoneLogProbs[i]);
     const scores = phones.map((sequence) => sumPaths(probabilities, numFrames, sequence));
     if (!scores.every(Number.isFinite)) return hypotheses;
     return addScores(hypotheses, scores.map((score, i) => this.weight * (score + PHONE_SCORE * phones[i].length)));
