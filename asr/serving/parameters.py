@@ -140,7 +140,7 @@ def read_hot_words(keywords: Sequence[str], prompt: str) -> tuple[HotWord, ...]:
         try:
             found |= {hot_word.phrase: hot_word for hot_word in parse_hot_words(entry)}
         except ASRError as error:
-            raise ParameterError(param, f"{param}: {error}") from error
+            raise ParameterError(param, str(error)) from error
     return tuple(found.values())
 
 

@@ -76,7 +76,9 @@ class Session:
         Raises:
             WebSocketDisconnect: If the client is gone, or does not take it in time (`asr.serving.protocols`).
         """
-        await self.websocket.send_text(json.dumps(fields, ensure_ascii=False))
+        text = json.dumps(fields, ensure_ascii=False)
+        # Half a character, which JSON may name and UTF-8 may not hold, goes back as it came: "\\ud800".
+        await self.websocket.send_text(text.encode(errors="backslashreplace").decode())
 
 
 Talk: TypeAlias = Callable[[Session], Awaitable[None]]

@@ -1,6 +1,5 @@
 """Settings of the server, safe as they are: nobody but this machine can reach it, and everything has a bound."""
 
-import math
 import re
 from dataclasses import dataclass, fields
 
@@ -9,7 +8,7 @@ from asr.units import Seconds
 
 _MAX_PORT = 65_535
 _MAX_WORKERS = 256
-_LEAST = 0.001  # of sizes and times
+_LEAST, _MOST = 0.001, 1e9  # of sizes and times
 _ORIGIN = re.compile(r"https?://[^/\s]+")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -60,21 +59,21 @@ class ServerConfig:
         for name in ("port", "wyoming_port"):
             self._require(name, 0, _MAX_PORT)
         self._require("workers", 1, _MAX_WORKERS)
-        self._require("max_queue", 0)
-        for field in fields(self):
-            if field.name.endswith("_timeout") or (field.name.startswith("max_") and field.name != "max_queue"):
-                self._require(field.name, _LEAST)
+        self._require("max_queue", 0, _MOST)
+        for name in ("max_streams", "max_connections"):
+            self._require(name, 1, _MOST)
+        for name in ("max_upload", *(field.name for field in fields(self) if field.name.endswith("_timeout"))):
+            self._require(name, _LEAST, _MOST)
         if not self.api_key.isprintable() or not self.api_key.isascii() or " " in self.api_key:
             raise ASRError("the API key holds spaces or characters that are no ASCII; expected letters and digits")
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ASRError(f"origin {origin!r} is none; expected one such as https://example.org, without a path")
 
-    def _require(self, name: str, least: float, most: float = math.inf) -> None:
+    def _require(self, name: str, least: float, most: float) -> None:
         """Check the range of a number."""
         if not least <= getattr(self, name) <= most:
-            expected = f"a number from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
-            raise ASRError(f"{name} is {getattr(self, name):g}; expected {expected}")
+            raise ASRError(f"{name} is {getattr(self, name):g}; expected a number from {least:g} to {most:g}")
 
     @property
     def max_upload_bytes(self) -> int:

@@ -55,7 +55,7 @@ async def receive_form(request: Request) -> AsyncGenerator[Form]:
     Raises:
         RequestError: If it is no such form, or the file is missing or empty.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         found = request.headers.get("content-type") or "no content type"
         raise RequestError(400, f"the request has {found}; expected multipart/form-data", code="invalid_form")
     try:

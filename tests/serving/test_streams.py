@@ -257,6 +257,13 @@ def test_a_realtime_session_transcribes_what_is_committed(
     assert empty["error"]["code"] == "input_audio_buffer_commit_empty"
 
 
+def test_half_a_character_of_a_client_goes_back_as_it_came(live_server: LiveServer) -> None:
+    with connected(live_server, "/v1/realtime") as websocket:
+        receive(websocket)
+        send(websocket, type="none", event_id="\ud800")
+        assert receive(websocket)["error"]["event_id"] == "\ud800"
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
