@@ -116,10 +116,6 @@ def exit_status(body: Callable[[], int]) -> int:
         return report(INTERRUPTED)
     except Terminated:
         return report(TERMINATED)
-    except SystemExit:  # Lightning catches the interruption, and leaves with a status of its own
-        if not received:
-            raise
-        return report(received[0])
     except (ASRError, OSError) as error:
         sys.stderr.write(f"error: {as_line(str(error))}\n")
         return _STATUS_MISTAKE
@@ -131,6 +127,12 @@ def exit_status(body: Callable[[], int]) -> int:
             raise
         sys.stderr.write(f'error: this needs {error.name}, which is not installed; run: pip install "asr[train]"\n')
         return _STATUS_MISTAKE
+    except (SystemExit, Exception):
+        # Lightning catches an interruption, and leaves with a status of its own; a library in C fails with an error of
+        # its own where it is interrupted while it is loaded.
+        if not received:
+            raise
+        return report(received[0])
     return status
 
 

@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import pickle
 import queue
+import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.reduction import send_handle
 from typing import Any, final
 
@@ -69,7 +71,8 @@ class Worker:
         self._connection, theirs = _context.Pipe()
         level = logging.getLogger("asr").getEffectiveLevel()
         self._process = _context.Process(target=work, args=(theirs, open_recognizer, level), daemon=True)
-        self._process.start()
+        with _signals_held_back():
+            self._process.start()
         theirs.close()
         self.process_id = self._process.pid or 0
         for target in (self._receive, self._send):
@@ -173,6 +176,20 @@ class Worker:
             if not pending.future.done():
                 pending.future.set_exception(WorkerDiedError())
         self._pending.clear()
+
+
+@contextmanager
+def _signals_held_back() -> Generator[None]:
+    """Start a process that Ctrl-C does not end while it imports what it needs; the server ends it.
+
+    A process begins with the mask of the thread that starts it.
+    """
+    resource_tracker.ensure_running()  # to start it would take these signals out of the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _close(descriptor: int | None) -> None:

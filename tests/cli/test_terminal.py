@@ -216,3 +216,18 @@ def test_a_closed_stream_gives_nothing_takes_no_text_and_is_no_fault(
     command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
     run = subprocess.run(command, cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True)
     assert (run.returncode, run.stdout + run.stderr) == (status, printed)
+
+
+def test_an_interruption_that_a_library_turned_into_its_own_error_is_an_interruption(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+        return 0
+
+    assert exit_status(body) == 130
+    assert capsys.readouterr().err == "interrupted\n"
