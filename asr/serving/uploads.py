@@ -42,6 +42,15 @@ class Form:
     fields: tuple[tuple[str, str], ...]
 
 
+class _NoRoomError(RequestError):
+    """The disk of temporary files takes no more."""
+
+    def __init__(self, error: OSError) -> None:
+        """Say what the system says."""
+        message = f"the server has no room for the file: {error.strerror}"
+        super().__init__(503, message, code="no_room", retry_after=30)
+
+
 @asynccontextmanager
 async def receive_form(request: Request) -> AsyncGenerator[Form]:
     """Receive a form with one file.
@@ -54,6 +63,7 @@ async def receive_form(request: Request) -> AsyncGenerator[Form]:
 
     Raises:
         RequestError: If it is no such form, or the file is missing or empty.
+        _NoRoomError: If the disk is full.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         found = request.headers.get("content-type") or "no content type"
@@ -63,8 +73,7 @@ async def receive_form(request: Request) -> AsyncGenerator[Form]:
     except HTTPException as error:
         raise RequestError(400, f"the form cannot be read: {error.detail}", code="invalid_form") from error
     except OSError as error:
-        message = f"the server has no room for the file: {error.strerror}"
-        raise RequestError(503, message, code="no_room", retry_after=30) from error
+        raise _NoRoomError(error) from error
     try:
         yield _read(form.multi_items())
     finally:
@@ -87,5 +96,8 @@ def _read(items: list[tuple[str, UploadFile | str]]) -> Form:
     name = upload.filename or "the upload"
     if not upload.size:
         raise RequestError(400, f"{name}: empty file (0 bytes)", code="invalid_audio", param=_FILE_FIELD)
-    upload.file.fileno()  # which moves a small one from memory to a file without a name
+    try:
+        upload.file.fileno()  # which moves a small one from memory to a file without a name
+    except OSError as error:
+        raise _NoRoomError(error) from error
     return Form(Upload(name, upload.file), tuple(fields))

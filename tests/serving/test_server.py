@@ -1,7 +1,9 @@
 """A server over a real connection."""
 
+import errno
 import json
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +150,22 @@ def test_an_oversized_upload_is_refused_while_it_arrives(live_server: LiveServer
         response = client.post(URL, content=body, headers=headers)
     assert response.status_code == 413
     assert response.json()["error"]["message"].startswith("the request is larger than 1 MB")
+
+
+def test_a_full_disk_is_told_and_not_a_fault(
+    live_server: LiveServer, tone: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with live_server.client() as client:
+        with monkeypatch.context() as full:
+            full.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
+            response = send(client, tone)
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "30"
+        assert response.json()["error"]["message"] == "the server has no room for the file: No space left on device"
+        assert send(client, tone).json()["text"] == expected
 
 
 def test_a_connection_without_a_request_is_closed(live_server: LiveServer) -> None:
