@@ -8,7 +8,7 @@ import { readLanguageModel } from "./lexicon.js";
 import { AcousticNetwork } from "./network.js";
 import { RecurrentLM } from "./recurrent-lm.js";
 import { splitRecording } from "./segmenter.js";
-import { openFolded, openSession } from "./sessions.js";
+import { openFolded } from "./sessions.js";
 import { insertFrames, leaveOutSilence } from "./silence.js";
 import { StepNetwork } from "./stepping.js";
 import { StreamingRecognizer } from "./streaming.js";
@@ -38,9 +38,6 @@ export class Recognizer {
     const tokenizer = new Tokenizer(alphabet.characters);
     const isBeam = config.decoding.decoder === "beam";
     const hasRecurrentLM = isBeam && files.includes(RECURRENT_LM);
-    // First, for they are small: the runtime compiles its code while the rest is on its way.
-    const graphs = hasRecurrentLM ? openGraphs(ort, load) : null;
-    graphs?.catch(() => {}); // every use reports it
     const [network, lm, internal] = await Promise.all([
       openNetwork(ort, config, load),
       isBeam && files.includes(LM) ? loadLM(LM, tokenizer) : null,
@@ -52,7 +49,7 @@ export class Recognizer {
       // The second pass: nothing waits for it before a text is to be rescored.
       pronunciations: isBeam ? optional("pronunciations.json")?.then(parse) : null,
       recurrentLM: hasRecurrentLM
-        ? load(RECURRENT_LM).then(async (bytes) => new RecurrentLM(ort, bytes, await graphs))
+        ? load(RECURRENT_LM).then(async (bytes) => new RecurrentLM(ort, bytes, await loadGraphs(load)))
         : null,
     };
     const loaded = Promise.all([models.pronunciations, models.recurrentLM]);
@@ -190,10 +187,10 @@ async function openNetwork(ort, config, load) {
   return AcousticNetwork.open(ort, config.network, graph, weights);
 }
 
-/** Open the graphs of the recurrent language model. */
-async function openGraphs(ort, load) {
-  const sessions = LM_GRAPHS.map(async (name) => [name, await openSession(ort, await load(`${name}.onnx`))]);
-  return Object.fromEntries(await Promise.all(sessions));
+/** Load the graphs of the recurrent language model. */
+async function loadGraphs(load) {
+  const graphs = LM_GRAPHS.map(async (name) => [name, await load(`${name}.onnx`)]);
+  return Object.fromEntries(await Promise.all(graphs));
 }
 
 function parse(bytes) {

@@ -6,8 +6,10 @@
  * `recurrent-prefixes.js` scores sentences with it.
  */
 
+import { FLOAT, INT8, bindWeight } from "./graphs.js";
 import { END, UNKNOWN } from "./ngrams.js";
-import { dequantizeRows, readTensors, SCALES } from "./tensors.js";
+import { openSession } from "./sessions.js";
+import { SCALES, dequantizeRows, readTensors, toFloats } from "./tensors.js";
 
 const HIDDEN_WEIGHT = "lstm.weight_hh_l0";
 const MAX_LOGITS = 2 ** 21; // rows of a softmax are computed in blocks of 8 MB
@@ -17,17 +19,18 @@ export class RecurrentLM {
   /**
    * @param {object} ort ONNX Runtime
    * @param {Uint8Array} bytes the file `recurrent_lm.safetensors`
-   * @param {{affine: object, step: object, log_softmax: object}} sessions of its graphs
+   * @param {{affine: Uint8Array, step: Uint8Array, log_softmax: Uint8Array}} graphs
    */
-  constructor(ort, bytes, sessions) {
+  constructor(ort, bytes, graphs) {
     const { tensors, metadata } = readTensors(bytes);
     const config = JSON.parse(metadata.config);
     const words = new TextDecoder().decode(tensors.get("words").data).split("\n");
     const ends = config.class_sizes.map((_, i, sizes) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size));
     const within = ends.filter((end) => end < words.length);
-    Object.assign(this, { ort, tensors, sessions, hiddenSize: config.hidden_size, expanded: new Map() });
-    const hiddenWeight = tensors.get(HIDDEN_WEIGHT); // stays in 8 bits
-    this.hiddenWeight = new ort.Tensor("int8", transpose(hiddenWeight), hiddenWeight.shape.toReversed());
+    Object.assign(this, { ort, tensors, graphs, hiddenSize: config.hidden_size, sessions: new Map() });
+    const [first, second] = ["lstm.bias_ih_l0", "lstm.bias_hh_l0"].map((name) => toFloats(tensors.get(name)));
+    this.gateBias = first.map((value, i) => value + second[i]);
+    this.projectionBias = toFloats(tensors.get("projection.bias"));
     this.ids = new Map(words.map((word, id) => [word, id]));
     this.boundaries = [0, ...(within.length ? within : [words.length - 1]), words.length];
   }
@@ -39,8 +42,7 @@ export class RecurrentLM {
 
   /** Compute the part of the LSTM's gates that each word gives, a row each. */
   async inputGates(words) {
-    const [first, second] = ["lstm.bias_ih_l0", "lstm.bias_hh_l0"].map((name) => this.weight(name).data);
-    return this.affine(await this.embed(words), words.length, "lstm.weight_ih_l0", first.map((v, i) => v + second[i]));
+    return this.affine(await this.embed(words), words.length, "lstm.weight_ih_l0", this.gateBias);
   }
 
   /** Look words up, a row each. */
@@ -60,11 +62,11 @@ export class RecurrentLM {
   /** Take the LSTM one word further. */
   async step(gates, hidden, cell, count) {
     const size = this.hiddenSize;
-    const outputs = await this.run("step", {
+    const session = await this.open("step", "hidden_weight", HIDDEN_WEIGHT);
+    const outputs = await session.run({
       gates: this.tensor(gates, [count, 4 * size]),
       hidden: this.tensor(hidden, [count, size]),
       cell: this.tensor(cell, [count, size]),
-      hidden_weight: this.hiddenWeight,
       hidden_scales: this.tensor(this.tensors.get(HIDDEN_WEIGHT + SCALES).data, [4 * size]),
     });
     return [outputs.next_hidden.data, outputs.next_cell.data];
@@ -78,7 +80,7 @@ export class RecurrentLM {
    */
   async logProbs(hidden, rows, words) {
     const count = hidden.length / this.hiddenSize;
-    const vectors = await this.affine(hidden, count, "projection.weight", this.weight("projection.bias").data);
+    const vectors = await this.affine(hidden, count, "projection.weight", this.projectionBias);
     const width = vectors.length / count;
     const classes = this.splitClasses(words);
     const targets = words.slice();
@@ -115,9 +117,9 @@ export class RecurrentLM {
 
   /** Multiply vectors, in rows, by a matrix and add a bias. */
   async affine(vectors, count, name, bias = new Float32Array(1)) {
-    const outputs = await this.run("affine", {
+    const session = await this.open("affine", "weight", name);
+    const outputs = await session.run({
       vectors: this.tensor(vectors, [count, vectors.length / count]),
-      weight: this.weight(name),
       bias: this.tensor(bias, [bias.length]),
     });
     return outputs.outputs.data;
@@ -125,16 +127,15 @@ export class RecurrentLM {
 
   /** Score words by the distributions that vectors give, one in each row. */
   async logSoftmax(vectors, name, rows, words) {
-    const weight = this.weight(name);
-    const width = weight.dims[1];
-    const size = Math.max(1, Math.floor(MAX_LOGITS / weight.dims[0]));
+    const session = await this.open("log_softmax", "weight", name);
+    const [numRows, width] = this.tensors.get(name).shape;
+    const size = Math.max(1, Math.floor(MAX_LOGITS / numRows));
     const logProbs = new Float64Array(words.length);
     for (let first = 0; first * width < vectors.length; first += size) {
       const block = vectors.subarray(first * width, (first + size) * width);
       const chosen = [...rows.keys()].filter((place) => rows[place] >= first && rows[place] < first + size);
-      const outputs = await this.run("log_softmax", {
+      const outputs = await session.run({
         vectors: this.tensor(block, [block.length / width, width]),
-        weight,
         rows: this.indices(chosen.map((place) => rows[place] - first)),
         words: this.indices(chosen.map((place) => words[place])),
       });
@@ -143,12 +144,19 @@ export class RecurrentLM {
     return logProbs;
   }
 
-  /** Return a weight in single precision, expanded once. */
-  weight(name) {
-    if (!this.expanded.has(name)) {
-      this.expanded.set(name, this.tensor(dequantizeRows(this.tensors, name), this.tensors.get(name).shape));
+  /** Return the session of a graph that holds a weight; it is expanded and opened when it is first needed. */
+  open(graph, input, name) {
+    if (!this.sessions.has(name)) {
+      const stored = this.tensors.get(name);
+      const isHidden = name === HIDDEN_WEIGHT; // it stays in 8 bits
+      const { buffer, byteOffset, byteLength } = isHidden ? transpose(stored) : dequantizeRows(this.tensors, name);
+      const data = new Uint8Array(buffer, byteOffset, byteLength);
+      const shape = isHidden ? stored.shape.toReversed() : stored.shape;
+      const weight = { type: isHidden ? INT8 : FLOAT, shape, numBytes: byteLength };
+      const bound = bindWeight(this.graphs[graph], input, weight, name);
+      this.sessions.set(name, openSession(this.ort, bound, [{ path: name, data }]));
     }
-    return this.expanded.get(name);
+    return this.sessions.get(name);
   }
 
   tensor(data, shape) {
@@ -157,10 +165,6 @@ export class RecurrentLM {
 
   indices(numbers) {
     return new this.ort.Tensor("int64", BigInt64Array.from(numbers, BigInt), [numbers.length]);
-  }
-
-  run(graph, inputs) {
-    return this.sessions[graph].run(inputs);
   }
 }
 
