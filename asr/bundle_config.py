@@ -138,6 +138,10 @@ def read_json(path: Path) -> dict[str, Any]:
         if len(content) > _MAX_BYTES:
             raise BundleError(f"{path}: has more than {_MAX_BYTES:,} bytes; {_REMEDY}")
         values = json.loads(content.decode())
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{path}: no such file; expected the folder of a model, with model.safetensors, config.json, tokenizer.json"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read as JSON ({error})") from error
     version = values.get("format_version") if isinstance(values, dict) else None
