@@ -191,6 +191,19 @@ async function speak(visit) {
   await visit.take("spoken");
 }
 
+async function unplugMicrophone(visit) {
+  await visit.page.evaluate(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (...constraints) => (window.microphone = await open(...constraints));
+  });
+  await visit.page.click("#microphone");
+  await visit.wait(() => document.querySelector("#microphone-label").textContent === "Stop" && window.microphone);
+  await visit.page.evaluate(() => window.microphone.getAudioTracks()[0].dispatchEvent(new Event("ended")));
+  await visit.wait(() => document.querySelector("#notice p").textContent.startsWith("The microphone was disconnected"));
+  await visit.wait(() => document.querySelector("#result").checkVisibility());
+  assert.equal(await visit.text("#microphone-label"), "Speak");
+}
+
 async function lookInside(visit) {
   await visit.page.focus("#tab-words");
   await visit.press("ArrowRight");
@@ -272,7 +285,7 @@ async function run(browser, name) {
   const server = await startServer(...device.options);
   const { page, problems } = await openPage(browser, server.address, device);
   const visit = new Visit(name, page, device);
-  const steps = { uploadFiles, dropFolder, playWords, correctWords, favourHotWords, speak, lookInside, useKeyboard, checkNames };
+  const steps = { uploadFiles, dropFolder, playWords, correctWords, favourHotWords, unplugMicrophone, speak, lookInside, useKeyboard, checkNames };
   for (const [title, step] of Object.entries({ ...steps, loseServer })) {
     await step(visit, server).catch(async (error) => {
       await page.screenshot({ path: join(pictures, `${name}-failed.png`) }).catch(() => {}); // the page may be gone

@@ -13,10 +13,10 @@ const MIN_LEVEL = 0.05; // full height of the picture at least, so that silence 
  * Start to record and to transcribe.
  *
  * `onChange()` is called where something new is to be shown, `onProblem(message)` where the words stop coming; the
- * recording goes on all the same. Returns {segments, committed, tail, peaks, seconds(), stop(), abandon()}; `stop`
+ * recording goes on all the same. `onLost()` is called where the microphone is gone, and nothing more comes. Returns {segments, committed, tail, peaks, seconds(), stop(), abandon()}; `stop`
  * resolves to {blob, transcript}, whose transcript is `null` where the words are not complete, as after `abandon`.
  */
-export async function startSession(backend, { hotWords, onChange, onProblem }) {
+export async function startSession(backend, { hotWords, onChange, onProblem, onLost }) {
   const microphone = await openMicrophone();
   const blocks = [];
   const session = { segments: [], committed: "", tail: "", peaks: [], seconds, stop, abandon };
@@ -62,7 +62,7 @@ export async function startSession(backend, { hotWords, onChange, onProblem }) {
     blocks.push(toInt16(block));
     session.peaks.push(...findPeaks(block, microphone.sampleRate));
     onChange();
-  });
+  }, onLost);
 
   async function stop() {
     await microphone.stop();

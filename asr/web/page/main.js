@@ -122,6 +122,10 @@ async function startSpeaking() {
       hotWords: readHotWords(),
       onChange: () => session && selected === session.recording && live.show(session),
       onProblem: (message) => notify(message),
+      onLost() {
+        notify("The microphone was disconnected. What was said until then is kept.");
+        if (session) stopSpeaking();
+      },
     });
     player.pause();
     const recording = recordings.add(name, { state: "live" });

@@ -16,7 +16,8 @@ const REASONS = {
 /**
  * Open the microphone.
  *
- * Returns {sampleRate, start(onBlock), stop() -> Promise}: no block comes before `start` or after `stop`.
+ * Returns {sampleRate, start(onBlock, onLost), stop() -> Promise}: no block comes before `start` or after `stop`, and
+ * `onLost()` is called once if the microphone is unplugged or taken away in between.
  */
 export async function openMicrophone() {
   if (!navigator.mediaDevices?.getUserMedia) {
@@ -42,7 +43,9 @@ async function connect(stream) {
   const collector = new AudioWorkletNode(context, "collector", { numberOfOutputs: 0 });
   return {
     sampleRate: context.sampleRate,
-    start(onBlock) {
+    start(onBlock, onLost) {
+      // A track that is stopped from here ends without this event.
+      stream.getAudioTracks()[0].addEventListener("ended", onLost, { once: true });
       collector.port.onmessage = ({ data }) => onBlock(data);
       source.connect(collector);
     },
