@@ -45,6 +45,14 @@ def test_command_parses_its_arguments_logs_and_returns_its_status(
     assert capsys.readouterr().err == "running\n"
 
 
+def refuse(verb: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that refuses its arguments, and return the last line of what it says."""
+    with pytest.raises(SystemExit) as stop:
+        run_command(f"asr.cli.{verb}", arguments)
+    assert stop.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("verb", "arguments", "name"),
     [
@@ -59,11 +67,9 @@ def test_command_parses_its_arguments_logs_and_returns_its_status(
 def test_an_empty_argument_is_refused_by_its_name(
     verb: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        run_command(f"asr.cli.{verb}", arguments)
-    assert stop.value.code == 2
-    *_, error = capsys.readouterr().err.splitlines()
-    assert error.endswith(f"error: argument {name}: is empty; give a value, or leave the argument out")
+    assert refuse(verb, arguments, capsys).endswith(
+        f"error: argument {name}: is empty; give a value, or leave the argument out"
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,11 +83,9 @@ def test_an_empty_argument_is_refused_by_its_name(
 def test_a_url_is_not_taken_for_a_folder_of_a_strange_name(
     verb: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        run_command(f"asr.cli.{verb}", arguments)
-    assert stop.value.code == 2
-    *_, error = capsys.readouterr().err.splitlines()
-    assert error.endswith(f"error: argument {name}: gs://calls/texts is a URL; expected a path on this machine")
+    assert refuse(verb, arguments, capsys).endswith(
+        f"error: argument {name}: gs://calls/texts is a URL; expected a path on this machine"
+    )
 
 
 def test_package_of_the_training_extra_that_is_missing_is_one_line_with_the_remedy(
