@@ -16,10 +16,10 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from asr.audio import AudioSource
-from asr.data.augmentation import AugmentConfig, build_augment
+from asr.data.augmentation import AugmentConfig, Compose, build_augment
 from asr.data.batch_config import BatchConfig
 from asr.data.buffering import CHUNKS_PER_BUFFER, NUM_LANES, Buffering
-from asr.data.dataset import Augment, Readable, SpeechDataset, read_waveforms
+from asr.data.dataset import Readable, SpeechDataset, read_waveforms
 from asr.data.feasibility import check_texts
 from asr.data.loader import CheckedLoader, ResumableLoader
 from asr.data.manifest import Utterance
@@ -286,7 +286,7 @@ class SpeechDataModule(LightningDataModule):
             return None
         return Buffering(train.chunks()[numbers], self.batches.buffer_duration)
 
-    def _dataset(self, source: Readable, augment: Augment | None = None) -> SpeechDataset:
+    def _dataset(self, source: Readable, augment: Compose | None = None) -> SpeechDataset:
         """Serve utterances, from memory where they are cached."""
         return SpeechDataset(
             source,

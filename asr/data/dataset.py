@@ -15,19 +15,13 @@ from torch.utils.data import Dataset
 
 from asr.acoustic.model import pad_waveforms
 from asr.audio import AudioExcerpt, AudioSource, load_audio
+from asr.data.augmentation import Compose
 from asr.data.changes import Change
 from asr.data.device_changes import BatchChanges, apply_changes, collect_changes, is_for_device
 from asr.data.manifest import Utterance
 from asr.data.sampler import Draw
 from asr.errors import ASRError, AudioError, ManifestError
 from asr.tokenizer import BLANK, CharTokenizer
-
-
-class Augment(Protocol):
-    """Random changes of waveforms, as `asr.data.augmentation.Compose`."""
-
-    def draw(self, sample_rate: int, generator: torch.Generator) -> Sequence[Change]:
-        """Draw the changes of one waveform."""
 
 
 class Example(NamedTuple):
@@ -92,7 +86,7 @@ class SpeechDataset(Dataset[Example]):
         tokenizer: CharTokenizer,
         sample_rate: int,
         *,
-        augment: Augment | None = None,
+        augment: Compose | None = None,
         on_device: bool = False,
         waveforms: Mapping[Any, Tensor] | None = None,
         encode_phones: Callable[[str], list[int]] | None = None,
