@@ -201,6 +201,17 @@ def test_modules_verbs_and_functions_stay_short() -> None:
     assert not too_long
 
 
+def test_no_script_or_style_sheet_is_long() -> None:
+    parts = (
+        path
+        for pattern in ("*.js", "*.mjs", "*.css")
+        for path in [*ROOT.glob(f"asr/**/{pattern}"), *ROOT.glob(f"scripts/**/{pattern}")]
+    )
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in parts}
+    assert len(lengths) > 60
+    assert {name: length for name, length in lengths.items() if length > MAX_MODULE_LINES} == {}
+
+
 def test_public_names_exist() -> None:
     names = list(asr.__all__)
     assert [name for name in names if not hasattr(asr, name)] == []

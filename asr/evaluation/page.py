@@ -20,6 +20,7 @@ JSON_FILE = "report.json"
 HTML_FILE = "report.html"
 PAGE_FILES = (JSON_FILE, HTML_FILE)
 
+_STYLES = ("page.css", "utterances.css")
 _SCRIPTS = ("tools.js", "figures.js", "utterances.js")  # one after the other they are one script
 
 
@@ -72,7 +73,7 @@ def render_html(
     drawn = {index: _embed("image/png", png) for index, png in pictures.items()}
     # The data comes last, so that nothing in it is taken for a mark to replace.
     for mark, content in (
-        ("{{style}}", _read("page.css")),
+        ("{{style}}", "\n".join(map(_read, _STYLES))),
         ("{{script}}", "\n".join(map(_read, _SCRIPTS))),
         ("{{data}}", _to_script({"report": fields, "audio": audio, "pictures": drawn})),
     ):

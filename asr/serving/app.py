@@ -34,6 +34,8 @@ _PAGE_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 
+_SHOWN = 80  # characters of a path in a message
+
 
 def build_app(service: Service, page: Path | None = None) -> Starlette:
     """Build the application.
@@ -139,8 +141,10 @@ class _WithHeaders:
 
 def _refuse(request: Request, error: HTTPException) -> Response:
     """Answer for a route or a method that is not there."""
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    refusal = RequestError(error.status_code, message, code="not_found")
+    path = request.url.path
+    path = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    refusal = RequestError(error.status_code, f"{request.method} {path}: {error.detail}", code=code)
     return JSONResponse(refusal.to_dict(), error.status_code, error.headers)
 
 

@@ -118,7 +118,9 @@ def test_hot_words_of_one_client_reach_no_other(live_server: LiveServer, model_f
 def test_unknown_routes_and_methods_are_refused_in_the_shape_of_errors(live_server: LiveServer) -> None:
     with live_server.client() as client:
         assert client.get("/v1/fine_tuning").json()["error"]["message"] == "GET /v1/fine_tuning: Not Found"
-        assert client.get(URL).status_code == 405
+        assert client.get(f"/{'a' * 2000}").json()["error"]["message"] == f"GET /{'a' * 79}...: Not Found"
+        refused = client.get(URL)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (405, "method_not_allowed")
         assert client.get("/v1/models/tiny").json()["id"] == "tiny"
         assert [each["id"] for each in client.get("/v1/models").json()["data"]] == ["tiny", "whisper-1"]
         assert client.get("/v1/models/other").status_code == 404

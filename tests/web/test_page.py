@@ -33,7 +33,7 @@ IDS = [attributes["id"] for _, attributes in ELEMENTS if attributes.get("id")]
 def test_every_file_that_the_page_names_is_there() -> None:
     named = [value for _, attributes in ELEMENTS for name in ("src", "href") if (value := attributes.get(name))]
     assert [name for name in named if not name.startswith("#") and not (PAGE / name).is_file()] == []
-    assert {"style.css", "main.js", "icon.svg"} <= set(named)
+    assert {"base.css", "main.js", "icon.svg"} <= set(named)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -7,9 +7,10 @@
  */
 
 import { Beam, Candidates, NONE, Prefixes, highest } from "./hypotheses.js";
-import { OUTSIDE, NO_WORD, ROOT } from "./lexicon.js";
-import { BEGIN, END, UNKNOWN, findLabel } from "./ngrams.js";
+import { OUTSIDE, ROOT } from "./lexicon.js";
+import { BEGIN, findLabel } from "./ngrams.js";
 import { BLANK } from "./tokenizer.js";
+import { endWord, scoreText } from "./word-scores.js";
 
 const IMPOSSIBLE = -700; // stands for the logarithm of 0, so that every text has a score: e^-700 is no 0 yet
 const TINY = 1e-308; // keeps fractions and logarithms finite
@@ -192,53 +193,15 @@ export class BeamSearch {
 
   /** Propose each prefix with its last word ended. */
   extendBySpace() {
-    const { beam, frame, prefixes: { hotScore, hotState } } = this;
-    const { settings: { space }, hot, size } = this.tables;
+    const { beam, frame, prefixes, tables } = this;
+    const { settings: { space }, hot, size } = tables;
     for (let i = 0; i < beam.count; i++) {
       // The bound is cheap and the exact score is not: no word has a probability above 1.
       if (beam.last[i] === space || frame[space] + beam.logBoth[i] + beam.endCeiling[i] <= this.floor) continue;
       const prefix = beam.prefix[i];
-      this.offer(i, space, hotScore[prefix] + hot.gain[hotState[prefix] * size + space] + this.endWord(prefix));
+      const gain = hot.gain[prefixes.hotState[prefix] * size + space];
+      this.offer(i, space, prefixes.hotScore[prefix] + gain + endWord(prefixes, tables, prefix));
     }
-  }
-
-  /** Return the score of all words of a prefix, should the last one end here. */
-  endWord(prefix) {
-    const { prefixes, tables: { settings, lexicon, spellingScores } } = this;
-    let score = prefixes.wordsScore[prefix];
-    if (score !== score) { // NaN until somebody asks
-      const lastWord = prefixes.lastWord[prefix];
-      const spelling = prefixes.spelling[prefix];
-      score = prefixes.wordsScore[lastWord] + settings.wordScore + spellingScores[spelling];
-      let word = lexicon.words[spelling];
-      if (word === NO_WORD) {
-        word = UNKNOWN;
-        score += settings.unknownScore;
-        const before = prefixes.length[lastWord]; // a space follows it, unless nothing is before
-        score += settings.unknownLetterScore * (prefixes.length[prefix] - before - Math.min(before, 1));
-      }
-      score += settings.lmWeight * this.follow(lastWord, word, prefixes.contexts, prefix * prefixes.order);
-      prefixes.wordsScore[prefix] = score;
-    }
-    return score;
-  }
-
-  /** Return log P(word | context of a prefix) by back-off, and write the context after it to `next` at `offset`. */
-  follow(prefix, word, next, offset) {
-    const { contexts, order } = this.prefixes;
-    const { logProbs, backoffs, wordIds, children } = this.tables.ngrams;
-    let logProb = logProbs[word];
-    let longer = word;
-    for (let length = 0; length < order - 1; length++) {
-      next[offset + length] = longer;
-      longer = NONE;
-      const node = contexts[prefix * order + length];
-      if (node !== NONE) {
-        longer = findLabel(wordIds, children[node], children[node + 1], word);
-        logProb = longer === NONE ? logProb + backoffs[node] : logProbs[longer];
-      }
-    }
-    return logProb;
   }
 
   /** Let the best candidates be the next beam. */
@@ -287,7 +250,8 @@ export class BeamSearch {
 
   /** Find or make the prefix with one more token. */
   grow(prefix, token) {
-    const { prefixes, tables: { settings, lexicon, charges, hot, size } } = this;
+    const { prefixes, tables } = this;
+    const { settings, lexicon, charges, hot, size } = tables;
     for (let child = prefixes.firstChild[prefix]; child !== NONE; child = prefixes.nextSibling[child]) {
       if (prefixes.token[child] === token) return child;
     }
@@ -305,7 +269,7 @@ export class BeamSearch {
     if (token === settings.space) {
       prefixes.spelling[child] = ROOT;
       prefixes.lastWord[child] = prefix;
-      prefixes.score[child] = prefixes.hotScore[child] + this.endWord(prefix);
+      prefixes.score[child] = prefixes.hotScore[child] + endWord(prefixes, tables, prefix);
     } else {
       const parent = prefixes.spelling[prefix];
       const node = findLabel(lexicon.tokens, lexicon.children[parent], lexicon.children[parent + 1], token);
@@ -319,7 +283,8 @@ export class BeamSearch {
 
   /** Let the beam hold whole texts, without a space at the end, and their final totals. */
   completeTexts() {
-    const { prefixes, beam, tables: { settings: { space } } } = this;
+    const { prefixes, beam, tables, scratch } = this;
+    const { space } = tables.settings;
     let best = 0;
     for (let i = 0; i < beam.count; i++) {
       if (beam.total[i] > beam.total[best]) best = i;
@@ -334,7 +299,7 @@ export class BeamSearch {
     let isAnyWhole = false;
     for (let i = 0; i < beam.count; i++) {
       const prefix = beam.prefix[i];
-      beam.total[i] = beam.logBoth[i] + this.scoreText(prefix);
+      beam.total[i] = beam.logBoth[i] + scoreText(prefixes, tables, prefix, scratch);
       isAnyWhole ||= beam.total[i] > -Infinity;
       if (prefixes.token[prefix] === space) beam.prefix[i] = prefixes.lastWord[prefix];
     }
@@ -342,14 +307,6 @@ export class BeamSearch {
       beam.prefix[best] = prefixes.lastWord[beam.prefix[best]];
       beam.total[best] = bestTotal;
     }
-  }
-
-  /** Return the score of a prefix as a whole text, its posteriors aside. */
-  scoreText(prefix) {
-    const { prefixes, scratch, tables: { settings, hot } } = this;
-    const text = prefixes.token[prefix] === settings.space ? prefixes.lastWord[prefix] : prefix;
-    const score = this.endWord(text) + prefixes.hotScore[prefix] + hot.finalGain[prefixes.hotState[prefix]];
-    return score + settings.lmWeight * this.follow(text, END, scratch, 0);
   }
 
   /** Return the tokens of a prefix. */

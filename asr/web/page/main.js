@@ -2,11 +2,13 @@
 
 import { createBackend } from "./backend.js";
 import { announce, clock, count, find, make, save } from "./dom.js";
-import { readDrop, readInput } from "./files.js";
 import { createInside } from "./inside.js";
+import { takeFiles } from "./intake.js";
 import { createLiveView, startSession } from "./live.js";
+import { notify } from "./notice.js";
 import { createPlayer } from "./player.js";
 import { createRecordings, stem } from "./recordings.js";
+import { connectTabs } from "./tabs.js";
 import { correctWord, listWords, meanConfidence, textOf } from "./transcript.js";
 import { createWords } from "./words.js";
 import { write, WRITERS } from "./writers.js";
@@ -41,7 +43,7 @@ const words = createWords({
   onCorrect: correct,
 });
 let selected = null;
-const narrow = matchMedia("(max-width: 46rem)"); // as in style.css
+const narrow = matchMedia("(max-width: 46rem)"); // as in devices.css
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let session = null;
 let shownTranscript = null;
@@ -79,32 +81,7 @@ function accept({ recordings: found, numOthers }) {
   else notify("");
 }
 
-for (const [button, input] of [
-  ["#choose-files", "#files"],
-  ["#choose-folder", "#folder"],
-]) {
-  find(button).addEventListener("click", () => find(input).click());
-  find(input).addEventListener("change", ({ target }) => {
-    accept(readInput(target));
-    target.value = ""; // so that the same file can be chosen again
-  });
-}
-
-let depth = 0; // of the elements that a file is dragged over
-const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
-addEventListener("dragenter", (event) => {
-  if (holdsFiles(event) && ++depth) document.body.classList.add("dropping");
-});
-addEventListener("dragleave", (event) => {
-  if (holdsFiles(event) && --depth <= 0) document.body.classList.remove("dropping");
-});
-addEventListener("dragover", (event) => event.preventDefault());
-addEventListener("drop", async (event) => {
-  event.preventDefault();
-  depth = 0;
-  document.body.classList.remove("dropping");
-  if (holdsFiles(event)) accept(await readDrop(event.dataTransfer));
-});
+takeFiles(accept);
 
 // Speaking.
 
@@ -339,27 +316,7 @@ find("#formats").append(
 
 // The two views.
 
-const tabs = [find("#tab-words"), find("#tab-inside")];
-
-function showTab(tab) {
-  for (const each of tabs) {
-    const isShown = each === tab;
-    each.setAttribute("aria-selected", String(isShown));
-    each.tabIndex = isShown ? 0 : -1;
-    find(`#${each.getAttribute("aria-controls")}`).hidden = !isShown;
-  }
-  if (tab.id === "tab-inside") lookInside();
-}
-
-for (const [index, tab] of tabs.entries()) {
-  tab.addEventListener("click", () => showTab(tab));
-  tab.addEventListener("keydown", ({ key }) => {
-    if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-    const other = tabs[1 - index];
-    other.focus();
-    showTab(other);
-  });
-}
+connectTabs([find("#tab-words"), find("#tab-inside")], (tab) => tab.id === "tab-inside" && lookInside());
 
 async function lookInside() {
   const recording = selected;
@@ -373,14 +330,3 @@ async function lookInside() {
     if (recording === selected) inside.showMessage(error.message, { isError: true });
   }
 }
-
-// Messages.
-
-function notify(message, { isError = true } = {}) {
-  const notice = find("#notice");
-  notice.hidden = !message;
-  notice.classList.toggle("error", isError);
-  find("p", notice).textContent = message;
-}
-
-find("#notice button").addEventListener("click", () => notify(""));
