@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ManifestError("a manifest is named twice; name each once")
     entries = read_entries(arguments.manifests)
     rejected = arguments.fix and arguments.fix.with_name(f"{arguments.fix.name}.rejected.jsonl")
-    with replacing([arguments.fix, rejected], arguments.manifests, overwrite=arguments.overwrite):
+    reads = (*arguments.manifests, arguments.model, *(entry.utterance.audio_filepath for entry in entries))
+    with replacing([arguments.fix, rejected], reads, overwrite=arguments.overwrite):
         return _check(arguments, entries)
 
 
