@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ASRError(
             f"--decoder {arguments.decoder}: texts come from beam search, checked by greedy decoding; leave it out"
         )
-    judged = arguments.output.with_name(f"{arguments.output.name}.judged.jsonl")
+    judged = Path(f"{arguments.output}.judged.jsonl")
     models = (arguments.model, arguments.lm, arguments.recurrent_lm, arguments.hot_words_file)
     reads = (arguments.manifest, *models, *(utterance.audio_filepath for utterance in utterances))
     with replacing([arguments.output, judged], reads, overwrite=arguments.overwrite):

@@ -245,7 +245,7 @@ def _write_judgements(output: Path, judgements: Sequence[Judgement], bounds: Bou
         })
         for judgement in judgements
     ]
-    write_atomically(output.with_name(output.name + ".judged.jsonl"), "".join(lines))
+    write_atomically(Path(f"{output}.judged.jsonl"), "".join(lines))
 
 
 def _render_row(name: str, kept: Sequence[Judgement], judgements: Sequence[Judgement], *, known: bool) -> str:
