@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from asr.audio import AudioExcerpt, load_audio, read_info, save_audio
+from asr.audio import AudioExcerpt, load_audio, read_info, save_audio, stream_audio
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.normalization import normalize_utterances
 from asr.data.shard_index import INDEX, MAX_TEXTS, ShardFile, ShardIndex, join_arrays, write_index
@@ -193,7 +193,8 @@ def _read_audio(utterance: Utterance) -> tuple[bytes, str]:
             path = Path(scratch) / "part.flac"
             save_audio(path, load_audio(source, rate), rate)
             return path.read_bytes(), ".flac"
-    read_info(source)  # what is no recording is refused here, and not in the middle of a training run
+    for _ in stream_audio(source, read_info(source).sample_rate):
+        pass  # what cannot be read to its end is found here, and not in the middle of a training run
     extension = source.suffix.lower()
     return source.read_bytes(), extension if extension[1:].isascii() and extension[1:].isalnum() else ".audio"
 
