@@ -66,10 +66,10 @@ def open_media(
         raise MissingExtraError(f'{name}: only PyAV reads this file{of}; run: pip install "asr[media]"') from error
     head = file.read(_HEAD_SIZE)
     file.seek(0)
+    # Titles that are no UTF-8 are escaped; since version 19 PyAV does so unasked.
+    escaped = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
     try:
-        container = stack.enter_context(
-            av.open(file, "r", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
-        )
+        container = stack.enter_context(av.open(file, "r", options={"format_whitelist": _FORMATS}, **escaped))
     except (av.FFmpegError, UnicodeDecodeError) as error:
         raise AudioError(f"{name}: truncated or damaged in its header; copy or record it again") from error
     stream, index = _choose_stream(container, name, track)
@@ -113,6 +113,7 @@ def _describe(stream: Any, index: int) -> str:
     """Name a track by its index and what its owner called it."""
     metadata = {key.lower(): value for key, value in stream.metadata.items()}
     names = [metadata.get(key, "") for key in ("language", "title", "name")]
+    names = [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names]
     named = ", ".join(" ".join(each.split()) for each in names if each and each != "und")
     return f"{index} ({named})" if named else f"{index}"
 

@@ -76,6 +76,24 @@ def test_media_without_sound_is_refused(tmp_path: Path) -> None:
         load_audio(path, 16_000)
 
 
+def test_title_of_a_track_that_is_no_utf_8_can_be_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w", format="matroska") as file:
+        streams = [file.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in range(2)]
+        streams[1].metadata["title"] = "German, Zürich"
+        for stream in streams:
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, 0
+            for each in (frame, None):
+                file.mux(stream.encode(each))
+    path.write_bytes(path.read_bytes().replace("Zü".encode(), b"Z\xfc\xfc"))
+    assert len(load_audio(path, 16_000)) == 1600
+    assert caplog.messages == [
+        f"{path}: takes audio track 0, and not 1 (German, Z\ufffd\ufffdrich); --track N takes another"
+    ]
+
+
 def test_missing_extra_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, make_file: Callable[..., Path]
 ) -> None:
