@@ -3,28 +3,20 @@
 import itertools
 import logging
 import math
-import os
-import pickle
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import asr
 from asr.acoustic.posteriors import Posteriors
-from asr.compilation import compiled
 from asr.decoding import DecodingConfig, HotWord, Hypothesis, TwoPassDecoder
 from asr.decoding import beam as beam_module
 from asr.decoding.beam import BeamSearchDecoder
-from asr.decoding.search import search
 from asr.errors import LanguageModelError
 from asr.lm.arpa import read_arpa
 from asr.lm.internal import InternalLM
@@ -423,62 +415,3 @@ def test_whoever_waits_for_the_compiler_is_told(
         monkeypatch.setattr(beam_module, "is_compiled", lambda function: False)
         BeamSearchDecoder.from_config(DecodingConfig("beam"), TOKENIZER)
     assert caplog.messages == ["compiling the beam search; this takes some seconds, once on this machine"]
-
-
-def test_search_that_another_process_compiled_is_compiled(tmp_path: Path) -> None:
-    command = (
-        "from asr.compilation import compiled, is_compiled; import doubling; "
-        "double = compiled(doubling.double); print(is_compiled(double), double(2), is_compiled(double))"
-    )
-    (tmp_path / "doubling.py").write_text("def double(number):\n    return 2 * number\n")
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-        "PYTHONPATH": f"{Path(asr.__file__).parents[1]}:{tmp_path}",
-    }
-
-    def run() -> str:
-        return subprocess.run(
-            [sys.executable, "-c", command], env=environment, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    assert run() == "False 4 True"
-    assert run() == "True 4 True"
-    (tmp_path / "doubling.py").write_text("def double(number):\n    return number + number\n")
-    assert run() == "False 4 True"
-
-
-def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_function: Any = numba.njit  # its types know a part of its options
-
-    def refuse_to_cache(function: Any = None, *, cache: bool = False, **options: bool) -> Any:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return compile_function(**options) if function is None else compile_function(function, **options)
-
-    monkeypatch.setattr(numba, "njit", refuse_to_cache)
-    assert compiled(_twice)(21) == 42
-
-
-@pytest.mark.parametrize("index", [b"", b"\x80\x05\x8c\x00.", pickle.dumps("of another version")[:-1]])
-def test_a_damaged_index_of_what_was_compiled_is_written_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: bytes
-) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    assert compiled(_twice)(21) == 42
-    [kept] = tmp_path.rglob("*.nbi")
-    whole = kept.read_bytes()
-    kept.write_bytes(pickle.dumps(numba.__version__) + index)
-    assert compiled(_twice)(21) == 42
-    assert kept.read_bytes() == whole
-
-
-def test_nothing_compiled_is_kept_in_the_package() -> None:
-    dispatcher: Any = search  # more than a function: a dispatcher of numba, which ships no types
-    kept = Path(dispatcher.stats.cache_path)
-    assert kept.is_dir()
-    assert not kept.is_relative_to(Path(asr.__file__).parent)
-
-
-def _twice(number: int) -> int:
-    return 2 * number
