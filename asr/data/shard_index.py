@@ -169,8 +169,7 @@ def read_index(folder: str) -> ShardIndex:
                 f"{VERSION}; write the shards with this version of asr"
             )
         files = tuple(ShardFile(**entry) for entry in fields["shards"])
-        lines = gzip.decompress(read_bytes(join(folder, _TEXTS))).decode().split("\n")[:-1]
-        texts = tuple(map(json.loads, lines))  # not splitlines, for a text may hold what that takes for an end
+        texts = tuple(map(json.loads, gzip.decompress(read_bytes(join(folder, _TEXTS))).decode().splitlines()))
         index = ShardIndex(
             folder,
             files,
