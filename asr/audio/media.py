@@ -67,7 +67,7 @@ def open_media(
     head = file.read(_HEAD_SIZE)
     file.seek(0)
     # Titles that are no UTF-8 are escaped; since version 19 PyAV does so unasked.
-    escaped = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
+    escaped: Any = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
     try:
         container = stack.enter_context(av.open(file, "r", options={"format_whitelist": _FORMATS}, **escaped))
     except (av.FFmpegError, UnicodeDecodeError) as error:
