@@ -156,6 +156,9 @@ def replace_folder(path: Path) -> Generator[Path]:
 
     Yields:
         The folder to fill, beside the target.
+
+    Raises:
+        OSError: If the disk is full, or the folder cannot be written to; the target is named.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_partial(path.parent, is_folder=True) as scratch:
@@ -164,6 +167,10 @@ def replace_folder(path: Path) -> Generator[Path]:
         try:
             yield partial
             is_filled = True
+        except OSError as error:
+            if error.errno is None or not (error.filename is None or Path(error.filename).is_relative_to(scratch)):
+                raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
         finally:
             if is_filled:
                 _replace_folder(path, partial)

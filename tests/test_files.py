@@ -1,5 +1,6 @@
 """Files are whole or not there, and arrays come back from them as they were."""
 
+import errno
 import json
 import os
 import stat
@@ -214,3 +215,14 @@ def test_whatever_reads_text_refuses_a_device_in_one_line(read: Callable[[Path],
     with pytest.raises(ASRError, match="is a device") as caught:
         read(Path("/dev/zero"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_in_a_folder_that_is_filled_names_the_folder(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*/page'"),
+        replace_folder(tmp_path / "page") as partial,
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device", str(partial / "a"))
+    with pytest.raises(FileNotFoundError, match="'/none'"), replace_folder(tmp_path / "page"):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "/none")
+    assert not list(tmp_path.iterdir())
