@@ -50,6 +50,26 @@ def new_partial(folder: Path | None, *, is_folder: bool = False) -> Generator[Pa
             os.close(descriptor)
 
 
+@contextmanager
+def hold_folder(folder: Path) -> Generator[bool]:
+    """Keep other processes that hold a folder out of it, until the end of this one at most.
+
+    Args:
+        folder: The folder.
+
+    Yields:
+        Whether no other process holds it; true where the file system knows no locks.
+    """
+    if fcntl is None:
+        yield True
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove the partial files and folders that killed processes left in a folder, once in each process.
 
@@ -98,16 +118,20 @@ def _claim(make: Callable[[], Path]) -> tuple[Path, int | None]:
             descriptor = _open(path)
         except FileNotFoundError:
             continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        except OSError:  # no locks here, so that nobody removes it
-            return path, descriptor
-        if path.exists():
+        if _lock(descriptor) and path.exists():  # where there are no locks, nobody removes it
             return path, descriptor
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock what is open, and tell whether no other process has; true where the file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _remove_unheld(path: Path) -> None:

@@ -169,13 +169,25 @@ def identify(item: Input) -> object:
 def name_results(inputs: list[Input]) -> list[Input]:
     """Give the results of different recordings different names, as short as may be."""
     inputs = _tell_apart(inputs, lambda item: item.stem.with_name(_file_name(item.name)))
-    return _tell_apart(inputs, lambda item: _whole_stem(item.name))
+    return list(_number(_tell_apart(inputs, lambda item: _whole_stem(item.name))))
 
 
 def _tell_apart(inputs: Sequence[Input], lengthen: Callable[[Input], Path]) -> list[Input]:
     """Give the recordings that share a stem a longer one."""
     counts = Counter([_TAKEN, *(item.stem for item in inputs)])
     return [replace(item, stem=lengthen(item)) if counts[item.stem] > 1 else item for item in inputs]
+
+
+def _number(inputs: Sequence[Input]) -> Iterator[Input]:
+    """Number the recordings that share a stem even so: a longer one may be that of another, or of a part as long."""
+    taken = {_TAKEN}
+    for item in inputs:
+        number, stem = 1, item.stem
+        while stem in taken:
+            number += 1
+            stem = item.stem.with_name(f"{item.stem.name}-{number}")
+        taken.add(stem)
+        yield replace(item, stem=stem)
 
 
 def _identity(name: str) -> str:

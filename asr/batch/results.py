@@ -7,7 +7,7 @@ their names; `ResultFolder` keeps that account in `summary.jsonl`.
 import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, final
@@ -16,6 +16,7 @@ from asr.batch.inputs import Input
 from asr.batch.summary import SUMMARY_FILE, Outcome, Summary
 from asr.errors import ASRError
 from asr.files import read_identities, refuse_input, replace_atomically, undisturbed
+from asr.remote import is_url
 from asr.transcript import Transcript
 from asr.writers import WRITERS, WriterOptions
 
@@ -129,8 +130,15 @@ class ResultFolder:
         self._overwrite = overwrite
 
     def find_finished(self, items: Sequence[Input]) -> dict[Input, Outcome]:
-        """List the recordings whose files all exist, with the outcome `skipped`."""
-        finished = filter(self.files.hold, items)
+        """List the recordings whose files all exist, with the outcome `skipped`.
+
+        Args:
+            items: The recordings.
+
+        Returns:
+            Those, without any for which a file holds the result of another recording that is still there.
+        """
+        finished = [item for item in items if self.files.hold(item) and not self._is_taken(item)]
         return {item: self.summary.describe_skipped(item.name, self.files.paths(item)) for item in finished}
 
     def require_writable(self, items: Sequence[Input], reads: Sequence[Path | str | None]) -> None:
@@ -163,9 +171,17 @@ class ResultFolder:
         owner = self.summary.find_owner(path, item.stem)
         if owner is None:
             return f"{path}: exists, and asr did not write it"
-        if owner != item.name and os.path.realpath(owner) != os.path.realpath(item.name):
+        if not _is_same(owner, item.name):
             return f"{path}: holds the result of another recording, {owner}"
         return None
+
+    def _is_taken(self, item: Input) -> bool:
+        """Tell whether a file of a recording holds the result of another; one that is gone may have been moved."""
+        owners = (self.summary.find_owner(path, item.stem) for path in self.files.paths(item))
+        return any(
+            owner is not None and not _is_same(owner, item.name) and (is_url(owner) or os.path.exists(owner))
+            for owner in owners
+        )
 
     def write(
         self,
@@ -196,6 +212,15 @@ def settle(results: Results, item: Input, result: "Result") -> Outcome:
         return results.write(item, result.transcript, result.error)
     except ASRError as error:
         return Outcome(item.name, "failed", error=str(error))
+
+
+def _is_same(first: str, second: str) -> bool:
+    """Tell whether two names are those of one recording."""
+    if first == second or os.path.realpath(first) == os.path.realpath(second):
+        return True
+    with suppress(OSError, ValueError):
+        return os.path.samefile(first, second)
+    return False
 
 
 def render(format_name: str, item: Input, transcript: Transcript, options: WriterOptions) -> str:

@@ -45,5 +45,5 @@ def write_cleaned(path: Path, examination: Examination) -> tuple[int, int]:
         for finding in problems[entry.location]
     ]
     lines = (dump_line(asdict(rejection)) for rejection in rejections)
-    write_atomically(path.with_name(f"{path.name}.rejected.jsonl"), "".join(lines))
+    write_atomically(Path(f"{path}.rejected.jsonl"), "".join(lines))
     return write_manifest(path, kept), len(entries) - len(kept)

@@ -74,8 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     if len({path.resolve() for path in arguments.manifests}) < len(arguments.manifests):
         raise ManifestError("a manifest is named twice; name each once")
     entries = read_entries(arguments.manifests)
-    rejected = arguments.fix and arguments.fix.with_name(f"{arguments.fix.name}.rejected.jsonl")
-    with replacing([arguments.fix, rejected], arguments.manifests, overwrite=arguments.overwrite):
+    rejected = arguments.fix and Path(f"{arguments.fix}.rejected.jsonl")
+    reads = (*arguments.manifests, arguments.model, *(entry.utterance.audio_filepath for entry in entries))
+    with replacing([arguments.fix, rejected], reads, overwrite=arguments.overwrite):
         return _check(arguments, entries)
 
 

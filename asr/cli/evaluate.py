@@ -81,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance], num_unusable: int) -> int:
     """Do the work."""
+    for folder in filter(None, (arguments.output and arguments.output.parent, arguments.report)):
+        folder.mkdir(parents=True, exist_ok=True)  # which is better known to fail now than after the work
     if baseline := read_report(arguments.baseline) if arguments.baseline else None:
         require_common(baseline, utterances)
     recognizer = open_recognizer(arguments)
@@ -108,8 +110,6 @@ def _evaluate(arguments: argparse.Namespace, utterances: Sequence[Utterance], nu
 
 def _check_flags(arguments: argparse.Namespace) -> None:
     """Refuse before the work what could not be done after it."""
-    for folder in filter(None, (arguments.output and arguments.output.parent, arguments.report)):
-        folder.mkdir(parents=True, exist_ok=True)
     if arguments.calibrate and not arguments.model:
         raise BundleError("--calibrate changes a model, and none is named; give its folder with --model")
     if (arguments.baseline or arguments.embed_audio or arguments.pictures) and not arguments.report:

@@ -46,13 +46,15 @@ def require_writable(outputs: Iterable[Path | None], reads: Iterable[Path | str 
         overwrite: Whether files that this package did not write may be replaced.
 
     Raises:
-        ASRError: If an output is also read, or holds what this package did not write; or two outputs are one file.
+        ASRError: If an output is also read, is a folder, stands below a file, or holds what this package did not
+            write; or two outputs are one file.
     """
     targets = [path for path in outputs if path is not None]
     inputs = read_identities(reads)
     notes = _read_notes()
     for number, path in enumerate(targets):
         refuse_input(path, inputs)
+        _require_place(path)
         if any(os.path.realpath(path) == os.path.realpath(other) for other in targets[:number]):
             raise ASRError(f"{path}: two outputs have this name; name another file for one of them")
         if not overwrite and path.is_file() and notes.get(os.path.realpath(path)) != _state(path):
@@ -60,6 +62,15 @@ def require_writable(outputs: Iterable[Path | None], reads: Iterable[Path | str 
                 f"{path}: exists, and asr did not write it or it was changed since; name another file, or give "
                 "--overwrite"
             )
+
+
+def _require_place(path: Path) -> None:
+    """Refuse a name that no file can have, which would be found when the work is done."""
+    if path.is_dir():
+        raise ASRError(f"{path}: is a folder; name a file")
+    above = next((folder for folder in path.parents if folder.exists()), None)
+    if above is not None and not above.is_dir():
+        raise ASRError(f"{path}: {above} is no folder; name another file")
 
 
 def is_own(path: Path) -> bool:

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     options = {name: getattr(arguments, name) for name in _READER_OPTIONS if name in arguments}
     output, source = arguments.output, arguments.source
-    rejected = output.with_name(f"{output.name}.rejected.jsonl")
+    rejected = Path(f"{output}.rejected.jsonl")
     # Of a folder, a file of the same name is all that the manifest could take the place of.
     reads = [source, *source.rglob(glob.escape(output.name))] if source.is_dir() else [source]
     with replacing([output, rejected], reads, overwrite=arguments.overwrite):

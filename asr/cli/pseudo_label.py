@@ -16,6 +16,7 @@ from asr.cli.options import add_decoding_arguments, add_model_arguments, recogni
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import show_progress
 from asr.data.manifest import Utterance, read_usable
+from asr.errors import ASRError
 from asr.evaluation.pseudo_labels import Bounds, judge_recordings, render_selection, write_pseudo_labels
 
 _log = logging.getLogger("asr.pseudo_label")
@@ -39,8 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
     for mistake in mistakes:
         _log.error("%s", mistake)
     bounds = build_config(arguments, Bounds)
-    judged = arguments.output.with_name(f"{arguments.output.name}.judged.jsonl")
-    reads = (arguments.manifest, *(utterance.audio_filepath for utterance in utterances))
+    if getattr(arguments, "decoder", "beam") != "beam":
+        raise ASRError(
+            f"--decoder {arguments.decoder}: texts come from beam search, checked by greedy decoding; leave it out"
+        )
+    judged = Path(f"{arguments.output}.judged.jsonl")
+    models = (arguments.model, arguments.lm, arguments.recurrent_lm, arguments.hot_words_file)
+    reads = (arguments.manifest, *models, *(utterance.audio_filepath for utterance in utterances))
     with replacing([arguments.output, judged], reads, overwrite=arguments.overwrite):
         return _label(arguments, utterances, bounds) or int(bool(mistakes))
 

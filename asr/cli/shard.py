@@ -16,7 +16,7 @@ from asr.cli.terminal import positive_count, show_progress, whole_number
 _log = logging.getLogger("asr.shard")
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_SMALLEST = 1000  # bytes
+_SMALLEST, _LARGEST = 1000, 10**15  # bytes
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -63,6 +63,8 @@ def _size(text: str) -> int:
     """Read a number of bytes, such as 1GB."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
     size = float(found[1]) * _UNITS[found[2]] if found else 0.0
-    if size < _SMALLEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size of at least {_SMALLEST} bytes, such as 500MB or 1GB")
+    if not _SMALLEST <= size <= _LARGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size from {_SMALLEST} bytes to 1000TB, such as 500MB or 1GB"
+        )
     return int(size)

@@ -49,7 +49,7 @@ class TrainCLI(LightningCLI):
             parser: Gains the flags.
         """
         parser.add_class_arguments(RunConfig)
-        text = "Whether --ckpt_path last may begin anew over an older bundle where there is no last checkpoint."
+        text = "Whether a run may begin anew over the bundle and checkpoints of an earlier one."
         parser.add_argument("--overwrite", type=bool, default=False, help=text)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)

@@ -15,7 +15,7 @@ from asr.cli.terminal import MAX_THREADS, count_up_to, positive_number
 from asr.errors import LanguageModelError
 from asr.lm.corpus import TextConfig
 from asr.lm.recurrent import MAX_SIZE
-from asr.lm.training import BYTES_PER_MEGABYTE, complete_path
+from asr.lm.training import BINARY_EXTENSION, BYTES_PER_MEGABYTE, complete_path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {
         field.name: getattr(arguments, field.name) for field in fields(RecurrentLMTraining) if field.name in arguments
     }
-    outputs, reads = [complete_path(arguments.output)], [*arguments.text, arguments.held_out, arguments.initial]
+    outputs = [complete_path(arguments.output, [BINARY_EXTENSION])]
+    reads = [*arguments.text, arguments.held_out, arguments.initial]
     with (
         replacing(outputs, reads, overwrite=arguments.overwrite),
         tqdm(desc="training", unit=" updates", disable=True if arguments.quiet else None, leave=False) as bar,

@@ -63,9 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Search, show what was found, and write it into the bundle."""
     if arguments.output:  # what is missing is better known before the work than after it
         require_matplotlib()
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
     reads = (arguments.manifest, arguments.model, arguments.lm, arguments.recurrent_lm)
     with replacing([arguments.output], reads, overwrite=arguments.overwrite):
+        if arguments.output:
+            arguments.output.parent.mkdir(parents=True, exist_ok=True)
         return _tune(arguments)
 
 

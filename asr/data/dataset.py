@@ -135,7 +135,7 @@ class SpeechDataset(Dataset[Example]):
             read = self.source.read([draw.index for draw in draws])
             return [self._make(draw, *each) for draw, each in zip(draws, read, strict=True)]
         except AudioError as error:
-            return ManifestError(f"{error}; remove its line from the manifest, or repair the recording")
+            return ManifestError(f"{error}; remove it from the training data, or repair the recording")
         except ASRError as error:
             return error
 

@@ -216,6 +216,11 @@ def _to_fields(utterance: Utterance, folder: Path) -> dict[str, Any]:
 def _parse_utterance(fields: Mapping[str, Any], folder: Path, location: str, *, require_text: bool) -> Utterance:
     """Turn the fields of a line into an utterance; one without a duration gets NaN."""
     audio, offset = parse_audio(fields, folder, location)
+    if is_url(name := fields["audio_filepath"]):
+        raise ManifestError(
+            f"{location}: audio_filepath is the URL {name}; expected a path, for only asr transcribe, "
+            "transcribe-cluster and align read URLs; copy the recording to this machine"
+        )
     duration = fields.get("duration")
     has_text = require_text or fields.get("text") is not None
     return Utterance(

@@ -91,7 +91,7 @@ def prepare_corpus(
     outcomes = list(_open_recordings(records, segments, config))
     utterances = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
-    rejected = output.with_name(f"{output.name}.rejected.jsonl")
+    rejected = Path(f"{output}.rejected.jsonl")
     lines = (dump_line(asdict(rejection)) for rejection in rejections)
     write_atomically(rejected, "".join(lines))  # empty if all is well: no older list stays
     if rejections:

@@ -169,7 +169,8 @@ def read_index(folder: str) -> ShardIndex:
                 f"{VERSION}; write the shards with this version of asr"
             )
         files = tuple(ShardFile(**entry) for entry in fields["shards"])
-        texts = tuple(map(json.loads, gzip.decompress(read_bytes(join(folder, _TEXTS))).decode().splitlines()))
+        lines = gzip.decompress(read_bytes(join(folder, _TEXTS))).decode().split("\n")[:-1]
+        texts = tuple(map(json.loads, lines))  # not splitlines, for a text may hold what that takes for an end
         index = ShardIndex(
             folder,
             files,

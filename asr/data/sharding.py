@@ -24,12 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from asr.audio import AudioExcerpt, load_audio, read_info, save_audio
+from asr.audio import AudioExcerpt, load_audio, read_info, save_audio, stream_audio
 from asr.data.manifest import Utterance, read_manifest
 from asr.data.normalization import normalize_utterances
 from asr.data.shard_index import INDEX, MAX_TEXTS, ShardFile, ShardIndex, join_arrays, write_index
 from asr.errors import ASRError, ManifestError
 from asr.files import dump_line, load_tensors, replace_atomically, save_tensors, write_atomically
+from asr.partials import hold_folder
 from asr.tokenizer import min_frames
 from asr.units import Seconds
 
@@ -91,16 +92,32 @@ def write_shards(
         The index, and how many utterances could not be read and are listed in `rejected.jsonl`.
 
     Raises:
-        ManifestError: If a manifest cannot be read, or the folder holds anything else.
+        ManifestError: If a manifest cannot be read, the folder holds anything else, or another process writes there.
         OSError: If the disk is full.
     """
     plan = _make_plan(manifests, config)
-    _open_folder(folder, plan)
+    if folder.exists() and not folder.is_dir():
+        raise ManifestError(f"{folder}: is no folder; name a new one")
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_folder(folder) as is_alone:
+        if not is_alone:
+            raise ManifestError(f"{folder}: another process writes shards there; wait until it ends, or name another")
+        _open_folder(folder, plan)
+        return _write_remaining(manifests, folder, plan, config, progress)
+
+
+def _write_remaining(
+    manifests: Sequence[Path],
+    folder: Path,
+    plan: dict[str, Any],
+    config: ShardConfig,
+    progress: Callable[[Seconds], None],
+) -> tuple[ShardIndex, int]:
+    """Write the shards that are not there yet, and the index."""
     utterances = [utterance for path in manifests for utterance in read_manifest(path)]
     order = np.random.default_rng(config.seed).permutation(len(utterances))
-    parts = folder / _PARTS
     number = done = 0
-    while (part := _read_part(parts, folder, number)) is not None:
+    while (part := _read_part(folder / _PARTS, folder, number)) is not None:
         done += part[0]
         number += 1
     if done:
@@ -117,7 +134,8 @@ def write_shards(
 def _make_plan(manifests: Sequence[Path], config: ShardConfig) -> dict[str, Any]:
     """Describe what decides the content of the shards."""
     try:
-        hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in manifests}
+        # A list, for the order decides the content too, and two manifests may have one name.
+        hashes = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:16]] for path in manifests]
     except OSError as error:
         raise ManifestError(f"{error.filename}: cannot be read as a manifest ({error.strerror})") from error
     return {
@@ -129,7 +147,7 @@ def _make_plan(manifests: Sequence[Path], config: ShardConfig) -> dict[str, Any]
 
 
 def _open_folder(folder: Path, plan: dict[str, Any]) -> None:
-    """Make the folder, or find in it what a run with the same arguments left."""
+    """Begin in an empty folder, or find in it what a run with the same arguments left."""
     if (folder / INDEX).exists():
         raise ManifestError(f"{folder}: holds finished shards; name a new folder, or remove this one")
     note = folder / _PARTS / _PLAN
@@ -143,7 +161,7 @@ def _open_folder(folder: Path, plan: dict[str, Any]) -> None:
                 if time.time() - partial.stat().st_mtime > _ABANDONED:
                     partial.unlink()
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if any(folder.iterdir()):
         raise ManifestError(f"{folder}: exists and is not empty; name a new folder")
     write_atomically(note, json.dumps(plan) + "\n")
 
@@ -175,7 +193,8 @@ def _read_audio(utterance: Utterance) -> tuple[bytes, str]:
             path = Path(scratch) / "part.flac"
             save_audio(path, load_audio(source, rate), rate)
             return path.read_bytes(), ".flac"
-    read_info(source)  # what is no recording is refused here, and not in the middle of a training run
+    for _ in stream_audio(source, read_info(source).sample_rate):
+        pass  # what cannot be read to its end is found here, and not in the middle of a training run
     extension = source.suffix.lower()
     return source.read_bytes(), extension if extension[1:].isascii() and extension[1:].isalnum() else ".audio"
 

@@ -128,8 +128,8 @@ def synthesize_speech(
             write_manifest(output / "manifest.jsonl", utterances)
     if not utterances:
         raise LanguageModelError(
-            f"{text}: nothing to speak; expected sentences of {config.min_words} to {config.max_words} words, one a "
-            "line (lower --min-words or raise --max-words)"
+            f"{text}: nothing to speak; expected sentences of {config.min_words} to {config.max_words} words of the "
+            "letters a to z, one a line (lower --min-words or raise --max-words)"
         )
     return utterances
 

@@ -143,7 +143,11 @@ def evaluate(
         recognizer.without_calibration(), utterances, batch_duration=batch_duration, on_progress=on_progress
     )
     hypotheses = [transcript.text if transcript else None for transcript in recognition.transcripts]
-    report = build_report(utterances, hypotheses, recognition.seconds)
+    measured = [  # not what the manifest says of their durations
+        replace(utterance, duration=transcript.duration) if transcript else utterance
+        for utterance, transcript in zip(utterances, recognition.transcripts, strict=True)
+    ]
+    report = build_report(measured, hypotheses, recognition.seconds)
     report = replace(report, failed=report.failed + num_unusable)
     transcripts = tuple(transcript for transcript in recognition.transcripts if transcript is not None)
     raw_words = tuple(

@@ -10,13 +10,15 @@ Source: Kahn, Lee and Hannun (2020), "Self-training for end-to-end speech recogn
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.arguments import require_types
 from asr.data.manifest import Utterance, write_manifest
-from asr.errors import ManifestError
+from asr.errors import ManifestError, SettingsError
 from asr.evaluation.evaluate import recognize
 from asr.files import dump_line, write_atomically
 from asr.metrics import character_errors, word_error_rate
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
     from asr.transcript import Transcript
 
 _log = logging.getLogger("asr.pseudo_label")
+
+_NO_WORDS, _UNSURE, _WRONG_RATE = "no words", "low confidence", "words a second"
+_DISAGREEING = "greedy and beam search disagree"
+_REMEDIES = {
+    _NO_WORDS: "check the recordings, or name another --model",
+    _UNSURE: "lower --min-confidence or train longer",
+    _DISAGREEING: "raise --max-disagreement or train longer",
+    _WRONG_RATE: "change --min-word-rate and --max-word-rate",
+}
 
 # Values of the bounds that are shown beside those asked for.
 _SHOWN = {
@@ -50,6 +61,18 @@ class Bounds:
     max_disagreement: float = 0.1
     min_word_rate: float = 0.5
     max_word_rate: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        require_types(self)
+        if not 0 <= self.min_confidence <= 1:
+            raise SettingsError(f"min_confidence is {self.min_confidence}, but must be in [0, 1]")
+        if not self.max_disagreement >= 0:
+            raise SettingsError(f"max_disagreement is {self.max_disagreement}, but must be at least 0")
+        if not 0 <= self.min_word_rate <= self.max_word_rate:
+            raise SettingsError(
+                f"min_word_rate is {self.min_word_rate}, but must be from 0 to max_word_rate, {self.max_word_rate}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +106,13 @@ class Judgement:
             The first reason; empty if it is kept.
         """
         if not self.text:
-            return "no words"
+            return _NO_WORDS
         if self.confidence < bounds.min_confidence:
-            return "low confidence"
+            return _UNSURE
         if self.disagreement > bounds.max_disagreement:
-            return "greedy and beam search disagree"
+            return _DISAGREEING
         if not bounds.min_word_rate <= self.word_rate <= bounds.max_word_rate:
-            return "words a second"
+            return _WRONG_RATE
         return ""
 
 
@@ -147,7 +170,8 @@ def write_pseudo_labels(output: Path, judgements: Sequence[Judgement], bounds: B
     _write_judgements(output, judgements, bounds)
     kept = select(judgements, bounds)
     if not kept:
-        raise ManifestError("nothing is within the bounds; lower --min-confidence or train longer")
+        [(fault, count)] = Counter(judgement.find_fault(bounds) for judgement in judgements).most_common(1)
+        raise ManifestError(f"nothing is within the bounds ({fault}: {count} of {len(judgements)}); {_REMEDIES[fault]}")
     return write_manifest(output, [_relabel(judgement) for judgement in kept])
 
 
@@ -221,7 +245,7 @@ def _write_judgements(output: Path, judgements: Sequence[Judgement], bounds: Bou
         })
         for judgement in judgements
     ]
-    write_atomically(output.with_name(output.name + ".judged.jsonl"), "".join(lines))
+    write_atomically(Path(f"{output}.judged.jsonl"), "".join(lines))
 
 
 def _render_row(name: str, kept: Sequence[Judgement], judgements: Sequence[Judgement], *, known: bool) -> str:

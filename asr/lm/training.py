@@ -119,10 +119,22 @@ def train_ngram_lm(
     return TrainedLM(output, lm, measure_perplexity(lm, sentences) if sentences else None)
 
 
-def complete_path(path: Path) -> Path:
-    """Return the file to write for a name, with the extension of the binary form unless it is one of ARPA."""
-    known = path.name.endswith((BINARY_EXTENSION, *_ARPA_EXTENSIONS))
-    return path if known else path.with_name(path.name + BINARY_EXTENSION)
+def complete_path(path: Path, known: Sequence[str] = (BINARY_EXTENSION, *_ARPA_EXTENSIONS)) -> Path:
+    """Return the file to write for a name, with the extension of the binary form unless it has a known one.
+
+    Args:
+        path: What was named.
+        known: The extensions that stay.
+
+    Returns:
+        The file.
+
+    Raises:
+        LanguageModelError: If the name is that of a folder alone, such as `.`.
+    """
+    if not path.name:
+        raise LanguageModelError(f"{path}: is a folder; name the file to write")
+    return path if path.name.endswith(tuple(known)) else path.with_name(path.name + BINARY_EXTENSION)
 
 
 def _make(

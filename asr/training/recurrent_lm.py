@@ -4,6 +4,7 @@ Sentences are independent of each other. The batch of an update follows from the
 continued run sees the batches of an uninterrupted one.
 """
 
+import hashlib
 import logging
 import math
 import time
@@ -24,7 +25,7 @@ from asr.lm.corpus import Corpus, TextConfig, read_corpus, read_held_out, use_vo
 from asr.lm.ngram import END, SPECIAL_WORDS
 from asr.lm.perplexity import measure_perplexity
 from asr.lm.recurrent import RecurrentLM, RecurrentLMConfig
-from asr.lm.training import BINARY_EXTENSION, TrainedLM
+from asr.lm.training import BINARY_EXTENSION, TrainedLM, complete_path
 from asr.training.recurrent_lm_network import RecurrentLMNetwork
 from asr.training.schedules import rate_factor
 
@@ -87,7 +88,7 @@ def train_recurrent_lm_on_texts(
         ASRError: If a file cannot be read, there is no such device, or the checkpoint beside the output is of another
             run.
     """
-    path = output if output.suffix == BINARY_EXTENSION else output.with_name(output.name + BINARY_EXTENSION)
+    path = complete_path(output, [BINARY_EXTENSION])
     path.parent.mkdir(parents=True, exist_ok=True)
     chosen = choose_device(device)
     sentences = read_held_out(held_out, normalize=text.normalize) if held_out else []
@@ -217,7 +218,7 @@ def train_recurrent_lm(
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
     batches = SentenceBatches(corpus, settings.batch_words, settings.seed)
     updates = max(1, round(settings.epochs * len(batches)))
-    run = {**asdict(config), **asdict(settings), "words": len(corpus.words), "text": len(corpus.word_ids)}
+    run = {**asdict(config), **asdict(settings), **_describe_text(corpus, initial)}
     done = _restore(checkpoint, run, model, optimizer)
     saved = time.monotonic()
     losses: list[float] = []
@@ -233,6 +234,15 @@ def train_recurrent_lm(
             _save(checkpoint, run, model, optimizer, update)
             saved = time.monotonic()
     return model.cpu().eval()
+
+
+def _describe_text(corpus: Corpus, initial: RecurrentLM | None) -> dict[str, Any]:
+    """Tell a text from others, also of the same size, and the model to begin with from others."""
+    digest = hashlib.sha256("\n".join(corpus.words).encode() + corpus.word_ids.tobytes())
+    if initial:
+        for tensor in RecurrentLMNetwork.from_language_model(initial).state_dict().values():
+            digest.update(tensor.numpy().tobytes())
+    return {"words": len(corpus.words), "text": len(corpus.word_ids), "digest": digest.hexdigest()[:16]}
 
 
 def _build_network(config: RecurrentLMConfig, words: Sequence[str], initial: RecurrentLM | None) -> RecurrentLMNetwork:
@@ -287,6 +297,8 @@ def _restore(path: Path, run: dict[str, Any], model: RecurrentLMNetwork, optimiz
     except (OSError, RuntimeError, UnpicklingError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: cannot be read as a checkpoint; remove it to begin anew") from error
     for name, value in run.items():
+        if name == "digest" and before.get(name) != value:
+            raise TrainingError(f"{path}: is of a run on another text or model; remove it to begin anew")
         if before.get(name) != value:
             raise TrainingError(
                 f"{path}: is of a run with {name} {before.get(name)}, and this one has {value}; remove it to begin anew"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from asr.errors import TrainingError
+from asr.partials import is_partial
 
 _log = logging.getLogger(__name__)
 
@@ -26,28 +27,37 @@ def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
     Args:
         verb: What will be done with it: `fit`, `validate` or `test`.
         settings: Those of the run: `ckpt_path`, a path, `last` or `best` for those of the run, or `None`; `overwrite`,
-            whether a run without a last checkpoint may begin anew over what it left; `trainer` with `default_root_dir`.
+            whether a run may begin anew over what an earlier one left; `trainer` with `default_root_dir`.
 
     Returns:
         The checkpoint; `None` to begin anew.
 
     Raises:
-        TrainingError: If it is missing or no checkpoint, or a run that cannot go on has left a model.
+        TrainingError: If it is missing or no checkpoint, or the run would begin anew over the model of an earlier one.
     """
     asked, folder = settings["ckpt_path"], Path(settings["trainer"]["default_root_dir"])
+    remains = [folder / name for name in ("bundle", "checkpoints") if _holds_files(folder / name)]
+    would_destroy = bool(remains) and verb == "fit" and not settings["overwrite"]
+    remedy = "name another --trainer.default_root_dir, or give --overwrite true"
     if asked is None:
+        if would_destroy:
+            raise TrainingError(
+                f"{remains[0]}: of an earlier run, and a new run would overwrite it; go on with --ckpt_path last, "
+                f"{remedy}"
+            )
         return None
     path = folder / "checkpoints" / f"{asked}.ckpt" if asked in ("last", "best") else Path(asked)
     if path.is_file():
         _require_checkpoint(path, verb)
+        folders = [folder.resolve(), (folder / "checkpoints").resolve()]  # the latter may be a link to another disk
+        if would_destroy and not any(map(path.resolve().is_relative_to, folders)):
+            raise TrainingError(f"{path}: of another run than {remains[0]}, which would be overwritten; {remedy}")
         return path
     if asked != "last" or verb != "fit":
         raise TrainingError(f"{path}: no such checkpoint; give the path of a .ckpt file, last or best")
-    remains = [name for name in ("bundle", "checkpoints") if _holds_files(folder / name)]
-    if remains and not settings["overwrite"]:
+    if would_destroy:
         raise TrainingError(
-            f"{path}: no last checkpoint to go on from, and a new run would overwrite {folder / remains[0]}; name "
-            "another --trainer.default_root_dir, or give --overwrite true"
+            f"{path}: no last checkpoint to go on from, and a new run would overwrite {remains[0]}; {remedy}"
         )
     _log.info("%s: no last checkpoint to go on from; the run starts from update 0", path)
     return None
@@ -82,8 +92,8 @@ def require_same_model(
 
 
 def _holds_files(folder: Path) -> bool:
-    """Tell whether there is anything in a folder."""
-    return folder.is_dir() and any(folder.iterdir())
+    """Tell whether there is anything in a folder but what a killed run was writing."""
+    return folder.is_dir() and not all(map(is_partial, folder.iterdir()))
 
 
 def _require_checkpoint(path: Path, verb: str) -> None:

@@ -69,24 +69,48 @@ def export_web(target: Path, bundle: Path = ENGLISH_MODEL) -> WebExport:
         BundleError: If the bundle cannot be read, has no graph and none can be made, or if something else stands at
             the target.
     """
-    if target.exists() and not (target / _MANIFEST).is_file() and not (target.is_dir() and not any(target.iterdir())):
-        raise BundleError(f"{target}: exists and is no exported page, so it is not replaced; name a new folder")
+    _require_own(target)
     files = {**dict(_list_page()), **dict(_list_engine()), **dict(_list_vendor()), **dict(_list_model(bundle))}
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.encode() + b"\0" + files[path])
     version = digest.hexdigest()[:16]
     model = sorted(Path(path).stem for path in files if path.startswith("model/"))
-    files[_MANIFEST] = json.dumps({"version": version, "model": model}, indent=1).encode()
     worker = files["service-worker.js"].decode()
-    kept = sorted(path for path in files if path != "service-worker.js" and not path.startswith("licences/"))
+    kept = sorted(
+        path for path in (_MANIFEST, *files) if path != "service-worker.js" and not path.startswith("licences/")
+    )
     worker = worker.replace("VERSION", version).replace("FILES = []", f"FILES = {json.dumps(kept)}")
     files["service-worker.js"] = worker.encode()
+    written = {path: hashlib.sha256(content).hexdigest()[:16] for path, content in sorted(files.items())}
+    files[_MANIFEST] = json.dumps({"version": version, "model": model, "files": written}, indent=1).encode()
     with replace_folder(target) as partial:
         for path, content in files.items():
             (partial / path).parent.mkdir(exist_ok=True)
             (partial / path).write_bytes(content)
     return WebExport(target, sum(map(len, files.values())))
+
+
+def _require_own(target: Path) -> None:
+    """Refuse to replace anything but an empty folder, or an export as it was written."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        written: dict[str, str] = dict(json.loads((target / _MANIFEST).read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{target}: exists and is no exported page, so it is not replaced; name a new folder"
+        ) from error
+    for path in sorted(target.rglob("*")):
+        name = path.relative_to(target).as_posix()
+        is_folder = path.is_dir() and not path.is_symlink() and any(each.startswith(f"{name}/") for each in written)
+        if not is_folder and name != _MANIFEST and written.get(name) != _digest(path):
+            raise BundleError(f"{path}: is not as an export wrote it, and would be lost; move it, or name a new folder")
+
+
+def _digest(path: Path) -> str:
+    """Identify the content of a file; a folder has none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
 
 
 def _list_page() -> Iterator[tuple[str, bytes]]:

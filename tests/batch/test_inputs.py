@@ -241,6 +241,28 @@ def test_a_manifest_needs_a_path_alone_and_names_parts_by_their_times(tmp_path: 
     assert total_duration(inputs[1:]) == pytest.approx(3.5)
 
 
+@pytest.mark.usefixtures("here")
+def test_stems_are_different_where_the_longer_one_is_another_recording_s() -> None:
+    touch("d/a.wav", "f/a.wav", "e/d/a.wav.flac", "e/d/a.wav-2.flac")
+    assert stems("d", "f", "e") == {
+        "d/a.wav": "d/a.wav",
+        "f/a.wav": "f/a.wav",
+        "e/d/a.wav-2.flac": "d/a.wav-2",
+        "e/d/a.wav.flac": "d/a.wav-3",
+    }
+
+
+def test_parts_that_begin_in_one_millisecond_have_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    starts = (1.00001, 1.00004, 1.0000400001)
+    path.write_text("".join(f'{{"audio_filepath": "a.wav", "offset": {start}}}\n' for start in starts))
+    assert [item.stem.name for item in find_inputs([str(path)])] == [
+        "a.wav#t=1.00001",
+        "a.wav#t=1.00004",
+        "a.wav#t=1.00004-2",
+    ]
+
+
 def test_a_bad_line_of_a_manifest_is_an_error_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_text('{"audio_filepath": "a\\u0000.wav"}\n{"audio_filepath": "b.wav"}\n[[', encoding="utf-8")

@@ -1,6 +1,7 @@
 """What a verb may replace: what it wrote itself, and nothing that it reads."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_file_that_is_read_is_never_replaced_whatever_its_name(tmp_path: Path) -
             with pytest.raises(ASRError, match="would be written over while it is read"):
                 write(tmp_path / name, "lost", (reads,), overwrite=True)
     assert source.read_text(encoding="utf-8") == "kept"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [(".", ".: is a folder; name a file"), ("a/b/c", "a/b/c: a is no folder; name another file")]
+)
+def test_name_that_no_file_can_have_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").touch()
+    with pytest.raises(ASRError, match=re.escape(reason)), replacing([Path(name)], [], overwrite=True):
+        pytest.fail("the work has begun")
 
 
 def test_two_outputs_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_sentence_that_cannot_be_spoken_is_left_out_with_the_reason(
     ("lines", "message"),
     [
         (["all of this must fail"], "none of 1 sentences could be spoken; see the reasons above"),
-        (["short"], "nothing to speak; expected sentences of 4 to 25 words"),
+        (["short"], "nothing to speak; expected sentences of 4 to 25 words of the letters a to z"),
     ],
 )
 def test_a_text_of_which_nothing_can_be_spoken_is_an_error(

@@ -35,6 +35,16 @@ def test_training_learns_what_stood_long_before(text: Path, tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lm.safetensors", "text.txt"]  # no checkpoint
 
 
+def test_file_that_is_written_is_the_one_that_is_kept_from_being_replaced(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lm.arpa.safetensors").write_text("mine", encoding="utf-8")
+    assert main([str(text), "--output", str(tmp_path / "lm.arpa")]) == 2
+    assert "lm.arpa.safetensors: exists, and asr did not write it" in capsys.readouterr().err
+    assert main([str(text), "--output", "/"]) == 2
+    assert "error: /: is a folder; name the file to write" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [

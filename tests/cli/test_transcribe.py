@@ -367,6 +367,21 @@ def test_stopped_run_leaves_whole_files_a_valid_summary_and_can_go_on(
     assert [line["status"] for line in read_summary("texts")] == ["skipped", "skipped", "ok", "ok"]
 
 
+def test_result_of_another_recording_is_not_taken_for_ones_own_by_skip_existing(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("monday/a.wav", "tuesday/a.wav", "tuesday/b.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert main(["monday", "--output-dir", "texts"]) == 0
+    assert main(["tuesday", "--output-dir", "texts", "--skip-existing"]) == 2
+    assert "texts/a.txt: holds the result of another recording, monday/a.wav; name another" in capsys.readouterr().err
+    assert fake.sources == ["a.wav"]
+    (tmp_path / "monday").rename(tmp_path / "moved")
+    assert main(["moved", "--output-dir", "texts", "--skip-existing"]) == 0
+    assert fake.sources == ["a.wav"]
+
+
 def test_name_of_any_kind_is_transcribed_and_named_on_one_line(
     transcribe: Transcribe,
     write_tone: WriteTone,

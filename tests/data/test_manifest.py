@@ -148,6 +148,17 @@ def test_an_utterance_with_an_offset_is_a_part_of_its_recording(tmp_path: Path) 
     assert read_manifest(tmp_path / "copy.jsonl") == [first, second]
 
 
+def test_a_url_is_refused_as_one_where_only_files_are_read(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, json.dumps({**LINE, "audio_filepath": "s3://calls/a.wav"}))
+    with pytest.raises(
+        ManifestError, match=r"manifest\.jsonl:1: audio_filepath is the URL s3://calls/a\.wav; expected a"
+    ):
+        read_manifest(path)
+    [recording] = read_recordings(path)
+    assert isinstance(recording, ManifestRecording)
+    assert recording.source == "s3://calls/a.wav"
+
+
 @pytest.mark.parametrize("key", ["channel", "start", "end", "start_time", "Offset", "AUDIO_FILEPATH"])
 def test_a_key_that_would_change_what_is_meant_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(ManifestError, match=rf"manifest\.jsonl:1: the key '{key}' is not known"):

@@ -5,6 +5,7 @@ import logging
 import tarfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from asr.audio import load_audio
+from asr.audio import load_audio, save_audio
 from asr.cli.terminal import run_command
 from asr.data import sharding
 from asr.data.manifest import Utterance, read_manifest, write_manifest
@@ -141,23 +142,67 @@ def test_a_stopped_run_goes_on_behind_its_last_whole_shard_and_ends_the_same(
     assert parts == whole
 
 
+def test_manifests_in_another_order_or_of_the_same_name_are_not_those_of_a_stopped_run(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other" / "train.jsonl"
+    write_manifest(other, read_manifest(manifest)[:5])
+    write = sharding._write_shard
+    monkeypatch.setattr(
+        sharding, "_write_shard", lambda folder, number, *rest: write(folder, number // (1 - number), *rest)
+    )
+    with pytest.raises(ZeroDivisionError):  # as a kill would, behind the first shard
+        write_shards([manifest, other], tmp_path / "shards", SMALL)
+    monkeypatch.undo()
+    for changed in ([other, manifest], [other]):
+        with pytest.raises(ManifestError, match=r"unfinished shards of other manifests or settings"):
+            write_shards(changed, tmp_path / "shards", SMALL)
+    assert len(write_shards([manifest, other], tmp_path / "shards", SMALL)[0]) == 17
+
+
+def test_a_second_process_in_the_same_folder_is_refused_and_disturbs_nothing(manifest: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "shards"
+
+    def interfere(seconds: float) -> None:
+        with pytest.raises(ManifestError, match=r"shards: another process writes shards there; wait until it ends"):
+            write_shards([manifest], folder, SMALL)
+
+    assert len(write_shards([manifest], folder, SMALL, interfere)[0]) == len(read_all(str(folder))) == 12
+
+
+def test_kept_texts_may_hold_any_character_that_ends_a_line(manifest: Path, tmp_path: Path) -> None:
+    texts = ["a\u2028b", "a\x85b", "a\x1eb", "a\nb", "a\r\nb", ""]
+    utterances = [replace(each, text=text) for each, text in zip(read_manifest(manifest), texts, strict=False)]
+    write_manifest(manifest, utterances)
+    write_shards([manifest], tmp_path / "shards", ShardConfig(keep_text=True))
+    assert sorted(read_index(str(tmp_path / "shards")).texts) == sorted(texts)
+
+
 def test_what_cannot_be_read_is_listed_and_the_rest_is_written(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "3.wav").write_text("no sound", encoding="utf-8")
+    (tmp_path / "4.wav").write_bytes((tmp_path / "4.wav").read_bytes()[:-2000])
+    save_audio(tmp_path / "5.flac", load_audio(tmp_path / "5.wav", 16_000), 16_000)
+    broken = bytearray((tmp_path / "5.flac").read_bytes())
+    broken[-500:] = bytes(500)
+    (tmp_path / "5.wav").write_bytes(broken)
     assert main([str(manifest), "--output", str(tmp_path / "shards"), "--shard-size", "40KB"]) == 1
     captured = capsys.readouterr()
-    assert "11 utterances" in captured.out
-    assert "1 utterances cannot be read; see" in captured.err
-    [rejected] = (tmp_path / "shards" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(rejected)["utterance_id"] == "id3"
-    assert len(read_index(str(tmp_path / "shards"))) == 11
+    assert "9 utterances" in captured.out
+    assert "3 utterances cannot be read; see" in captured.err
+    rejected = (tmp_path / "shards" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sorted(json.loads(line)["utterance_id"] for line in rejected) == ["id3", "id4", "id5"]
+    assert len(read_index(str(tmp_path / "shards"))) == 9
 
 
-def test_a_size_that_is_none_is_refused(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("size", ["big", "999", "1001TB", "9" * 400])
+def test_a_size_that_is_none_is_refused(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str
+) -> None:
     with pytest.raises(SystemExit):
-        main([str(manifest), "--output", str(tmp_path / "shards"), "--shard-size", "big"])
-    assert "'big' is not a size of at least 1000 bytes, such as 500MB or 1GB" in capsys.readouterr().err
+        main([str(manifest), "--output", str(tmp_path / "shards"), "--shard-size", size])
+    assert f"'{size}' is not a size from 1000 bytes to 1000TB, such as 500MB or 1GB" in capsys.readouterr().err
 
 
 def test_a_missing_manifest_and_damaged_shards_are_one_clear_line(manifest: Path, tmp_path: Path) -> None:

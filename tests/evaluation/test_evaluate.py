@@ -1,6 +1,7 @@
 """An evaluation in Python: what it holds, and how its confidence is fitted."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -58,6 +59,13 @@ def test_evaluation_holds_figures_transcripts_and_judged_words_of_what_was_recog
     assert [[word.is_correct for word in words] for words in evaluation.words] == [[True, True], [False]]
     assert evaluation.words == evaluation.raw_words
     assert evaluation.report.real_time_factor == pytest.approx(evaluation.seconds / 4.0)
+
+
+def test_hours_and_speed_are_those_of_the_recordings_whatever_the_manifest_says() -> None:
+    wrong = [replace(each, duration=1e6) for each in utterances(one="one", two="two")]
+    report = evaluate(recognizer(), wrong).report
+    assert report.overall.hours == pytest.approx(4.0 / 3600)
+    assert [score.utterance.duration for score in report.scores] == [2.0, 2.0]
 
 
 def test_calibration_moves_the_confidence_that_is_shown_and_keeps_the_raw_one() -> None:

@@ -1,6 +1,7 @@
 """Untranscribed speech to training data."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,8 @@ from asr.bundle import Bundle
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.decoding import DecodingConfig
-from asr.evaluation.pseudo_labels import Bounds, Judgement, judge, render_selection, select
+from asr.errors import ManifestError
+from asr.evaluation.pseudo_labels import Bounds, Judgement, judge, render_selection, select, write_pseudo_labels
 from asr.recognition.recognizer import Recognizer
 from asr.transcript import Segment, Transcript, Word
 
@@ -148,8 +150,54 @@ def test_if_nothing_is_within_the_bounds_the_remedy_is_named_and_the_judgements_
     tones: Path, tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "pseudo.jsonl"
-    strict = ("--min-confidence=1.1", "--no-lm")
+    strict = ("--min-confidence=1", "--max-disagreement=0", "--min-word-rate=998", "--max-word-rate=999", "--no-lm")
     assert main([f"--manifest={tones}", f"--model={bundle_folder}", f"--output={output}", *strict]) == 2
-    assert "nothing is within the bounds; lower --min-confidence" in capsys.readouterr().err
+    assert "nothing is within the bounds (" in capsys.readouterr().err
     assert not output.exists()
     assert len(Path(f"{output}.judged.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ({"text": ""}, r"no words: 2 of 3\); check the recordings"),
+        ({"confidence": 0.5}, r"low confidence: 2 of 3\); lower --min-confidence"),
+        ({"disagreement": 0.5}, r"disagree: 2 of 3\); raise --max-disagreement"),
+        ({"text": "one"}, r"words a second: 2 of 3\); change --min-word-rate"),
+    ],
+)
+def test_the_remedy_is_that_of_what_left_out_most(tmp_path: Path, change: dict[str, object], remedy: str) -> None:
+    fine = Judgement(utterance(), "one two", confidence=0.9, disagreement=0.0)
+    common = replace(fine, **change)  # type: ignore[arg-type]  # one of its fields
+    rare = replace(fine, text="one two three", disagreement=0.9, confidence=0.9 if "confidence" in change else 0.1)
+    with pytest.raises(ManifestError, match=remedy):
+        write_pseudo_labels(tmp_path / "out.jsonl", [common, rare, common], Bounds(min_word_rate=1.0))
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--min-confidence=1.1"], "min_confidence is 1.1, but must be in [0, 1]"),
+        (["--max-disagreement=-1"], "max_disagreement is -1.0, but must be at least 0"),
+        (["--min-word-rate=6"], "min_word_rate is 6.0, but must be from 0 to max_word_rate, 5.0"),
+        (["--decoder=greedy"], "--decoder greedy: texts come from beam search"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_before_the_work(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], reason: str
+) -> None:
+    assert main([f"--manifest={tones}", "--model=none", f"--output={tmp_path / 'pseudo.jsonl'}", *flags]) == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("read", ["hot.txt", "bundle/config.json", "low.wav"])
+def test_what_is_read_is_not_written_over(
+    tones: Path, tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str], read: str
+) -> None:
+    shutil.copytree(bundle_folder, tmp_path / "bundle")
+    (tmp_path / "hot.txt").write_text("a", encoding="utf-8")
+    before = (tmp_path / read).read_bytes()
+    models = (f"--model={tmp_path / 'bundle'}", f"--hot-words-file={tmp_path / 'hot.txt'}")
+    assert main([f"--manifest={tones}", *models, f"--output={tmp_path / read}", "--overwrite", *ANYTHING]) == 2
+    assert "would be written over while it is read" in capsys.readouterr().err
+    assert (tmp_path / read).read_bytes() == before

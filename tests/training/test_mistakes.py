@@ -183,10 +183,22 @@ def test_a_finished_run_goes_on_from_its_end_and_is_never_begun_anew_in_silence(
     last.unlink()
     bundle = (run / "bundle" / "config.json").read_bytes()
     assert f"a new run would overwrite {run / 'bundle'}" in mistake(capsys, again)
+    assert f"{run / 'bundle'}: of an earlier run, and a new run would overwrite it" in mistake(
+        capsys, arguments(tones, run)
+    )
+    other = run.with_name("other.ckpt")
+    other.write_bytes(whole)
+    assert f"{other}: of another run than {run / 'bundle'}" in mistake(
+        capsys, arguments(tones, run, f"--ckpt_path={other}")
+    )
     assert (run / "bundle" / "config.json").read_bytes() == bundle
     shutil.rmtree(run / "bundle")
-    assert main([*arguments(tones, run, "--ckpt_path=last"), "--overwrite=true"]) == 0
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / ".asr-killed.partial").touch()  # of a run that was killed before its first checkpoint
+    assert main(arguments(tones, run, "--ckpt_path=last")) == 0
     assert (run / "bundle").is_dir()
+    assert main(arguments(tones, run, "--overwrite=true")) == 0
 
 
 def test_a_bug_keeps_its_traceback_and_a_mistake_does_not() -> None:

@@ -73,6 +73,10 @@ def test_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: 
     assert torch.load(tmp_path / "part", weights_only=True)["update"] == 4
     with pytest.raises(TrainingError, match=r"is of a run with seed 0, and this one has 1; remove it to begin anew$"):
         train_recurrent_lm(corpus, SHAPE, replace(settings, seed=1), checkpoint=tmp_path / "part")
+    turned = sort_by_frequency(encode_corpus([line.split() for line in GRAMMAR[::-1] * 10]))
+    for other, initial in ((turned, None), (corpus, whole.to_language_model())):
+        with pytest.raises(TrainingError, match=r"is of a run on another text or model; remove it to begin anew$"):
+            train_recurrent_lm(other, SHAPE, settings, initial=initial, checkpoint=tmp_path / "part")
     continued = train_recurrent_lm(corpus, SHAPE, settings, checkpoint=tmp_path / "part")
     for name, weight in whole.state_dict().items():
         assert torch.equal(continued.state_dict()[name], weight)

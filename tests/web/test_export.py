@@ -86,6 +86,16 @@ def test_another_folder_is_not_replaced(bundle_folder: Path, tmp_path: Path) -> 
     assert list_files(tmp_path) == {"notes.txt"}
 
 
+@pytest.mark.parametrize("name", ["CNAME", "index.html", ".git/config", "model/mine.txt"])
+def test_a_file_that_was_added_or_changed_is_not_lost(bundle_folder: Path, tmp_path: Path, name: str) -> None:
+    folder = export_web(tmp_path / "page", bundle_folder).folder
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(BundleError, match="is not as an export wrote it, and would be lost; move it, or name a new"):
+        export_web(folder, bundle_folder)
+    assert (folder / name).read_text(encoding="utf-8") == "mine"
+
+
 def test_command_writes_the_page_and_says_how_to_serve_it(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
