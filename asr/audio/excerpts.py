@@ -33,7 +33,7 @@ class AudioExcerpt:
     def __str__(self) -> str:
         """Name the part as a media fragment: `talk.flac#t=3.69,8.055`."""
         times = [self.start] if self.duration is None else [self.start, self.start + self.duration]
-        return f"{self.path}#t={','.join(f'{time:.3f}'.rstrip('0').rstrip('.') for time in times)}"
+        return f"{self.path}#t={','.join(f'{time:.6f}'.rstrip('0').rstrip('.') for time in times)}"
 
 
 def cut(recording: OpenRecording, excerpt: AudioExcerpt, block_size: int) -> Iterator[Waveform]:
