@@ -4,6 +4,7 @@ Source: Park et al. (2019), doi:10.21437/Interspeech.2019-2680, without its time
 """
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -23,6 +24,8 @@ class SpecAugmentConfig:
         time_mask_max_fraction: Longest stretch as a fraction of the utterance, in [0, 1]; spares short utterances.
         num_frequency_masks: Bands of mel bins hidden in each utterance, 0 or more; 0 is off.
         frequency_mask_max_bins: Widest band, in mel bins; widths are drawn evenly from 0 to this.
+        consistency_weight: How much it counts that the network says the same of two views of an utterance, each with
+            masks of its own (0.2 is usual); an update then takes twice as long. 0 is off, with one view of each.
         time_mask_max_share: The deprecated spelling of `time_mask_max_fraction`.
     """
 
@@ -31,6 +34,7 @@ class SpecAugmentConfig:
     time_mask_max_fraction: float = 0.1
     num_frequency_masks: int = 0
     frequency_mask_max_bins: int = 15
+    consistency_weight: float = 0.0
     time_mask_max_share: float | None = None
 
     def __post_init__(self) -> None:
@@ -43,6 +47,8 @@ class SpecAugmentConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
         if not 0 <= self.time_mask_max_fraction <= 1:
             raise ValueError(f"time_mask_max_fraction is {self.time_mask_max_fraction}; expected a fraction in [0, 1]")
+        if not 0 <= self.consistency_weight < math.inf:
+            raise ValueError(f"consistency_weight is {self.consistency_weight}; expected 0 or more")
 
 
 @final

@@ -28,6 +28,7 @@ from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.tokenizer import BLANK, CharTokenizer
+from asr.training.consistency import disagreement, repeat_batch
 from asr.training.crf import Denominator, estimate_trigrams
 from asr.training.initial import open_initial, start_from
 from asr.training.optimization import FiniteGuard, OptimizerConfig, build_optimizer
@@ -151,18 +152,23 @@ class CTCTrainingModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of a batch, in nats a character."""
         model, batch = self._require_model(), make_changes(batch)
+        consistency_weight = self.spec_augment.config.consistency_weight  # of two views of each utterance
+        if consistency_weight > 0:
+            batch = repeat_batch(batch)
         hidden, lengths = model.run_layers(batch.waveforms, batch.waveform_lengths, self.spec_augment)
         log_probs = model.classify(hidden[-1])
         losses = self._losses(log_probs, lengths, batch)
         if self.denominator is not None:
             losses = losses + self.crf_weight * self.denominator(log_probs.transpose(0, 1), lengths)
+        if consistency_weight > 0:
+            losses = losses + consistency_weight * disagreement(log_probs.transpose(0, 1), lengths)
         self._suspects = (losses.detach(), batch.utterance_ids)
         # An empty text teaches silence; where all are empty, they count as a character each.
         loss = losses.sum() / batch.target_lengths.sum().clamp(min=len(batch.texts))
         self._log_step(loss, batch)
         if self.phones is None:
             return loss
-        phone_loss: Tensor = self.phones(hidden, lengths, batch.phones, batch.phone_lengths)
+        phone_loss: Tensor = self.phones(hidden, lengths, batch.phones, batch.phone_lengths, consistency_weight)
         self.log("phone_loss", phone_loss.detach(), batch_size=len(batch.texts))
         return (1 - self.phones.weight) * loss + self.phones.weight * phone_loss
 

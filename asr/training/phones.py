@@ -18,6 +18,7 @@ from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.bundle import Bundle
 from asr.tokenizer import BLANK
+from asr.training.consistency import disagreement
 from asr.training.crf import Denominator, estimate_trigrams
 
 _log = logging.getLogger(__name__)
@@ -119,7 +120,14 @@ class PhoneCTC(nn.Module):
             self.denominator = Denominator(estimate_trigrams(sequences, pronunciations.vocabulary_size))
         self.crf_weight = config.crf_weight
 
-    def forward(self, hidden: Sequence[Tensor], lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    def forward(
+        self,
+        hidden: Sequence[Tensor],
+        lengths: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+        consistency_weight: float = 0.0,
+    ) -> Tensor:
         """Compute the loss of a batch.
 
         Args:
@@ -127,6 +135,7 @@ class PhoneCTC(nn.Module):
             lengths: Frames in each utterance, shape `(batch,)`.
             targets: The phones of each, shape `(batch, num_phones)`.
             target_lengths: Phones in each, shape `(batch,)`.
+            consistency_weight: How much two views of an utterance count for being alike; 0 where there is one of each.
 
         Returns:
             Nats a phone, a scalar; utterances with fewer frames than phones do not count.
@@ -137,4 +146,6 @@ class PhoneCTC(nn.Module):
         )
         if self.denominator is not None:
             losses = losses + self.crf_weight * self.denominator(log_probs, lengths)
+        if consistency_weight > 0:
+            losses = losses + consistency_weight * disagreement(log_probs, lengths)
         return losses.sum() / target_lengths.sum().clamp(min=1)
