@@ -35,6 +35,7 @@ class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a data
             collate_fn=collate_or_fail,
             pin_memory=torch.cuda.is_available(),
         )
+        self._duration_sampler = sampler
         self.seconds_waited: Seconds = 0.0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves as the iterator
@@ -47,14 +48,16 @@ class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a data
             ASRError: If a recording cannot be read.
         """
         batches = super().__iter__()
-        while True:
+        for num_left in reversed(range(len(self._duration_sampler) - self._duration_sampler.start)):
             asked = time.perf_counter()
-            batch = next(batches, None)
+            batch = next(batches)
             self.seconds_waited += time.perf_counter() - asked
-            if batch is None:
-                return
             if isinstance(batch, ASRError):
                 raise batch
+            if not num_left:
+                # Lightning asks for no batch after the last, so the worker processes have to end here. Those of
+                # validation would live until the next one, each with all the memory that training had when it began.
+                del batches
             yield batch
 
 
@@ -71,7 +74,6 @@ class ResumableLoader(CheckedLoader):
             num_workers: Processes that load; 0 loads in this one.
         """
         super().__init__(dataset, sampler, num_workers)
-        self._duration_sampler = sampler
         self._epoch = epoch
         self._num_served = 0
 

@@ -1,0 +1,36 @@
+"""The loader of an epoch: its processes end with it."""
+
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+
+from asr.data.dataset import SpeechDataset
+from asr.data.loader import CheckedLoader, ResumableLoader
+from asr.data.manifest import read_manifest
+from asr.data.sampler import DurationBatchSampler
+from asr.data.sources import ManifestSource
+from asr.tokenizer import CharTokenizer
+from scripts.make_tones import make_tones
+
+
+def build_loaders(folder: Path) -> Iterator[CheckedLoader]:
+    make_tones(folder, {"train": 6})
+    utterances = read_manifest(folder / "train.jsonl")
+    tokenizer = CharTokenizer.from_texts([utterance.text for utterance in utterances])
+    dataset = SpeechDataset(ManifestSource(utterances), tokenizer, 16_000)
+    durations = [utterance.duration for utterance in utterances]
+    yield CheckedLoader(dataset, DurationBatchSampler(durations, 2 * max(durations)), num_workers=1)
+    continued = ResumableLoader(dataset, DurationBatchSampler(durations, 2 * max(durations)), epoch=0, num_workers=1)
+    continued.load_state_dict({"epoch": 0, "num_served": 1})
+    yield continued
+
+
+def test_worker_processes_end_with_the_last_batch_though_nobody_asks_for_another(tmp_path: Path) -> None:
+    for loader, num_batches in zip(build_loaders(tmp_path), (3, 2), strict=True):
+        batches = iter(loader)
+        for _ in range(num_batches - 1):
+            next(batches)
+        assert len(multiprocessing.active_children()) == 1
+        next(batches)
+        assert multiprocessing.active_children() == []
+        assert next(batches, None) is None
