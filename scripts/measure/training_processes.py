@@ -1,4 +1,7 @@
-"""Training in one process of two threads and in two processes of one thread each, with the same updates.
+"""Training in one process of two threads and in two processes of one thread each.
+
+The two make the same updates with half the batch each; and with a batch as large each, updates of twice as much. A step
+of an LSTM over few utterances takes nearly as long as one over twice as many, so small batches cost most of the time.
 
 Whole runs of `asr train fit` are timed by what they log: the time of one epoch, validation and start left out. The
 clock is that of the wall, so nothing else may run.
@@ -26,13 +29,13 @@ _TIMES = re.compile(r"^(\d+) batches of .* s of audio, ([\d.]+) ms each", re.MUL
 
 
 def measure_training_processes(setup: Setup) -> Iterator[Measurement]:
-    """Measure both.
+    """Measure all three.
 
     Args:
         setup: What to measure with.
 
     Yields:
-        The speed of two processes, beside that of one.
+        The speed of two processes, beside that of one: with the same updates, and with updates twice as large.
     """
     settings = yaml.safe_load(setup.config.read_text(encoding="utf-8"))
     manifest = setup.train_manifest or make_noise(setup, settings)
@@ -41,15 +44,21 @@ def measure_training_processes(setup: Setup) -> Iterator[Measurement]:
     write_manifest(setup.folder / "validation.jsonl", read_manifest(manifest)[:_NUM_VALIDATION])
     batch_duration: Seconds = settings.get("data", {}).get("batches", {}).get("max_batch_duration", 96.0)
     duration = sum(utterance.duration for utterance in read_manifest(manifest))
-    speeds: dict[int, list[float]] = {1: [], THREADS: []}
+    runs = {  # processes, and the batch of each
+        "one": (1, batch_duration),
+        "the same updates": (THREADS, batch_duration / THREADS),
+        "updates twice as large": (THREADS, batch_duration),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(setup.repeats):
-        for processes, measured in speeds.items():
-            options = _list_options(processes, manifest, batch_duration / processes)
-            options.append(f"--trainer.default_root_dir={setup.folder / f'run{repeat}-{processes}'}")
-            measured.append(duration / _time_epoch(setup, options, THREADS // processes))
-    one, two = (median(measured) for measured in speeds.values())
-    name = f"training, {THREADS} processes of one thread"
-    yield Measurement(name, two, SPEED, f"one of {THREADS} threads: {one:,.1f}", two / one)
+        for index, (name, (processes, batch)) in enumerate(runs.items()):
+            options = _list_options(processes, manifest, batch)
+            options.append(f"--trainer.default_root_dir={setup.folder / f'run{repeat}-{index}'}")
+            speeds[name].append(duration / _time_epoch(setup, options, THREADS // processes))
+    one, *others = (median(measured) for measured in speeds.values())
+    for name, speed in zip(list(runs)[1:], others, strict=True):
+        what = f"training, {THREADS} processes of one thread, {name}"
+        yield Measurement(what, speed, SPEED, f"one of {THREADS} threads: {one:,.1f}", speed / one)
 
 
 def _list_options(processes: int, manifest: Path, batch_duration: Seconds) -> list[str]:
