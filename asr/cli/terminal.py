@@ -117,7 +117,7 @@ def exit_status(body: Callable[[], int]) -> int:
     except Terminated:
         return report(TERMINATED)
     except (ASRError, OSError) as error:
-        sys.stderr.write(f"error: {as_line(str(error))}\n")
+        sys.stderr.write(f"error: {as_line(_describe(error))}\n")
         return _STATUS_MISTAKE
     except MemoryError:
         sys.stderr.write("error: there is not enough memory for this; give smaller recordings or settings\n")
@@ -134,6 +134,15 @@ def exit_status(body: Callable[[], int]) -> int:
             raise
         return report(received[0])
     return status
+
+
+def _describe(error: Exception) -> str:
+    """Say what is wrong; where a folder is needed and a file is there, the system only says that this exists."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
+        path = Path(os.fsdecode(error.filename))
+        if any(each.exists() and not each.is_dir() for each in (path, *path.parents)):
+            return f"{path}: a file is where a folder would have to be; name another path"
+    return str(error)
 
 
 def _open_closed_streams() -> None:

@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from asr.data.datamodule import SpeechDataModule
 from asr.training.callbacks import RunConfig, build_callbacks
+from asr.training.config_files import check_config_files
 from asr.training.hardware import choose_precision
 from asr.training.messages import OneLineParser, check_run, explain_mistakes, hide_idle_warnings
 from asr.training.module import CTCTrainingModule
@@ -95,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Matrix products in TF32 where a GPU has it: three decimal digits, several times the speed.
     torch.set_float32_matmul_precision("high")
     with hide_idle_warnings(), explain_mistakes():
+        check_config_files(arguments.settings)
         TrainCLI(
             CTCTrainingModule,
             SpeechDataModule,

@@ -1,5 +1,6 @@
 """The batches of one epoch, served by worker processes, from wherever a checkpoint left off."""
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from asr.data.dataset import Batch, SpeechDataset, collate_or_fail
 from asr.data.sampler import DurationBatchSampler
 from asr.errors import ASRError
 from asr.units import Seconds
+
+_log = logging.getLogger(__name__)
 
 
 class CheckedLoader(DataLoader[Any]):  # Any: torch has one type for what a dataset holds and what is served
@@ -88,9 +91,9 @@ class ResumableLoader(CheckedLoader):
         """Say how far the epoch has come.
 
         Returns:
-            The epoch, and the batches served in it.
+            The epoch, the batches served in it, and all of them.
         """
-        return {"epoch": self._epoch, "num_served": self._num_served}
+        return {"epoch": self._epoch, "num_served": self._num_served, "num_batches": len(self._duration_sampler)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from a position in the epoch.
@@ -98,5 +101,15 @@ class ResumableLoader(CheckedLoader):
         Args:
             state: What `state_dict` returned; without effect if it is of another epoch.
         """
-        if state["epoch"] == self._epoch:
-            self._duration_sampler.start = state["num_served"]
+        if state["epoch"] != self._epoch:
+            return
+        before, now = state.get("num_batches"), len(self._duration_sampler)
+        if before not in (None, now):
+            _log.warning(
+                "the epoch to go on with had %d batches and has %d: with other data, batches or processes, it goes on "
+                "after batch %d of the new ones",
+                before,
+                now,
+                state["num_served"],
+            )
+        self._duration_sampler.start = state["num_served"]

@@ -198,7 +198,7 @@ def make_noise(setup: Setup, settings: Mapping[str, Any]) -> Path:
     # Enough for one measurement, so that no epoch ends within it; the half is for padding.
     duration = 1.5 * (WARM_UP_UPDATES + setup.updates) * data.batches.max_batch_duration
     folder, generator = setup.folder / "train", np.random.default_rng(0)
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # of another part, with the same content
     utterances: list[Utterance] = []
     while sum(utterance.duration for utterance in utterances) < duration:
         seconds: Seconds = generator.uniform(2, 16)

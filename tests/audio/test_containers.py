@@ -100,6 +100,8 @@ def test_gaps_between_packets_are_silence(container: str, codec: str, tmp_path: 
 def test_joined_containers_are_read_to_the_end_of_the_last(
     container: str, codec: str, rate: int, tmp_path: Path
 ) -> None:
+    if codec not in av.codecs_available:  # PyAV 19 encodes no AMR
+        pytest.skip(f"this PyAV has no {codec}")
     pitches = (440.0, 1000.0, 660.0)
     parts = [
         encode_media(tmp_path / "a", tone(rate, 1.5, pitch), rate, container, codec).read_bytes() for pitch in pitches

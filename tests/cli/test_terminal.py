@@ -109,6 +109,25 @@ def test_mistake_is_one_line_on_stderr_and_status_2(error: Exception, capsys: py
     assert capsys.readouterr().err == "error: a.wav: is silent\n"
 
 
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_file_in_the_place_of_a_folder_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / name
+
+    def body() -> int:
+        folder.mkdir(parents=True)
+        return 0
+
+    assert exit_status(body) == 2
+    expected = f"error: {folder}: a file is where a folder would have to be; name another path\n"
+    assert capsys.readouterr().err == expected
+    folder = tmp_path
+    assert exit_status(body) == 2
+    assert capsys.readouterr().err == f"error: [Errno 17] File exists: '{tmp_path}'\n"
+
+
 def test_interruption_is_status_130() -> None:
     def body() -> int:
         raise KeyboardInterrupt

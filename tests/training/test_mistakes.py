@@ -13,6 +13,7 @@ import torch
 from asr.bundle import ENGLISH_MODEL, load_bundle
 from asr.cli.terminal import run_command
 from asr.errors import TrainingError
+from asr.training.config_files import check_config_files
 from asr.training.messages import explain_mistakes, hide_idle_warnings
 from scripts.make_tones import make_tones
 
@@ -216,3 +217,20 @@ def test_idle_warnings_are_hidden_while_a_run_lasts() -> None:
         warnings.warn("The 'train_dataloader' does not have many workers", stacklevel=1)
         warnings.warn("worth reading", stacklevel=1)
     assert [str(each.message) for each in caught] == ["worth reading"]
+
+
+@pytest.mark.parametrize("flag", ["--config={}", "--config {}", "-c {}"])
+def test_a_key_that_stands_twice_is_refused(
+    flag: str, tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "twice.yaml"
+    config.write_text("ema_decay: 0.9\ntrainer:\n  max_steps: 2\n  devices: 1\n  max_steps: 3\n", encoding="utf-8")
+    argv = [*arguments(tones, tmp_path / "run"), *flag.format(config).split()]
+    assert mistake(capsys, argv) == f"error: {config}: max_steps stands in lines 3 and 5; keep one of them"
+    assert not (tmp_path / "run").exists()
+
+
+def test_keys_of_one_name_in_two_sections_are_no_mistake(tmp_path: Path) -> None:
+    config = tmp_path / "once.yaml"
+    config.write_text("trainer: {seed: 1}\nmodel: {seed: 1, network: {seed: 1}}\n", encoding="utf-8")
+    check_config_files(["fit", "--config", str(config), "--config", str(tmp_path / "missing.yaml")])
