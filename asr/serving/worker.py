@@ -26,6 +26,7 @@ from asr.serving.messages import STARTED, Call, Cancel, CloseStream, Done, Failu
 _log = logging.getLogger("asr.serving")
 
 _WARM_UP_SAMPLES = 32_000
+_NICENESS = 5
 _STREAM_THREADS = 2  # so that the end of a segment of one stream does not hold up the others
 
 
@@ -43,6 +44,8 @@ def work(connection: Connection, open_recognizer: Callable[[], Recognizer], log_
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    with suppress(AttributeError, OSError):  # Windows has none
+        os.nice(_NICENESS)  # so that the server, which does little, answers at once while all processors are busy
     logging.getLogger("asr").setLevel(log_level)
     try:
         recognizer = open_recognizer()

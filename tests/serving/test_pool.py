@@ -94,6 +94,12 @@ def test_a_dead_worker_fails_its_request_alone_and_is_replaced(live_server: Live
     assert pool.process_ids != (old,)
 
 
+def test_workers_give_way_to_the_server(live_server: LiveServer) -> None:
+    [worker] = live_server.pool.process_ids
+    live_server.wait_until(lambda: live_server.pool.is_ready)
+    assert os.getpriority(os.PRIO_PROCESS, worker) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+
+
 def test_an_upload_stays_nowhere(live_server: LiveServer, upload: Upload) -> None:
     [process] = live_server.pool.process_ids
     live_server.run(live_server.pool.call(calls.read_back, upload, ""))
