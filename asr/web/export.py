@@ -96,11 +96,17 @@ def _require_own(target: Path) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     try:
-        written: dict[str, str] = dict(json.loads((target / _MANIFEST).read_bytes())["files"])
+        manifest = {"files": {}, **json.loads((target / _MANIFEST).read_bytes())}
+        version = manifest["version"]
+        written: dict[str, str] = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(
             f"{target}: exists and is no exported page, so it is not replaced; name a new folder"
         ) from error
+    if not written:
+        raise BundleError(
+            f"{target}: the export {version} there did not note what it wrote; remove the folder, or name a new one"
+        )
     for path in sorted(target.rglob("*")):
         name = path.relative_to(target).as_posix()
         is_folder = path.is_dir() and not path.is_symlink() and any(each.startswith(f"{name}/") for each in written)

@@ -96,6 +96,23 @@ def test_a_file_that_was_added_or_changed_is_not_lost(bundle_folder: Path, tmp_p
     assert (folder / name).read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"version": "0a1b", "model": []}, "the export 0a1b there did not note what it wrote; remove the folder"),
+        ({"files": {}}, "exists and is no exported page"),
+        ([], "exists and is no exported page"),
+    ],
+)
+def test_a_folder_whose_files_are_not_known_is_not_replaced(
+    bundle_folder: Path, tmp_path: Path, content: object, reason: str
+) -> None:
+    (tmp_path / "files.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BundleError, match=reason):
+        export_web(tmp_path, bundle_folder)
+    assert list_files(tmp_path) == {"files.json"}
+
+
 def test_command_writes_the_page_and_says_how_to_serve_it(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
