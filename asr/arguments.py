@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from asr.errors import ASRError, SettingsError
+from asr.errors import ASRError, SettingsError, shorten
 
 _SHOWN = 60  # characters of a value in a message
 _KINDS: dict[object, tuple[type, str]] = {
@@ -138,5 +138,4 @@ def _describe(name: str, value: object, expected: str) -> str:
 
 def _show(value: object) -> str:
     """Show a value in a message, cut where it is long."""
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    return shorten(repr(value), _SHOWN)

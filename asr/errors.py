@@ -38,6 +38,19 @@ def as_line(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
+def shorten(text: str, length: int) -> str:
+    """Leave out the end of a long text, for a message.
+
+    Args:
+        text: Any text.
+        length: Characters to show of it at most.
+
+    Returns:
+        The text; one that was cut ends in three dots.
+    """
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
 class ASRError(Exception):
     """Any mistake of input or set-up that the user can correct."""
 

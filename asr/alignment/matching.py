@@ -1,7 +1,7 @@
 """What a user is told where a text and its recording do not match."""
 
 from asr.alignment.text import Mismatch, TextAlignment
-from asr.errors import AlignmentError
+from asr.errors import AlignmentError, shorten
 
 _MAX_QUOTED = 80  # characters of a text that a message shows
 
@@ -20,8 +20,9 @@ def require_match(alignment: TextAlignment) -> TextAlignment:
     """
     if alignment.matches:
         return alignment
+    quoted = shorten(alignment.transcript.text, _MAX_QUOTED)
     raise AlignmentError(
-        f'text and audio do not match: "{_shorten(alignment.transcript.text)}" was not said here (each character '
+        f'text and audio do not match: "{quoted}" was not said here (each character '
         f"loses {alignment.loss:.1f} nats, and {alignment.mismatched:.0%} of them are where another text was "
         "spoken); check that text and recording belong together"
     )
@@ -36,10 +37,5 @@ def describe_mismatch(mismatch: Mismatch) -> str:
     Returns:
         One line, with the beginning of the text.
     """
-    words = f'"{_shorten(mismatch.text)}"' if mismatch.text else "speech that the text lacks"
+    words = f'"{shorten(mismatch.text, _MAX_QUOTED)}"' if mismatch.text else "speech that the text lacks"
     return f"text and audio do not match from {mismatch.start:.1f} s to {mismatch.end:.1f} s: {words}"
-
-
-def _shorten(text: str) -> str:
-    """Keep the beginning of a text."""
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."

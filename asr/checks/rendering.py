@@ -6,6 +6,7 @@ from itertools import groupby
 from asr.checks.examination import Examination, measure_manifests
 from asr.checks.histograms import draw_histogram
 from asr.checks.memory import MemoryForecast
+from asr.errors import shorten
 
 _NUM_SHOWN = 5
 _QUOTED = 40
@@ -65,7 +66,7 @@ def _render_figures(examination: Examination) -> Iterator[str]:
     for path, num_utterances, hours in measure_manifests(examination.entries):
         yield f"{path}: {_count(num_utterances, 'utterance')}, {hours:.2f} hours"
     different, text, times = examination.repeated
-    shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
+    shown = shorten(text, _QUOTED)
     yield f"texts: {different} different; the most frequent, {shown!r}, occurs {times} times"
     yield "characters: " + ", ".join(f"{each.character!r} {each.count}" for each in examination.characters)
     yield "duration in seconds:"

@@ -20,6 +20,7 @@ from asr.checks.findings import (
     Finding,
 )
 from asr.data.feasibility import find_infeasible
+from asr.errors import shorten
 from asr.text import describe_changes
 from asr.tokenizer import CharTokenizer
 from asr.units import Seconds
@@ -190,4 +191,4 @@ def quote(entry: Entry) -> str:
         The text in quotes.
     """
     text = entry.utterance.text
-    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}...")
+    return repr(shorten(text, _QUOTED))

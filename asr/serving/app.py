@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asr.errors import shorten
 from asr.serving import realtime, stream_protocol, vosk
 from asr.serving.errors import RequestError
 from asr.serving.gate import Gate
@@ -141,8 +142,7 @@ class _WithHeaders:
 
 def _refuse(request: Request, error: HTTPException) -> Response:
     """Answer for a route or a method that is not there."""
-    path = request.url.path
-    path = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
+    path = shorten(request.url.path, _SHOWN)
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     refusal = RequestError(error.status_code, f"{request.method} {path}: {error.detail}", code=code)
     return JSONResponse(refusal.to_dict(), error.status_code, error.headers)

@@ -17,7 +17,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser
 
-from asr.errors import TrainingError
+from asr.errors import TrainingError, shorten
 
 _MAX_SHOWN = 500  # characters of a message of another library
 _CHECKING = ("asr", "pytorch_lightning", "lightning_fabric", "lightning_utilities", "jsonargparse", "torch.utils.data")
@@ -161,8 +161,7 @@ def explain_mistakes() -> Generator[None]:
 
 def _shorten(message: str) -> str:
     """Put a message on one line, and leave out its end where it is long."""
-    line = " ".join(message.split())
-    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}..."
+    return shorten(" ".join(message.split()), _MAX_SHOWN)
 
 
 def _is_checked(traceback: TracebackType | None) -> bool:
