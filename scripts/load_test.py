@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 from websockets.asyncio.client import connect
 
 from asr.audio import load_audio
@@ -65,8 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 async def load(server: RunningServer, arguments: argparse.Namespace, measured: Measured) -> None:
     """Run streams and uploads side by side, and watch the health of the server."""
+    audio = [prepare_stream(arguments.seconds, number) for number in range(arguments.streams)]
     watching = asyncio.create_task(watch_health(server.url, measured))
-    streams = [run_stream(server.url, arguments.seconds, number, measured) for number in range(arguments.streams)]
+    streams = [run_stream(server.url, samples, number, measured) for number, samples in enumerate(audio)]
     await asyncio.gather(upload_all(server.url, arguments.uploads, measured), *streams)
     watching.cancel()
 
@@ -95,10 +97,14 @@ async def upload_all(url: str, count: int, measured: Measured) -> None:
         await asyncio.gather(*map(upload, range(count)))
 
 
-async def run_stream(url: str, duration: Seconds, number: int, measured: Measured) -> None:
-    """Send audio in real time, and measure how long the end of it takes."""
+def prepare_stream(duration: Seconds, number: int) -> npt.NDArray[np.int16]:
+    """Repeat a sample for the length of a stream."""
     samples = (load_audio(f"data/samples/{_SAMPLES[number % len(_SAMPLES)]}.flac", _RATE) * 32767).astype("<i2")
-    samples = np.resize(samples, round(duration * _RATE))
+    return np.resize(samples, round(duration * _RATE))
+
+
+async def run_stream(url: str, samples: npt.NDArray[np.int16], number: int, measured: Measured) -> None:
+    """Send audio in real time, and measure how long the end of it takes."""
     size = round(_MESSAGE * _RATE)
     await asyncio.sleep(number * _MESSAGE / 8)  # microphones do not start together
     async with connect(f"{url.replace('http', 'ws')}/stream", open_timeout=60, ping_interval=None) as websocket:
@@ -108,10 +114,10 @@ async def run_stream(url: str, duration: Seconds, number: int, measured: Measure
         for index, position in enumerate(range(0, len(samples), size)):
             await asyncio.sleep(max(0.0, start + index * _MESSAGE - time.monotonic()))
             await websocket.send(samples[position : position + size].tobytes())
-        end = time.monotonic()
         await websocket.send('{"type": "end"}')
         await reading
-        measured.delays.append(time.monotonic() - end)
+        # From when it was due: a server that takes no more makes the client wait before it can send the end.
+        measured.delays.append(time.monotonic() - start - index * _MESSAGE)
 
 
 async def read_stream(websocket, measured: Measured) -> None:  # type: ignore[no-untyped-def]  # of websockets
@@ -128,14 +134,21 @@ async def read_stream(websocket, measured: Measured) -> None:  # type: ignore[no
 
 async def watch_health(url: str, measured: Measured) -> None:
     """Ask for the health of the server ten times a second."""
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         while True:
-            start = time.monotonic()
-            response = await client.get("/health")
-            measured.health.append(time.monotonic() - start)
-            if response.status_code != httpx.codes.OK:
-                measured.errors.append(f"health: {response.status_code}")
+            # In a thread of its own: beside the streams, what was measured would be how busy this program is.
+            duration, status = await asyncio.to_thread(ask_health, client)
+            measured.health.append(duration)
+            if status != httpx.codes.OK:
+                measured.errors.append(f"health: {status}")
             await asyncio.sleep(0.1)
+
+
+def ask_health(client: httpx.Client) -> tuple[Seconds, int]:
+    """Ask once; the seconds that it took, and the status."""
+    start = time.monotonic()
+    status = client.get("/health").status_code
+    return time.monotonic() - start, status
 
 
 async def kill_worker(server: RunningServer, measured: Measured) -> Counter[int]:

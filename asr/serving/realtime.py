@@ -13,9 +13,10 @@ from typing import Any, final
 from asr.recognition.streaming import FinalResult, StreamingResult
 from asr.serving.answers import usage
 from asr.serving.errors import RequestError
+from asr.serving.inbox import StoppingError
 from asr.serving.realtime_settings import RealtimeSettings, read_update
 from asr.serving.remote_stream import RemoteStream
-from asr.serving.sessions import Session, StoppingError, read_object
+from asr.serving.sessions import Session, read_object
 from asr.units import Seconds
 
 _UPDATES = {"session.update": "session.updated", "transcription_session.update": "transcription_session.updated"}
@@ -102,6 +103,7 @@ class _Conversation:
         if self._stream is None:
             pool = self._session.service.pool
             self._stream = await self._stack.enter_async_context(pool.open_stream(self._settings.to_stream()))
+        data = b"".join(await self._session.receive_waiting(data, self._stream.settings.sample_size, _read_append))
         results = await self._session.service.feed(self._stream, data)
         self._position += self._stream.duration(data)
         await self._pass_on(results)
@@ -162,6 +164,15 @@ class _Conversation:
         """Number an event."""
         self._num_events += 1
         return {"event_id": f"event_{self._num_events}"}
+
+
+def _read_append(message: str | bytes) -> bytes | None:
+    """Read the samples of a message that appends audio; `None` if it is another, or wrong."""
+    try:
+        fields = read_object(message)
+        return _decode(fields.get("audio")) if fields.get("type") == "input_audio_buffer.append" else None
+    except RequestError:
+        return None
 
 
 def _decode(audio: Any) -> bytes:

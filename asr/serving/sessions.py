@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, TypeAlias, final
 
@@ -12,15 +12,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from asr.errors import ASRError
 from asr.serving.errors import RequestError
 from asr.serving.gate import KEY_PROTOCOLS
+from asr.serving.inbox import Inbox
 from asr.serving.service import Service
 
 _CLOSE_OK, _CLOSE_GOING_AWAY, _CLOSE_REFUSED = 1000, 1001, 1008
 _CLOSE_FAULT, _CLOSE_BUSY = 1011, 1013
 _MAX_REASON = 120  # bytes
-
-
-class StoppingError(Exception):
-    """The server was told to stop while it waited for a message."""
 
 
 @final
@@ -36,11 +33,13 @@ class Session:
         """Begin with an accepted connection."""
         self.service = service
         self.websocket = websocket
-        self._stopping = asyncio.ensure_future(service.stopping.wait())
+        self._inbox: Inbox[MutableMapping[str, Any]] = Inbox(
+            websocket.receive, service.stopping, service.config.idle_timeout
+        )
 
     def close(self) -> None:
         """Wait for nothing any more."""
-        self._stopping.cancel()
+        self._inbox.close()
 
     async def receive(self) -> str | bytes:
         """Wait for the next message.
@@ -53,22 +52,32 @@ class Session:
             StoppingError: If the server was told to stop.
             WebSocketDisconnect: If the client is gone.
         """
-        limit = self.service.config.idle_timeout
-        receiving = asyncio.ensure_future(self.websocket.receive())
-        try:
-            await asyncio.wait({receiving, self._stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not receiving.done():
-                receiving.cancel()
-        if not receiving.done():
-            if self._stopping.done():
-                raise StoppingError
-            raise RequestError(408, f"no message came for {limit:g} s", code="idle_timeout")
-        message = receiving.result()
+        message = await self._inbox.take()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", _CLOSE_OK))
-        content: str | bytes = message["bytes"] if message.get("bytes") is not None else message["text"]
-        return content
+        return _content(message)
+
+    async def receive_waiting(
+        self, first: bytes, sample_size: int, read: Callable[[str | bytes], bytes | None] | None = None
+    ) -> list[bytes]:
+        """Receive the samples that have come already.
+
+        Args:
+            first: Samples that were received before.
+            sample_size: Bytes of a sample.
+            read: Returns the samples of a message, `None` for another one; by default, bytes are samples.
+
+        Returns:
+            The first samples, and those of each message received (`asr.serving.inbox.Inbox.take_waiting`).
+        """
+
+        def read_message(message: MutableMapping[str, Any]) -> bytes | None:
+            if message["type"] == "websocket.disconnect":
+                return None
+            content = _content(message)
+            return read(content) if read else content if isinstance(content, bytes) else None
+
+        return await self._inbox.take_waiting(first, sample_size, read_message)
 
     async def send(self, fields: dict[str, Any]) -> None:
         """Send a message as JSON.
@@ -134,6 +143,12 @@ class SessionRoute:
         codes = {429: _CLOSE_BUSY, 500: _CLOSE_FAULT, 503: _CLOSE_BUSY}
         reason = str(error).encode()[:_MAX_REASON].decode(errors="ignore")
         return codes.get(error.status, _CLOSE_REFUSED), reason
+
+
+def _content(message: MutableMapping[str, Any]) -> str | bytes:
+    """Return what a message of a WebSocket says."""
+    content: str | bytes = message["bytes"] if message.get("bytes") is not None else message["text"]
+    return content
 
 
 def read_object(message: str | bytes) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from typing import Any, get_args
 
 from asr.recognition.streaming import FinalResult, StreamingResult
 from asr.serving.errors import RequestError
+from asr.serving.inbox import StoppingError
 from asr.serving.messages import Encoding, StreamSettings
 from asr.serving.parameters import ParameterError, read_hot_words
-from asr.serving.sessions import Session, StoppingError, read_object
+from asr.serving.sessions import Session, read_object
 from asr.transcript import Word
 
 _START_FIELDS = {"type", "sample_rate", "encoding", "hot_words"}
@@ -41,7 +42,8 @@ async def talk(session: Session) -> None:
     async with session.service.pool.open_stream(settings) as stream:
         await session.send({"type": "ready"})
         while (data := await _next_samples(session)) is not None:
-            for result in await session.service.feed(stream, data):
+            samples = await session.receive_waiting(data, settings.sample_size)
+            for result in await session.service.feed(stream, b"".join(samples)):
                 await session.send(describe(result))
         for result in await stream.finish():
             await session.send(describe(result))

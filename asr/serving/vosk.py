@@ -12,9 +12,10 @@ from typing import Any
 
 from asr.recognition.streaming import FinalResult, StreamingResult
 from asr.serving.errors import RequestError
+from asr.serving.inbox import StoppingError
 from asr.serving.messages import StreamSettings
 from asr.serving.parameters import ParameterError, read_hot_words
-from asr.serving.sessions import Session, StoppingError, read_object
+from asr.serving.sessions import Session, read_object
 from asr.serving.stream_protocol import read_rate
 from asr.transcript import Word
 
@@ -39,7 +40,10 @@ async def talk(session: Session) -> None:
     async with session.service.pool.open_stream(settings) as stream:
         partial = ""
         while isinstance(message, bytes):
-            results = await session.service.feed(stream, message)
+            samples = await session.receive_waiting(message, settings.sample_size)
+            for _ in samples[1:]:  # each message has its reply
+                await session.send({"partial": partial})
+            results = await session.service.feed(stream, b"".join(samples))
             if words := [word for result in results for word in _final_words(result)]:
                 partial = ""
                 await session.send(_final(words, shows_words=shows_words))

@@ -18,6 +18,7 @@ from typing import Any, final
 from asr.errors import ASRError
 from asr.recognition.streaming import FinalResult, StreamingResult
 from asr.serving.errors import RequestError
+from asr.serving.inbox import Inbox, StoppingError
 from asr.serving.messages import StreamSettings
 from asr.serving.parameters import ParameterError, check_language, check_model, read_hot_words
 from asr.serving.remote_stream import RemoteStream
@@ -135,8 +136,10 @@ class _Conversation(AsyncExitStack):
         """Begin without a recording."""
         super().__init__()
         self._service = service
-        self._reader = reader
         self._writer = writer
+        self._inbox: Inbox[Event | None] = Inbox(
+            lambda: read_event(reader), service.stopping, service.config.idle_timeout
+        )
         self._request: dict[str, Any] = {}
         self._stream: RemoteStream | None = None
         self._texts: list[str] = []
@@ -152,22 +155,15 @@ class _Conversation(AsyncExitStack):
         except (ASRError, TimeoutError) as error:
             code = error.code if isinstance(error, RequestError) else "timeout"
             await self._send(Event("error", {"text": str(error) or "the connection took too long", "code": code}))
+        finally:
+            self._inbox.close()
 
     async def _next_event(self) -> Event | None:
         """Wait for an event; `None` at the end of the connection, or of the server."""
-        limit = self._service.config.idle_timeout
-        reading = asyncio.ensure_future(read_event(self._reader))
-        stopping = asyncio.ensure_future(self._service.stopping.wait())
         try:
-            await asyncio.wait({reading, stopping}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                return reading.result()
-            if stopping.done():
-                return None
-            raise RequestError(408, f"no event came for {limit:g} s", code="idle_timeout")
-        finally:
-            reading.cancel()
-            stopping.cancel()
+            return await self._inbox.take()
+        except StoppingError:
+            return None
 
     async def _answer(self, event: Event) -> None:
         """Answer an event."""
@@ -202,7 +198,8 @@ class _Conversation(AsyncExitStack):
         """Recognise more of the recording."""
         if self._stream is None:
             raise RequestError(400, "audio-chunk came without audio-start", code="invalid_event")
-        await self._pass_on(await self._service.feed(self._stream, event.payload))
+        samples = await self._inbox.take_waiting(event.payload, _SAMPLE_WIDTH, _read_chunk)
+        await self._pass_on(await self._service.feed(self._stream, b"".join(samples)))
 
     async def _finish(self) -> None:
         """End the recording."""
@@ -232,6 +229,11 @@ class _Conversation(AsyncExitStack):
     def _language(self) -> dict[str, str]:
         """Return what is spoken, if that is known."""
         return {"language": self._service.language} if self._service.language else {}
+
+
+def _read_chunk(event: Event | None) -> bytes | None:
+    """Return the samples of an event; `None` if it brings none."""
+    return event.payload if event is not None and event.kind == "audio-chunk" else None
 
 
 def describe(service: Service) -> dict[str, Any]:

@@ -221,6 +221,37 @@ def test_vosk_gets_one_reply_for_each_message(live_server: LiveServer, samples: 
     assert {"conf", "end", "start", "word"} == set(finals[0]["result"][0])
 
 
+def test_a_client_ahead_of_the_server_gets_the_same_text(
+    live_server: LiveServer, samples: bytes, expected: str
+) -> None:
+    parts = pieces(samples, 3_200)
+    with connected(live_server, "/stream") as websocket, connected(live_server, "/vosk") as vosk:
+        send(websocket, type="start")
+        send(vosk, config={"sample_rate": RATE})
+        for part in parts:
+            websocket.send(part)
+            vosk.send(part)
+        send(websocket, type="end")
+        send(vosk, eof=1)
+        messages = list(map(json.loads, websocket))
+        replies = [receive(vosk) for _ in range(len(parts) + 1)]
+    assert " ".join(message["text"] for message in messages if message["type"] == "final") == expected
+    assert " ".join(reply["text"] for reply in replies if reply.get("text")) == expected
+
+
+def test_half_a_sample_after_others_is_told_once_they_are_recognised(live_server: LiveServer, samples: bytes) -> None:
+    with connected(live_server, "/stream") as websocket:
+        send(websocket, type="start")
+        for part in [*pieces(samples, 3_200), b"123", bytes(3_200)]:
+            websocket.send(part)
+        messages = []
+        with suppress(ConnectionClosed):
+            while True:
+                messages.append(receive(websocket))
+    assert messages[-1]["message"] == "a message has 3 bytes; expected whole samples of 2 bytes each"
+    assert any(message["type"] == "partial" for message in messages)
+
+
 def test_vosk_is_told_by_the_reason_of_the_close(live_server: LiveServer) -> None:
     with connected(live_server, "/vosk") as websocket:
         send(websocket, config={"max_alternatives": 3})
