@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import load_audio, save_audio
+from asr.audio.formats import find_recordings
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError
@@ -113,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Make the sounds."""
     generator = np.random.default_rng(arguments.seed)
-    paths = [path for path in sorted(arguments.noise.glob("*")) if not path.match(arguments.exclude or " ")]
+    paths = [path for path in find_recordings(arguments.noise) if not path.match(arguments.exclude or " ")]
     if not paths:
         raise AudioError(f"{arguments.noise}: holds no recording to use; expected a folder of sounds without speech")
     arguments.folder.mkdir(parents=True, exist_ok=True)

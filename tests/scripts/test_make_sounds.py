@@ -22,6 +22,7 @@ def noise(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("a_1-1", "b_1-1", "c_5-1"):
         save_audio(folder / f"{name}.wav", np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32), RATE)
+    (folder / "README.md").write_text("where they come from")
     return folder
 
 
