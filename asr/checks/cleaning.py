@@ -7,7 +7,7 @@ from pathlib import Path
 from asr.checks.examination import Examination
 from asr.checks.findings import WRONG_DURATION, Finding
 from asr.data.corpora import Rejection
-from asr.data.manifest import write_manifest
+from asr.data.manifest import rejected_path, write_manifest
 from asr.errors import ManifestError
 from asr.files import dump_line, write_atomically
 
@@ -45,5 +45,5 @@ def write_cleaned(path: Path, examination: Examination) -> tuple[int, int]:
         for finding in problems[entry.location]
     ]
     lines = (dump_line(asdict(rejection)) for rejection in rejections)
-    write_atomically(Path(f"{path}.rejected.jsonl"), "".join(lines))
+    write_atomically(rejected_path(path), "".join(lines))
     return write_manifest(path, kept), len(entries) - len(kept)

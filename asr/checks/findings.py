@@ -4,11 +4,12 @@ A problem stops a training run, degrades it or invalidates its test. A warning i
 used.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr.data.manifest import Utterance, read_numbered
+from asr.errors import ManifestError
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Finding:
     detail: str
 
 
-def read_entries(manifests: Iterable[Path]) -> list[Entry]:
+def read_entries(manifests: Sequence[Path]) -> list[Entry]:
     """Read manifests with the numbers of their lines.
 
     Args:
@@ -146,6 +147,8 @@ def read_entries(manifests: Iterable[Path]) -> list[Entry]:
         The entries of all, in order.
 
     Raises:
-        ManifestError: If a manifest cannot be read or a line is no utterance; it is named.
+        ManifestError: If a manifest cannot be read or a line is no utterance; it is named. Also if one is named twice.
     """
+    if len({path.resolve() for path in manifests}) < len(manifests):
+        raise ManifestError("a manifest is named twice; name each once")
     return [Entry(path, number, utterance) for path in manifests for number, utterance in read_numbered(path)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import positive_count, show_progress
-from asr.errors import ManifestError
+from asr.data.manifest import rejected_path
 from asr.files import dump_json
 
 if TYPE_CHECKING:
@@ -71,10 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine the manifests and print what was found; the status is 1 if there are problems."""
     from asr.checks import read_entries
 
-    if len({path.resolve() for path in arguments.manifests}) < len(arguments.manifests):
-        raise ManifestError("a manifest is named twice; name each once")
     entries = read_entries(arguments.manifests)
-    rejected = arguments.fix and Path(f"{arguments.fix}.rejected.jsonl")
+    rejected = arguments.fix and rejected_path(arguments.fix)
     reads = (*arguments.manifests, arguments.model, *(entry.utterance.audio_filepath for entry in entries))
     with replacing([arguments.fix, rejected], reads, overwrite=arguments.overwrite):
         return _check(arguments, entries)

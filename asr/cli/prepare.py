@@ -14,6 +14,7 @@ from pathlib import Path
 from asr.cli.overwriting import add_overwrite_argument, is_own, replacing
 from asr.cli.terminal import positive_count, positive_number
 from asr.data.corpora import READERS
+from asr.data.manifest import rejected_path
 
 _log = logging.getLogger("asr.prepare")
 
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     options = {name: getattr(arguments, name) for name in _READER_OPTIONS if name in arguments}
     output, source = arguments.output, arguments.source
-    rejected = Path(f"{output}.rejected.jsonl")
+    rejected = rejected_path(output)
     # Of a folder, a file of the same name is all that the manifest could take the place of.
     reads = [source, *source.rglob(glob.escape(output.name))] if source.is_dir() else [source]
     with replacing([output, rejected], reads, overwrite=arguments.overwrite):

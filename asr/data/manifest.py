@@ -180,6 +180,11 @@ def read_recordings(path: Path) -> list[ManifestRecording | ManifestError]:
     return recordings
 
 
+def rejected_path(manifest: Path) -> Path:
+    """Return where what a manifest leaves out is listed, with the reasons: beside it."""
+    return Path(f"{manifest}.rejected.jsonl")
+
+
 def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> int:
     """Write utterances as a manifest, whole or not at all.
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from asr.audio import AudioInfo, load_audio, read_info, save_audio
 from asr.data.corpora import READERS, Entry, Record, Rejection
-from asr.data.manifest import Utterance, write_manifest
+from asr.data.manifest import Utterance, rejected_path, write_manifest
 from asr.errors import ASRError, AudioError, ManifestError
 from asr.files import dump_line, read_identities, refuse_input, write_atomically
 from asr.text import normalize_text
@@ -91,7 +91,7 @@ def prepare_corpus(
     outcomes = list(_open_recordings(records, segments, config))
     utterances = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
     rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
-    rejected = Path(f"{output}.rejected.jsonl")
+    rejected = rejected_path(output)
     lines = (dump_line(asdict(rejection)) for rejection in rejections)
     write_atomically(rejected, "".join(lines))  # empty if all is well: no older list stays
     if rejections:

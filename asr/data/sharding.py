@@ -40,6 +40,7 @@ REJECTED = "rejected.jsonl"
 _PARTS, _PLAN = "parts", "plan.json"
 _AT_ONCE = 64  # recordings read ahead
 _MAX_FRAMES = 2**16 - 1
+_MAX_BYTES = 2**31 - 2**20  # and its text and what a tar file adds: 31 bits in the index
 _ABANDONED: Seconds = 3600.0
 
 
@@ -192,11 +193,19 @@ def _read_audio(utterance: Utterance) -> tuple[bytes, str]:
         with TemporaryDirectory(prefix="asr-") as scratch:
             path = Path(scratch) / "part.flac"
             save_audio(path, load_audio(source, rate), rate)
+            _require_size(source.path, path)
             return path.read_bytes(), ".flac"
+    _require_size(source, source)
     for _ in stream_audio(source, read_info(source).sample_rate):
         pass  # what cannot be read to its end is found here, and not in the middle of a training run
     extension = source.suffix.lower()
     return source.read_bytes(), extension if extension[1:].isascii() and extension[1:].isalnum() else ".audio"
+
+
+def _require_size(source: Path | str, path: Path) -> None:
+    """Refuse a recording that is larger than the index can say."""
+    if (size := path.stat().st_size) > _MAX_BYTES:
+        raise ManifestError(f"{source}: {size} bytes; expected at most {_MAX_BYTES}; compress it, or cut it into parts")
 
 
 def _write_shard(

@@ -4,7 +4,8 @@ Both are the JSON data of `detail_report`, so that a report of long ago, or of a
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -97,15 +98,16 @@ def compare_reports(fields: Mapping[str, Any], baseline: Mapping[str, Any]) -> d
     Raises:
         ASRError: If the two have no utterance in common.
     """
-    earlier = {_key(utterance): utterance for utterance in baseline["utterances"]}
-    pairs = [(each, earlier[_key(each)]) for each in fields["utterances"] if _key(each) in earlier]
+    earlier = dict(_number(baseline["utterances"]))
+    found = [(each, earlier.get(key)) for key, each in _number(fields["utterances"])]
+    pairs = [(each, before) for each, before in found if before is not None]
     if not pairs:
         raise ASRError("the baseline has no utterance of this manifest; compare reports on the same recordings")
     corpora = sorted({each["corpus"] for each, _ in pairs if each["corpus"] is not None})
     groups = [(name, [pair for pair in pairs if pair[0]["corpus"] == name]) for name in corpora]
     return {
         **fields,
-        "utterances": [_add_baseline(each, earlier.get(_key(each))) for each in fields["utterances"]],
+        "utterances": [_add_baseline(each, before) for each, before in found],
         "comparison": {
             "about": baseline.get("about", {}),
             "overall": _compare("all", pairs),
@@ -117,6 +119,14 @@ def compare_reports(fields: Mapping[str, Any], baseline: Mapping[str, Any]) -> d
 def _key(utterance: Mapping[str, Any]) -> tuple[Any, ...]:
     """Tell an utterance from others; a reference that was corrected makes it another."""
     return utterance["corpus"], utterance["utterance_id"], utterance["reference"]
+
+
+def _number(utterances: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[Any, ...], Mapping[str, Any]]]:
+    """Name utterances so that one that is there twice is compared with the first one and the second one."""
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for each in utterances:
+        seen[_key(each)] += 1
+        yield (*_key(each), seen[_key(each)]), each
 
 
 def _add_baseline(utterance: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> dict[str, Any]:

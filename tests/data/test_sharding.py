@@ -196,6 +196,14 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_written(
     assert len(read_index(str(tmp_path / "shards"))) == 9
 
 
+def test_a_recording_that_is_too_large_for_the_index_is_listed(manifest: Path, tmp_path: Path) -> None:
+    with (tmp_path / "3.wav").open("r+b") as file:
+        file.truncate(2**31)  # a hole, which takes no room
+    assert main([str(manifest), "--output", str(tmp_path / "shards"), "--shard-size", "40KB"]) == 1
+    [rejected] = (tmp_path / "shards" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(rejected)["reason"].endswith("expected at most 2146435072; compress it, or cut it into parts")
+
+
 @pytest.mark.parametrize("size", ["big", "999", "1001TB", "9" * 400])
 def test_a_size_that_is_none_is_refused(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str

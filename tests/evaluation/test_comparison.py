@@ -46,6 +46,14 @@ def test_common_utterances_are_paired_by_name_whatever_their_order() -> None:
     assert (overall["interval_low"], overall["interval_high"]) == (paired.interval_low, paired.interval_high)
 
 
+def test_utterances_of_one_name_and_text_are_paired_in_their_order() -> None:
+    now = report(utterance("a", "read", 0), utterance("a", "read", 3))
+    before = report(utterance("a", "read", 2), utterance("a", "read", 1))
+    compared = compare_reports(now, before)
+    assert [each["baseline"]["hypothesis"] for each in compared["utterances"]] == ["2 missed", "1 missed"]
+    assert compared["comparison"]["overall"]["baseline_word_error_rate"] == pytest.approx(3 / 8)
+
+
 def test_corpora_that_both_have_are_compared_apart() -> None:
     corpora = compare_reports(NOW, BEFORE)["comparison"]["corpora"]
     assert [(row["name"], row["utterances"], row["difference"]) for row in corpora] == [("read", 2, -1 / 8)]
