@@ -119,7 +119,7 @@ def read_hot_words(path: Path) -> tuple[HotWord, ...]:
 def _collect(entries: Sequence[tuple[str, str]]) -> tuple[HotWord, ...]:
     """Read entries with their origins, and keep each phrase once, with its last boost."""
     found: dict[str, HotWord] = {}
-    problem = ""
+    problems: list[str] = []
     for origin, entry in entries:
         named = f"{origin}: hot word {entry.strip()!r}" if origin else f"hot word {entry.strip()!r}"
         if not entry.strip():
@@ -133,10 +133,11 @@ def _collect(entries: Sequence[tuple[str, str]]) -> tuple[HotWord, ...]:
             except ASRError as error:
                 raise ASRError(f"{origin}: {error}" if origin else str(error)) from error
         else:
-            problem = f"{named} has no letter or digit; spell it as it is spoken"
-            _log.warning("%s; left out", problem)
-    if problem and not found:
-        raise ASRError(problem)
+            problems.append(f"{named} has no letter or digit; spell it as it is spoken")
+    if problems and not found:
+        raise ASRError(problems[-1])
+    for problem in problems:
+        _log.warning("%s; left out", problem)
     return tuple(found.values())
 
 

@@ -125,10 +125,11 @@ def test_phrase_given_twice_counts_once_with_its_last_boost() -> None:
         ("...:2", "hot word '...:2' has no letter or digit; spell it as it is spoken"),
     ],
 )
-def test_mistakes_in_hot_words_are_explained(text: str, message: str) -> None:
+def test_mistakes_in_hot_words_are_explained(text: str, message: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ASRError) as caught:
         parse_hot_words(text)
     assert str(caught.value) == message
+    assert not caplog.records  # nothing is left out
 
 
 def test_one_bad_hot_word_leaves_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
