@@ -10,6 +10,7 @@ from asr.units import Seconds
 Message = TypeVar("Message")
 
 _MAX_JOINED = 320_000  # bytes, 10 s at 16 kHz: while a worker is busy with them, its other streams wait
+_MAX_MESSAGES = 1_000  # so that results do not wait for the end of a flood of messages of few samples or none
 
 
 class StoppingError(Exception):
@@ -20,22 +21,27 @@ class StoppingError(Exception):
 class Inbox(Generic[Message]):
     """What one client sends."""
 
-    def __init__(self, read: Callable[[], Awaitable[Message]], stopping: asyncio.Event, limit: Seconds) -> None:
+    def __init__(
+        self, read: Callable[[], Awaitable[Message]], stopping: asyncio.Event, limit: Seconds, *, grace: Seconds
+    ) -> None:
         """Begin with the first message.
 
         Args:
             read: Waits for the next message.
             stopping: Set when the server is told to stop.
             limit: To wait for a message.
+            grace: After `stopping`, for what has come; what comes later is left, so that a stream that is late ends.
         """
         self._read = read
         self._stopping = asyncio.ensure_future(stopping.wait())
+        self._over = asyncio.ensure_future(_wait(stopping, grace))
         self._limit = limit
         self._coming: asyncio.Future[Message] | None = None
 
     def close(self) -> None:
         """Wait for nothing any more."""
         self._stopping.cancel()
+        self._over.cancel()
         if self._coming is not None:
             self._coming.cancel()
 
@@ -47,12 +53,12 @@ class Inbox(Generic[Message]):
 
         Raises:
             RequestError: If none comes in time.
-            StoppingError: If the server was told to stop.
+            StoppingError: If the server was told to stop, and nothing has come, or the grace is over.
         """
         coming = self._begin()
         waited: set[asyncio.Future[Any]] = {coming, self._stopping}
         await asyncio.wait(waited, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)
-        if coming.done():
+        if coming.done() and not self._over.done():
             self._coming = None
             return coming.result()
         if self._stopping.done():
@@ -74,7 +80,7 @@ class Inbox(Generic[Message]):
         """
         samples = [first]
         size = len(first)
-        while size < _MAX_JOINED and size % sample_size == 0:
+        while size < _MAX_JOINED and len(samples) < _MAX_MESSAGES and size % sample_size == 0:
             more = await self._peek(read)
             if more is None or len(more) % sample_size:
                 break
@@ -97,3 +103,9 @@ class Inbox(Generic[Message]):
             # Its error is of no interest if the conversation ends first.
             self._coming.add_done_callback(lambda coming: coming.cancelled() or coming.exception())
         return self._coming
+
+
+async def _wait(event: asyncio.Event, delay: Seconds) -> None:
+    """Wait for an event, and some time after it."""
+    await event.wait()
+    await asyncio.sleep(delay)

@@ -53,6 +53,7 @@ class _Conversation:
         self._stack = AsyncExitStack()
         self._num_events = 0
         self._num_items = 0
+        self._previous: str | None = None  # item that was committed
         self._start: Seconds = 0.0  # of the item, on the clock of the stream
         self._position: Seconds = 0.0  # of the end of the audio on that clock
         self._sent = ""  # of the item, as deltas
@@ -79,7 +80,7 @@ class _Conversation:
     async def _answer(self, fields: dict[str, Any]) -> None:
         """Answer a message."""
         kind = fields.get("type")
-        if kind in _UPDATES:
+        if isinstance(kind, str) and kind in _UPDATES:
             service = self._session.service
             settings = read_update(fields.get("session"), self._settings, service.models, service.language)
             await self._commit()  # what was said before is recognised as it was asked for then
@@ -93,6 +94,8 @@ class _Conversation:
                 raise RequestError(400, "there is no audio to commit", code="input_audio_buffer_commit_empty")
             await self._commit()
         elif kind == "input_audio_buffer.clear":
+            if self._sent:  # clients join the deltas of an item
+                self._num_items += 1
             await self._close_stream()
             await self._send("input_audio_buffer.cleared")
         else:
@@ -135,10 +138,10 @@ class _Conversation:
     async def _complete(self, end: Seconds) -> None:
         """Send the whole text of the item, which ends at some time, and begin the next one there."""
         text, duration = " ".join(filter(None, self._finals)), end - self._start
-        previous = self._item(self._num_items - 1) if self._num_items else None
-        await self._send("input_audio_buffer.committed", item_id=self._item(), previous_item_id=previous)
+        item = self._item()
+        await self._send("input_audio_buffer.committed", item_id=item, previous_item_id=self._previous)
         await self._send_transcription("completed", transcript=text, usage=usage(duration))
-        self._start, self._sent, self._finals = end, "", []
+        self._start, self._sent, self._finals, self._previous = end, "", [], item
         self._num_items += 1
 
     async def _close_stream(self) -> None:
@@ -147,9 +150,9 @@ class _Conversation:
         self._start = self._position = 0.0
         await self._stack.aclose()
 
-    def _item(self, number: int | None = None) -> str:
-        """Name an item; that under way by default."""
-        return f"item_{self._num_items if number is None else number}"
+    def _item(self) -> str:
+        """Name the item that is under way."""
+        return f"item_{self._num_items}"
 
     async def _send_transcription(self, kind: str, **fields: Any) -> None:
         """Send an event about the text of the item."""

@@ -11,6 +11,7 @@ from asr.serving.stream_protocol import read_rate
 from asr.units import Seconds
 
 _RATE = 24_000
+_MIN_SILENCE, _MAX_SILENCE = 100, 10_000  # milliseconds, as of `StreamingConfig.endpoint_silence`
 _BETA_FORMATS = {"pcm16": _RATE}
 # Clients send these values although nobody chose them; others would have no effect here.
 _FIXED_DETECTION = {"threshold": 0.5, "prefix_padding_ms": 300, "create_response": None, "interrupt_response": None}
@@ -143,9 +144,13 @@ def _read_detection(value: Any, settings: RealtimeSettings) -> RealtimeSettings:
         if fields.get(name, served) not in (served, False, None):
             raise ParameterError(name, f"{name} {fields[name]!r} is not served; leave it out")
     silence = fields.get("silence_duration_ms")
-    if silence is not None and (isinstance(silence, bool) or not isinstance(silence, int | float)):
-        raise ParameterError("silence_duration_ms", f"silence_duration_ms is {silence!r}; expected milliseconds")
-    return replace(settings, ends_at_pauses=True, silence=None if silence is None else silence / 1000)
+    if silence is None:
+        return replace(settings, ends_at_pauses=True, silence=None)
+    is_number = isinstance(silence, int | float) and not isinstance(silence, bool)
+    if not is_number or not _MIN_SILENCE <= silence <= _MAX_SILENCE:
+        message = f"silence_duration_ms is {silence!r}; expected a number from {_MIN_SILENCE} to {_MAX_SILENCE}"
+        raise ParameterError("silence_duration_ms", message)
+    return replace(settings, ends_at_pauses=True, silence=silence / 1000)
 
 
 def _read(value: Any, name: str, known: set[str] | None = None) -> dict[str, Any]:

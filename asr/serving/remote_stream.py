@@ -1,6 +1,5 @@
 """A live stream of a worker, as the server sees it."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import final
 
@@ -76,7 +75,7 @@ class RemoteStream:
     async def _ask(self, request: StreamRequest) -> list[StreamingResult]:
         """Send a request and wait for its reply."""
         try:
-            results: list[StreamingResult] = await asyncio.shield(self._worker.request(request))
+            results: list[StreamingResult] = await self._worker.request(request)
         except WorkerDiedError as error:
             message = "the process that worked on the stream died; begin a new stream"
             raise RequestError(500, message, code="worker_died") from error

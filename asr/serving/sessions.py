@@ -33,8 +33,9 @@ class Session:
         """Begin with an accepted connection."""
         self.service = service
         self.websocket = websocket
+        config = service.config
         self._inbox: Inbox[MutableMapping[str, Any]] = Inbox(
-            websocket.receive, service.stopping, service.config.idle_timeout
+            websocket.receive, service.stopping, config.idle_timeout, grace=config.shutdown_timeout / 2
         )
 
     def close(self) -> None:
@@ -86,6 +87,7 @@ class Session:
             WebSocketDisconnect: If the client is gone, or does not take it in time (`asr.serving.protocols`).
         """
         text = json.dumps(fields, ensure_ascii=False)
+        await asyncio.sleep(0)  # the loop may learn that the client is gone, before many messages are sent
         # Half a character, which JSON may name and UTF-8 may not hold, goes back as it came: "\\ud800".
         await self.websocket.send_text(text.encode(errors="backslashreplace").decode())
 

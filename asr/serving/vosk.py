@@ -1,16 +1,18 @@
 """`/vosk`: the protocol of the server of Vosk, for its clients.
 
 Each binary message of 16-bit samples gets one reply, `{"partial": ...}` or `{"text": ..., "result": [...]}` at the end
-of a segment. The phrases of `phrase_list` are favoured; unlike in Vosk, other words are recognised too. The protocol
-knows no errors: the connection is closed with the reason.
+of a segment; several segments share one only where more of them end than messages came. The phrases of `phrase_list`
+are favoured; unlike in Vosk, other words are recognised too. The protocol knows no errors: the connection is closed
+with the reason.
 
 Source: https://github.com/alphacep/vosk-server
 """
 
 import json
+from itertools import chain
 from typing import Any
 
-from asr.recognition.streaming import FinalResult, StreamingResult
+from asr.recognition.streaming import FinalResult, PartialResult, StreamingResult
 from asr.serving.errors import RequestError
 from asr.serving.inbox import StoppingError
 from asr.serving.messages import StreamSettings
@@ -41,14 +43,13 @@ async def talk(session: Session) -> None:
         partial = ""
         while isinstance(message, bytes):
             samples = await session.receive_waiting(message, settings.sample_size)
-            for _ in samples[1:]:  # each message has its reply
-                await session.send({"partial": partial})
             results = await session.service.feed(stream, b"".join(samples))
-            if words := [word for result in results for word in _final_words(result)]:
-                partial = ""
+            segments = _segments(results, len(samples))
+            for words in segments:
                 await session.send(_final(words, shows_words=shows_words))
-            else:
-                partial = results[-1].text if results else partial
+            if results:
+                partial = results[-1].text if isinstance(results[-1], PartialResult) else ""
+            for _ in samples[len(segments) :]:
                 await session.send({"partial": partial})
             message = await _receive(session)
         if message is not None and "eof" not in read_object(message):
@@ -89,6 +90,14 @@ def _read_config(config: Any, settings: StreamSettings, *, shows_words: bool) ->
 def _final_words(result: StreamingResult) -> tuple[Word, ...]:
     """Return the words of a final result."""
     return result.segment.words if isinstance(result, FinalResult) else ()
+
+
+def _segments(results: list[StreamingResult], most: int) -> list[list[Word]]:
+    """Return the words of each segment that ended; the last are joined where there would be more than some number."""
+    segments = [list(words) for result in results if (words := _final_words(result))]
+    if len(segments) > most:
+        segments[most - 1 :] = [list(chain.from_iterable(segments[most - 1 :]))]
+    return segments
 
 
 def _final(words: list[Word], *, shows_words: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from asr.serving.parameters import ParameterError, check_language, check_model, 
 from asr.serving.remote_stream import RemoteStream
 from asr.serving.service import Service
 from asr.serving.stream_protocol import read_rate
+from asr.units import Seconds
 
 _log = logging.getLogger("asr.serving")
 
@@ -31,6 +32,8 @@ _VERSION = "1.10.2"  # of the protocol
 _MAX_LINE = 2**16  # bytes
 _MAX_PAYLOAD = 2**22
 _SAMPLE_WIDTH = 2  # bytes
+_LINGER: Seconds = 2.0
+_HOT_WORDS = ("transcript_terms", "transcript_names")  # the later ones count where both hold a phrase
 _URL = "https://github.com/OHF-Voice/wyoming"
 
 
@@ -50,7 +53,8 @@ class Event:
 
     def encode(self) -> bytes:
         """Return the bytes of the event, without a payload."""
-        data = json.dumps(self.data, ensure_ascii=False).encode()
+        # Half a character, which JSON may name and UTF-8 may not hold, goes back as it came: "\\ud800".
+        data = json.dumps(self.data, ensure_ascii=False).encode(errors="backslashreplace")
         head = {"type": self.kind, "version": _VERSION, "data_length": len(data)}
         return json.dumps(head).encode() + b"\n" + data
 
@@ -73,8 +77,8 @@ async def read_event(reader: asyncio.StreamReader) -> Event | None:
         head = json.loads(line)
         kind, data = head["type"], head.get("data") or {}
         sizes = [head.get(name) or 0 for name in ("data_length", "payload_length")]
-        if any(not 0 <= size <= _MAX_PAYLOAD for size in sizes):
-            raise RequestError(413, f"an event has {max(sizes)} bytes; expected at most {_MAX_PAYLOAD}")
+        if wrong := [size for size in sizes if not 0 <= size <= _MAX_PAYLOAD]:
+            raise RequestError(413, f"an event has {wrong[0]} bytes; expected at most {_MAX_PAYLOAD}")
         more, payload = [await reader.readexactly(size) for size in sizes]
         data = {**data, **(json.loads(more) if more else {})}
     except asyncio.IncompleteReadError:
@@ -121,6 +125,7 @@ class WyomingServer:
             async with _Conversation(self._service, reader, writer) as conversation:
                 with suppress(ConnectionError, TimeoutError):
                     await conversation.hold()
+            await _linger(reader, writer)
         except asyncio.CancelledError:  # as the streams of asyncio want it, at the end of the server
             _log.debug("a Wyoming connection was cut off")
         finally:
@@ -137,8 +142,9 @@ class _Conversation(AsyncExitStack):
         super().__init__()
         self._service = service
         self._writer = writer
+        config = service.config
         self._inbox: Inbox[Event | None] = Inbox(
-            lambda: read_event(reader), service.stopping, service.config.idle_timeout
+            lambda: read_event(reader), service.stopping, config.idle_timeout, grace=config.shutdown_timeout / 2
         )
         self._request: dict[str, Any] = {}
         self._stream: RemoteStream | None = None
@@ -186,10 +192,11 @@ class _Conversation(AsyncExitStack):
             found = f"{data.get('width')!r} bytes a sample and {data.get('channels')!r} channels"
             raise ParameterError("width", f"the audio has {found}; expected 2 and 1")
         check_model(self._request.get("name") or self._service.model, self._service.models)
-        check_language(self._request.get("language") or "", self._service.language)
-        names = [*self._request.get("transcript_terms", []), *self._request.get("transcript_names", [])]
-        settings = StreamSettings(read_rate(data.get("rate")), hot_words=read_hot_words(list(map(str, names)), ""))
+        check_language(str(self._request.get("language") or ""), self._service.language)
+        names = [name for key in _HOT_WORDS for name in _read_names(self._request, key)]
+        settings = StreamSettings(read_rate(data.get("rate")), hot_words=read_hot_words(names, ""))
         await self.aclose()  # a recording that was not ended
+        self._texts = []
         self._service.require_running()
         self._stream = await self.enter_async_context(self._service.pool.open_stream(settings))
         await self._send(Event("transcript-start", self._language()))
@@ -229,6 +236,24 @@ class _Conversation(AsyncExitStack):
     def _language(self) -> dict[str, str]:
         """Return what is spoken, if that is known."""
         return {"language": self._service.language} if self._service.language else {}
+
+
+async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read on for a moment: where bytes are unread the connection is reset, and the client may miss the last events."""
+    await asyncio.sleep(0)  # until the conversation reads no more
+    with suppress(ConnectionError, TimeoutError):
+        writer.write_eof()
+        async with asyncio.timeout(_LINGER):
+            while await reader.read(_MAX_LINE):
+                pass
+
+
+def _read_names(request: dict[str, Any], key: str) -> list[str]:
+    """Return the hot words in one field of a `transcribe` event."""
+    names = request.get(key) or []
+    if not isinstance(names, list):
+        raise ParameterError(key, f"{key} is {names!r}; expected a list of texts")
+    return list(map(str, names))
 
 
 def _read_chunk(event: Event | None) -> bytes | None:

@@ -34,7 +34,7 @@ def samples_of(message: bytes | str) -> bytes | None:
 
 def run(talk: Callable[[Inbox[bytes | str]], Coroutine[Any, Any, None]], *messages: bytes | str | Exception) -> None:
     async def hold() -> None:
-        inbox = Inbox(reader(*messages), asyncio.Event(), LIMIT)
+        inbox = Inbox(reader(*messages), asyncio.Event(), LIMIT, grace=60)
         try:
             await talk(inbox)
         finally:
@@ -94,9 +94,31 @@ def test_an_error_is_left_for_whoever_waits_for_the_next_message() -> None:
 def test_a_server_that_stops_waits_no_longer() -> None:
     async def hold() -> None:
         stopping = asyncio.Event()
-        inbox = Inbox(reader(b"aa"), stopping, 60)
+        inbox = Inbox(reader(b"aa"), stopping, 60, grace=60)
         assert await inbox.take() == b"aa"
         asyncio.get_running_loop().call_later(0.05, stopping.set)
+        with pytest.raises(StoppingError):
+            await inbox.take()
+        inbox.close()
+
+    asyncio.run(asyncio.wait_for(hold(), 10))
+
+
+def test_a_flood_of_empty_messages_is_taken_in_parts() -> None:
+    async def talk(inbox: Inbox[bytes | str]) -> None:
+        assert len(await inbox.take_waiting(b"", 2, samples_of)) == 1_000
+        assert len(await inbox.take_waiting(b"", 2, samples_of)) == 502
+
+    run(talk, *[b""] * 1_500)
+
+
+def test_a_client_whose_messages_never_end_does_not_keep_a_server_from_stopping() -> None:
+    async def hold() -> None:
+        stopping = asyncio.Event()
+        inbox = Inbox(reader(*[b"aa"] * 9), stopping, 60, grace=LIMIT)
+        stopping.set()
+        assert await inbox.take() == b"aa"  # what has come is taken
+        await asyncio.sleep(2 * LIMIT)
         with pytest.raises(StoppingError):
             await inbox.take()
         inbox.close()

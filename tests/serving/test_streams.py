@@ -1,5 +1,6 @@
 """Live streams in each protocol, over real connections."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -288,6 +289,29 @@ def test_a_realtime_session_transcribes_what_is_committed(
     assert empty["error"]["code"] == "input_audio_buffer_commit_empty"
 
 
+def test_the_words_of_audio_that_is_cleared_stay_apart_from_those_that_follow(
+    live_server: LiveServer, samples: bytes
+) -> None:
+    def receive_up_to(kind: str) -> list[dict[str, Any]]:
+        events = [receive(websocket)]
+        while not events[-1]["type"].endswith(kind):
+            events.append(receive(websocket))
+        return events
+
+    with connected(live_server, "/v1/realtime") as websocket:
+        audio = {"format": {"type": "audio/pcm", "rate": RATE}, "turn_detection": None}
+        send(websocket, type="session.update", session={"type": "transcription", "audio": {"input": audio}})
+        append(websocket, samples)
+        assert receive_up_to("delta")[-1]["item_id"] == "item_0"
+        send(websocket, type="input_audio_buffer.clear")
+        receive_up_to("cleared")
+        append(websocket, samples)
+        send(websocket, type="input_audio_buffer.commit")
+        events = receive_up_to("completed")
+    assert {event["item_id"] for event in events} == {"item_1"}
+    assert [event["previous_item_id"] for event in events if event["type"].endswith("committed")] == [None]
+
+
 def test_half_a_character_of_a_client_goes_back_as_it_came(live_server: LiveServer) -> None:
     with connected(live_server, "/v1/realtime") as websocket:
         receive(websocket)
@@ -299,6 +323,7 @@ def test_half_a_character_of_a_client_goes_back_as_it_came(live_server: LiveServ
     ("fields", "expected"),
     [
         ({"type": "response.create"}, "messages of the type 'response.create' are not served"),
+        ({"type": []}, "messages of the type [] are not served"),
         ({"type": "input_audio_buffer.append", "audio": "?"}, "audio is no text in base64"),
         ({"type": "session.update", "session": {"type": "realtime"}}, "sessions of the type 'realtime' are not served"),
         (
@@ -308,6 +333,13 @@ def test_half_a_character_of_a_client_goes_back_as_it_came(live_server: LiveServ
         (
             {"type": "transcription_session.update", "session": {"input_audio_format": "g711_ulaw"}},
             "the format 'g711_ulaw' is not served",
+        ),
+        *(
+            (
+                {"type": "session.update", "session": {"turn_detection": {"silence_duration_ms": silence}}},
+                f"silence_duration_ms is {silence}; expected a number from 100 to 10000",
+            )
+            for silence in (50, float("nan"), float("inf"))
         ),
     ],
 )
@@ -362,11 +394,35 @@ def test_wyoming_transcribes(live_server: LiveServer, samples: bytes, expected: 
     ]
 
 
+def test_wyoming_forgets_a_recording_that_was_not_ended(live_server: LiveServer, samples: bytes, expected: str) -> None:
+    form = {"rate": RATE, "width": 2, "channels": 1}
+    start, stop = wyoming_event("audio-start", form), wyoming_event("audio-stop")
+    long = wyoming_event("audio-chunk", form, samples * 6)  # longer than a segment may be
+    names = wyoming_event("transcribe", {"transcript_names": None, "language": None})
+    events = talk_wyoming(live_server, start, long, names, start, wyoming_event("audio-chunk", form, samples), stop)
+    assert [kind for kind, _ in events[:3]] == ["transcript-start", "transcript-chunk", "transcript-start"]
+    assert dict(events)["transcript"] == {"text": expected}
+
+
+def test_a_wyoming_client_that_goes_on_sending_reads_what_was_wrong(live_server: LiveServer) -> None:
+    async def talk() -> bytes:
+        reader, writer = await asyncio.open_connection(*live_server.wyoming)
+        writer.write(b"garbage\n" + bytes(2**23))
+        try:
+            return await reader.read()
+        finally:
+            writer.transport.abort()
+
+    assert b"what came is no event of the Wyoming protocol" in asyncio.run(asyncio.wait_for(talk(), 20))
+
+
 def test_wyoming_describes_itself(live_server: LiveServer) -> None:
-    [(kind, data), pong] = talk_wyoming(live_server, wyoming_event("describe"), wyoming_event("ping", {"text": "a"}))
+    [(kind, data), pong] = talk_wyoming(
+        live_server, wyoming_event("describe"), wyoming_event("ping", {"text": "\ud800"})
+    )
     assert kind == "info"
     assert data["asr"][0]["models"][0]["name"] == "tiny"
-    assert pong == ("pong", {"text": "a"})
+    assert pong == ("pong", {"text": "\ud800"})  # half a character
 
 
 @pytest.mark.parametrize(
@@ -375,6 +431,12 @@ def test_wyoming_describes_itself(live_server: LiveServer) -> None:
         (b"GET / HTTP/1.1\r\n", "what came is no event of the Wyoming protocol"),
         (b"[" * 70_000 + b"\n", "what came is no event of the Wyoming protocol"),
         (b'{"type": "ping", "payload_length": 99999999}\n', "an event has 99999999 bytes; expected at most 4194304"),
+        (b'{"type": "ping", "data_length": -1}\n', "an event has -1 bytes; expected at most 4194304"),
+        (
+            wyoming_event("transcribe", {"transcript_terms": "anna"})
+            + wyoming_event("audio-start", {"rate": RATE, "width": 2, "channels": 1}),
+            "transcript_terms is 'anna'; expected a list of texts",
+        ),
         (wyoming_event("audio-stop"), "audio-stop came without audio-start"),
         (
             wyoming_event("audio-start", {"rate": RATE, "width": 4, "channels": 2}),
