@@ -173,12 +173,12 @@ def build_hot_words(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> H
 def _spell(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> list[tuple[str, float]]:
     """Spell phrases with an alphabet, and warn of those that cannot be and of boosts beyond measure."""
     boosts: list[tuple[str, float]] = []
-    problem = ""
+    problems: list[str] = []
     for hot_word in hot_words:
         phrase = tokenizer.spell(hot_word.phrase)
         if unknown := tokenizer.unknown_characters(phrase):
-            problem = f"{hot_word.describe()}: the alphabet lacks {unknown}; spell it as it is spoken, in its letters"
-            _log.warning("%s; left out", problem)
+            remedy = "spell it as it is spoken, in its letters"
+            problems.append(f"{hot_word.describe()}: the alphabet lacks {unknown}; {remedy}")
             continue
         if abs(hot_word.boost) > _STRONG_BOOST:
             _log.warning(
@@ -188,8 +188,10 @@ def _spell(hot_words: Sequence[HotWord], tokenizer: CharTokenizer) -> list[tuple
                 _STRONG_BOOST,
             )
         boosts.append((phrase, hot_word.boost))
-    if problem and not boosts:
-        raise VocabularyError(problem)
+    if problems and not boosts:
+        raise VocabularyError(problems[-1])
+    for problem in problems:
+        _log.warning("%s; left out", problem)
     return boosts
 
 

@@ -93,9 +93,10 @@ def test_without_hot_words_nothing_is_gained() -> None:
     assert not np.any(tables.final_gain)
 
 
-def test_characters_outside_the_alphabet_are_named() -> None:
+def test_characters_outside_the_alphabet_are_named(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(VocabularyError, match="'z'"):
         build_hot_words([HotWord("az")], TOKENIZER)
+    assert not caplog.records  # nothing is left out
 
 
 @pytest.mark.parametrize("phrase", ["", " a", "a  b", "a\tb"])
