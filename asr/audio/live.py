@@ -139,7 +139,7 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
     """Read raw samples: 16-bit signed integers, little-endian, of one channel.
 
     Args:
-        stream: A pipe or a file.
+        stream: A pipe or a file, of which nothing has been read.
         stop: Ends the reading when it is set.
 
     Returns:
@@ -149,7 +149,9 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
 
     def read() -> None:
         rest = b""
-        read_some = getattr(stream, "read1", stream.read)  # what has come, without waiting for more
+        # Without a buffer, if it has one: Python aborts where it ends while a thread waits for what a buffer reads.
+        raw = getattr(stream, "raw", stream)
+        read_some = getattr(raw, "read1", raw.read)  # what has come, without waiting for more
         try:
             while data := read_some(_PIPE_BYTES):
                 data = rest + data

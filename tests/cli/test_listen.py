@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,8 @@ from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import FinalResult, PartialResult
 from asr.transcript import Segment, Word
 from tests.conftest import RATE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 main = partial(run_command, "asr.cli.listen")
 
@@ -132,6 +135,24 @@ def test_interrupt_ends_the_last_segment_of_a_microphone(
 ) -> None:
     assert listen() == 0
     assert capsys.readouterr() == (f"{text}\n", "listening to Desk; Ctrl-C ends\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_signal_ends_what_waits_for_a_pipe_that_stays_open(
+    bundle_folder: Path, tone: NDArray[np.float32], number: int, status: int
+) -> None:
+    command = [sys.executable, "-m", "asr", "listen", "-", "--format", "jsonl", "--model", str(bundle_folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as listening:
+        assert listening.stdin
+        assert listening.stdout
+        assert listening.stderr
+        listening.stdin.write(np.round(tone * 32768).astype("<i2").tobytes())
+        listening.stdin.flush()
+        assert listening.stdout.readline()
+        listening.send_signal(number)
+        assert listening.wait(60) == status
+        assert b"Fatal" not in listening.stderr.read()
 
 
 def test_what_was_said_before_a_microphone_was_unplugged_is_written_before_the_error(
