@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -141,12 +142,17 @@ class Server:
         on_start(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def _drain(self) -> None:
-        """Wait for the end of live streams before the listener is closed, which would cut them off."""
+        """Wait for the end of live streams before the listener is closed, which would cut them off.
+
+        What is left of the time is for requests.
+        """
         await self.service.stopping.wait()
+        end = time.monotonic() + self.service.config.shutdown_timeout
         with suppress(TimeoutError):
             async with asyncio.timeout(self.service.config.shutdown_timeout):
                 while self.service.pool.num_streams:
                     await asyncio.sleep(_TICK)
+        self._uvicorn.config.timeout_graceful_shutdown = max(1, round(end - time.monotonic()))
         self._uvicorn.should_exit = True
 
 

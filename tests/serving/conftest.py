@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ def live_server(model_folder: Path) -> Iterator[LiveServer]:
 
 
 @contextmanager
-def running(model_folder: Path) -> Generator[LiveServer]:
+def running(model_folder: Path, config: ServerConfig = CONFIG) -> Generator[LiveServer]:
     """Run a server until the end of a block."""
     started = threading.Event()
     found: list[LiveServer] = []
@@ -87,10 +87,10 @@ def running(model_folder: Path) -> Generator[LiveServer]:
         pool = WorkerPool(
             partial(open_recognizer, model_folder),
             workers=1,
-            max_queue=CONFIG.max_queue,
-            max_streams=CONFIG.max_streams,
+            max_queue=config.max_queue,
+            max_streams=config.max_streams,
         )
-        server = Server(Service(CONFIG, pool, "tiny"), PAGE)
+        server = Server(Service(config, pool, "tiny"), PAGE)
 
         def on_start(url: str) -> None:
             address = wyoming.getsockname()
@@ -100,7 +100,7 @@ def running(model_folder: Path) -> Generator[LiveServer]:
         await server.run(listener, wyoming=wyoming, on_start=on_start)
 
     def serve() -> None:
-        with listen(CONFIG.host, 0) as listener, listen(CONFIG.host, 0) as wyoming:
+        with listen(config.host, 0) as listener, listen(config.host, 0) as wyoming:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
             asyncio.run(run(listener, wyoming))
 
@@ -110,6 +110,7 @@ def running(model_folder: Path) -> Generator[LiveServer]:
     try:
         yield found[0]
     finally:
-        found[0].stop()
+        with suppress(RuntimeError):  # it has ended before
+            found[0].stop()
         thread.join(30)
     assert not thread.is_alive()

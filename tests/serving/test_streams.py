@@ -4,9 +4,11 @@ import asyncio
 import base64
 import json
 import socket
+import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,6 +183,35 @@ def test_a_shutdown_finishes_the_streams_that_run(model_folder: Path, samples: b
         assert messages[-1] == {"type": "done"}
         assert " ".join(message["text"] for message in messages if message["type"] == "final") == expected != ""
         assert websocket.close_code == 1001  # going away
+
+
+def test_streams_and_requests_share_the_time_of_a_shutdown(model_folder: Path, samples: bytes) -> None:
+    config = replace(CONFIG, shutdown_timeout=6)
+    head = (
+        b"POST /inspect HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999\r\n"
+    )
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    with running(model_folder, config) as server, connected(server, "/stream") as websocket:
+        send(websocket, type="start")
+        assert receive(websocket) == {"type": "ready"}
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port), 20) as upload, ThreadPoolExecutor(2) as pool:
+            upload.sendall(head + b"\r\n" + part)
+            flooding, dripping = pool.submit(flood, websocket, samples), pool.submit(drip, upload)
+            server.stop()
+            start = time.monotonic()
+            messages = list(map(json.loads, iterate(websocket)))
+            assert isinstance(flooding.exception(20), ConnectionClosed)
+            assert isinstance(dripping.exception(20), OSError)
+            assert time.monotonic() - start < 8
+    assert messages[-1] == {"type": "done"}
+
+
+def drip(connection: socket.socket) -> None:
+    """Send the body of a request without an end."""
+    while True:
+        connection.sendall(b"a")
+        time.sleep(0.1)
 
 
 def iterate(websocket: ClientConnection) -> Iterator[str | bytes]:
