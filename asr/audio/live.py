@@ -28,6 +28,7 @@ _SILENCE: Seconds = 5.0  # without a block, not even one of zeros, after which a
 _MAX_WAITING = 600  # blocks of a microphone: a minute that is not recognised yet
 _PIPE_BLOCKS = 16  # a pipe waits meanwhile
 _PIPE_BYTES = 2**14
+_FILES = {b"fLaC": "flac", b"RIFF": "wav", b"OggS": "ogg", b"FORM": "aiff", b"ID3\x03": "mp3", b"ID3\x04": "mp3"}
 
 _Blocks: TypeAlias = "Queue[NDArray[Any] | AudioError | None]"  # the last is none, or says why there are no more
 
@@ -152,8 +153,14 @@ def read_pcm(stream: IO[bytes], stop: threading.Event) -> Iterator[NDArray[np.in
         # Without a buffer, if it has one: Python aborts where it ends while a thread waits for what a buffer reads.
         raw = getattr(stream, "raw", stream)
         read_some = getattr(raw, "read1", raw.read)  # what has come, without waiting for more
+        is_first = True
         try:
             while data := read_some(_PIPE_BYTES):
+                if is_first and (kind := _FILES.get(data[:4])):
+                    expected = "raw 16-bit samples; give the file to asr transcribe"
+                    blocks.put(AudioError(f"the stream begins like a file of the format {kind}; expected {expected}"))
+                    return
+                is_first = False
                 data = rest + data
                 whole = len(data) - len(data) % 2
                 rest = data[whole:]

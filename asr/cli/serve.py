@@ -65,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
             f'the server needs {missing[0]}, which is not installed; run: pip install "asr[server]"'
         )
     from asr.bundle import ENGLISH_MODEL
+    from asr.bundle_config import read_alphabet
     from asr.recognition.recognizer import Recognizer
+    from asr.serving.served_model import ServedModel
     from asr.serving.server import serve
     from asr.web import PAGE
 
@@ -74,13 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
         **given_fields(arguments, ServerConfig) | {"api_key": key, "origins": tuple(arguments.origin)}
     )
     folder: Path = (arguments.model or ENGLISH_MODEL).resolve()
+    alphabet = read_alphabet(folder / "tokenizer.json")
     with signals_left_alone():
         serve(
             partial(Recognizer.from_bundle, folder, **recognizer_settings(arguments)),
             config,
-            model=folder.name,
+            model=ServedModel(folder.name, alphabet, "en" if folder == ENGLISH_MODEL.resolve() else ""),
             page=PAGE,
-            language="en" if folder == ENGLISH_MODEL.resolve() else "",
             on_start=lambda url: print(f"listening at {url}", flush=True),
         )
     return 0

@@ -47,3 +47,11 @@ class RequestError(ASRError):
         """Return what belongs to the error in the head of a response."""
         headers = {} if self.retry_after is None else {"retry-after": f"{max(1, round(self.retry_after))}"}
         return headers | ({"www-authenticate": "Bearer"} if self.status == 401 else {})
+
+
+class ParameterError(RequestError):
+    """A parameter that cannot be served."""
+
+    def __init__(self, param: str, message: str) -> None:
+        """Name the parameter."""
+        super().__init__(400, message, code="unsupported_parameter", param=param)

@@ -9,25 +9,18 @@ from typing import Literal, TypeAlias, get_args
 
 from asr.decoding import HotWord, parse_hot_words
 from asr.errors import ASRError
-from asr.serving.errors import RequestError
+from asr.serving.errors import ParameterError
+from asr.serving.served_model import ServedModel
+from asr.tokenizer import CharTokenizer
 
 ResponseFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
 Granularity: TypeAlias = Literal["segment", "word"]
 
-ALIAS = "whisper-1"  # the only name that many clients can send
 _LISTS = ("timestamp_granularities[]", "keywords[]")
 _SINGLE = ("model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy")
 _TRUE, _FALSE = ("true", "1"), ("false", "0", "")
 _MAX_HOT_WORDS = 1000
 _MAX_PHRASE = 200  # characters
-
-
-class ParameterError(RequestError):
-    """A parameter that cannot be served."""
-
-    def __init__(self, param: str, message: str) -> None:
-        """Name the parameter."""
-        super().__init__(400, message, code="unsupported_parameter", param=param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +40,12 @@ class TranscriptionParameters:
     hot_words: tuple[HotWord, ...]
 
 
-def read_parameters(fields: Sequence[tuple[str, str]], models: Sequence[str], language: str) -> TranscriptionParameters:
+def read_parameters(fields: Sequence[tuple[str, str]], served: ServedModel) -> TranscriptionParameters:
     """Read the fields of a form.
 
     Args:
         fields: By name and value; lists come as a field for each entry.
-        models: The names of the model.
-        language: What it speaks, as a code such as `en`; empty if that is not known.
+        served: The model.
 
     Returns:
         The parameters.
@@ -71,8 +63,8 @@ def read_parameters(fields: Sequence[tuple[str, str]], models: Sequence[str], la
     if repeated := [name for name in _SINGLE if len(values.get(name, ())) > 1]:
         raise ParameterError(repeated[0], f"the parameter {repeated[0]!r} is given more than once")
     single = {name: values[name][0] for name in _SINGLE if name in values}
-    check_model(single.get("model", models[0]), models)
-    check_language(single.get("language", ""), language)
+    served.check_name(single.get("model", served.name))
+    served.check_language(single.get("language", ""))
     _check_fixed(single)
     response_format = _choose("response_format", single.get("response_format", "json"), get_args(ResponseFormat))
     stream = _choose("stream", single.get("stream", "false").lower(), _TRUE + _FALSE) in _TRUE
@@ -88,59 +80,47 @@ def read_parameters(fields: Sequence[tuple[str, str]], models: Sequence[str], la
         response_format,
         tuple(granularities) or ("segment",),  # type: ignore[arg-type]  # each was checked
         stream,
-        read_hot_words(values.get("keywords[]", []), single.get("prompt", "")),
+        read_hot_words(values.get("keywords[]", []), single.get("prompt", ""), served.tokenizer),
     )
 
 
-def check_model(name: str, models: Sequence[str]) -> None:
-    """Refuse a model that is not here.
-
-    Raises:
-        RequestError: With status 404.
-    """
-    if name not in models:
-        message = f"there is no model {name!r}; expected {' or '.join(models)}"
-        raise RequestError(404, message, code="model_not_found", param="model")
-
-
-def check_language(asked: str, spoken: str) -> None:
-    """Refuse a language that the model does not speak, as far as that is known.
-
-    Raises:
-        ParameterError: If it is another one.
-    """
-    if asked and spoken and asked.lower().replace("_", "-").partition("-")[0] != spoken:
-        raise ParameterError("language", f"the model does not speak {asked!r}; expected {spoken!r}, or nothing")
-
-
-def read_hot_words(keywords: Sequence[str], prompt: str) -> tuple[HotWord, ...]:
+def read_hot_words(
+    keywords: Sequence[str], prompt: str, tokenizer: CharTokenizer, param: str = "keywords[]"
+) -> tuple[HotWord, ...]:
     """Read what is to be favoured.
 
     Args:
         keywords: Each `phrase[:boost]`.
-        prompt: Phrases between commas, semicolons, full stops or line breaks.
+        prompt: Phrases between commas, semicolons, full stops or line breaks. It is free text: what of it the alphabet
+            cannot spell has no effect.
+        tokenizer: The alphabet.
+        param: What the keywords are called.
 
     Returns:
         The hot words; a keyword counts where the prompt holds it too.
 
     Raises:
-        ParameterError: If a boost is no number, or there are too many.
+        ParameterError: If a boost is no number, the alphabet cannot spell a keyword, or there are too many.
     """
     phrases = prompt.translate(dict.fromkeys(map(ord, ";.!?\n\r:"), ",")).split(",")
     entries = [("prompt", phrase) for phrase in phrases if any(map(str.isalnum, phrase))]
-    entries += [("keywords[]", keyword.replace(",", " ")) for keyword in keywords if keyword.strip()]
+    entries += [(param, keyword.replace(",", " ")) for keyword in keywords if keyword.strip()]
     if len(entries) > _MAX_HOT_WORDS:
         raise ParameterError(entries[-1][0], f"there are {len(entries)} hot words; expected at most {_MAX_HOT_WORDS}")
     found: dict[str, HotWord] = {}
-    for param, entry in entries:
+    for name, entry in entries:
         if len(entry) > _MAX_PHRASE:
-            raise ParameterError(
-                param, f"{entry[:20]!r}... has {len(entry)} characters; expected at most {_MAX_PHRASE}"
-            )
+            raise ParameterError(name, f"{entry[:20]!r}... has {len(entry)} characters; expected at most {_MAX_PHRASE}")
         try:
-            found |= {hot_word.phrase: hot_word for hot_word in parse_hot_words(entry)}
+            for hot_word in parse_hot_words(entry):
+                if not (unknown := tokenizer.unknown_characters(tokenizer.spell(hot_word.phrase))):
+                    found[hot_word.phrase] = hot_word
+                elif name != "prompt":
+                    raise ParameterError(
+                        name, f"{hot_word.describe()}: the alphabet lacks {unknown}; spell it as it is spoken"
+                    )
         except ASRError as error:
-            raise ParameterError(param, str(error)) from error
+            raise ParameterError(name, str(error)) from error
     return tuple(found.values())
 
 

@@ -48,7 +48,7 @@ class _Conversation:
         """Begin without audio."""
         self._session = session
         self._connection = stack
-        self._settings = RealtimeSettings(model=session.service.model)
+        self._settings = RealtimeSettings(model=session.service.model.name)
         self._stream: RemoteStream | None = None
         self._stack = AsyncExitStack()
         self._num_events = 0
@@ -81,8 +81,7 @@ class _Conversation:
         """Answer a message."""
         kind = fields.get("type")
         if isinstance(kind, str) and kind in _UPDATES:
-            service = self._session.service
-            settings = read_update(fields.get("session"), self._settings, service.models, service.language)
+            settings = read_update(fields.get("session"), self._settings, self._session.service.model)
             await self._commit()  # what was said before is recognised as it was asked for then
             await self._close_stream()
             self._settings = settings

@@ -1,12 +1,13 @@
 """The settings of a realtime session: what of OpenAI's is served, in today's shape and in that of its beta."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.decoding import HotWord
+from asr.serving.errors import ParameterError
 from asr.serving.messages import StreamSettings
-from asr.serving.parameters import ParameterError, check_language, check_model, read_hot_words
+from asr.serving.parameters import read_hot_words
+from asr.serving.served_model import ServedModel
 from asr.serving.stream_protocol import read_rate
 from asr.units import Seconds
 
@@ -64,14 +65,13 @@ class RealtimeSettings:
         }
 
 
-def read_update(session: Any, settings: RealtimeSettings, models: Sequence[str], language: str) -> RealtimeSettings:
+def read_update(session: Any, settings: RealtimeSettings, served: ServedModel) -> RealtimeSettings:
     """Read a message that changes a session.
 
     Args:
         session: What it holds.
         settings: Those of now.
-        models: The names of the model.
-        language: What it speaks; empty if that is not known.
+        served: The model.
 
     Returns:
         The new settings.
@@ -93,7 +93,7 @@ def read_update(session: Any, settings: RealtimeSettings, models: Sequence[str],
         if name == "format":
             settings = replace(settings, rate=_read_format(value))
         elif name == "transcription":
-            settings = _read_transcription(value, settings, models, language)
+            settings = _read_transcription(value, settings, served)
         elif name == "turn_detection":
             settings = _read_detection(value, settings)
         elif value not in (None, [], {}):  # such as noise_reduction and include
@@ -110,9 +110,7 @@ def _read_format(value: Any) -> int:
     return read_rate(value.get("rate", _RATE))
 
 
-def _read_transcription(
-    value: Any, settings: RealtimeSettings, models: Sequence[str], language: str
-) -> RealtimeSettings:
+def _read_transcription(value: Any, settings: RealtimeSettings, served: ServedModel) -> RealtimeSettings:
     """Read how audio is transcribed."""
     fields = _read(value, "transcription", {"model", "language", "prompt", "keywords"})
     model, spoken, prompt = (
@@ -123,12 +121,12 @@ def _read_transcription(
     for name, each in (("model", model), ("language", spoken), ("prompt", prompt)):
         if not isinstance(each, str):
             raise ParameterError(name, f"{name} is {each!r}; expected a text")
-    check_model(model, models)
-    check_language(spoken, language)
+    served.check_name(model)
+    served.check_language(spoken)
     keywords = fields.get("keywords") or []
     if not isinstance(keywords, list) or not all(isinstance(each, str) for each in keywords):
         raise ParameterError("keywords", "keywords is no list of texts such as 'anna:5'")
-    hot_words = read_hot_words(keywords, prompt)
+    hot_words = read_hot_words(keywords, prompt, served.tokenizer, "keywords")
     return replace(settings, model=model, language=spoken, prompt=prompt, hot_words=hot_words)
 
 

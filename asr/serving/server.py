@@ -17,6 +17,7 @@ from asr.recognition.recognizer import Recognizer
 from asr.serving.app import build_app
 from asr.serving.pool import WorkerPool
 from asr.serving.protocols import impatient_http, impatient_websocket
+from asr.serving.served_model import ServedModel
 from asr.serving.service import Service
 from asr.serving.settings import LOOPBACK, ServerConfig
 from asr.serving.wyoming import WyomingServer
@@ -35,8 +36,7 @@ def serve(
     open_recognizer: Callable[[], Recognizer],
     config: ServerConfig,
     *,
-    model: str,
-    language: str = "",
+    model: ServedModel,
     page: Path | None = None,
     on_start: Callable[[str], None] = lambda url: None,
 ) -> None:
@@ -45,8 +45,7 @@ def serve(
     Args:
         open_recognizer: Opens the recogniser of each worker; it is pickled.
         config: Where to listen, and the limits.
-        model: The name of the model.
-        language: What the model speaks, as a code such as `en`; empty if that is not known.
+        model: What it offers.
         page: The folder of the web page at `/`; `None` for none.
         on_start: Called with the address once all workers are warm.
 
@@ -58,7 +57,7 @@ def serve(
         pool = WorkerPool(
             open_recognizer, workers=config.workers, max_queue=config.max_queue, max_streams=config.max_streams
         )
-        server = Server(Service(config, pool, model, language), page)
+        server = Server(Service(config, pool, model), page)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
         await server.run(listener, wyoming=wyoming, on_start=on_start)

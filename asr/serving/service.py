@@ -12,9 +12,9 @@ from asr.recognition.streaming import StreamingResult
 from asr.serving.errors import RequestError
 from asr.serving.gate import ClientGoneError
 from asr.serving.metrics import Metrics
-from asr.serving.parameters import ALIAS
 from asr.serving.pool import WorkerPool
 from asr.serving.remote_stream import RemoteStream
+from asr.serving.served_model import ServedModel
 from asr.serving.settings import ServerConfig
 
 _Result = TypeVar("_Result")
@@ -27,8 +27,7 @@ class Service:
     Attributes:
         config: Its settings.
         pool: Its workers.
-        model: The name of its model.
-        language: What the model speaks, as a code such as `en`; empty if that is not known.
+        model: What it offers.
         metrics: Its counters.
         stopping: Set once the server was told to stop.
         start: When it was started, in seconds since 1970.
@@ -36,16 +35,10 @@ class Service:
 
     config: ServerConfig
     pool: WorkerPool
-    model: str
-    language: str = ""
+    model: ServedModel
     metrics: Metrics = field(default_factory=Metrics)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     start: float = field(default_factory=time.time)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The names that clients may call the model by."""
-        return (self.model, ALIAS) if self.model != ALIAS else (ALIAS,)
 
     def require_running(self) -> None:
         """Refuse new work once the server was told to stop.

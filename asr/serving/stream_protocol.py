@@ -15,11 +15,12 @@ A partial message replaces the one before, a final one ends its segment. At an e
 from typing import Any, get_args
 
 from asr.recognition.streaming import FinalResult, StreamingResult
-from asr.serving.errors import RequestError
+from asr.serving.errors import ParameterError, RequestError
 from asr.serving.inbox import StoppingError
 from asr.serving.messages import Encoding, StreamSettings
-from asr.serving.parameters import ParameterError, read_hot_words
+from asr.serving.parameters import read_hot_words
 from asr.serving.sessions import Session, read_object
+from asr.tokenizer import CharTokenizer
 from asr.transcript import Word
 
 _START_FIELDS = {"type", "sample_rate", "encoding", "hot_words"}
@@ -36,7 +37,7 @@ async def talk(session: Session) -> None:
         RequestError: If the client breaks the protocol, or the server takes no stream.
     """
     try:
-        settings = _read_start(read_object(await session.receive()))
+        settings = _read_start(read_object(await session.receive()), session.service.model.tokenizer)
     except StoppingError:
         return
     async with session.service.pool.open_stream(settings) as stream:
@@ -100,7 +101,7 @@ def read_rate(value: Any) -> int:
     return int(value)
 
 
-def _read_start(fields: dict[str, Any]) -> StreamSettings:
+def _read_start(fields: dict[str, Any], tokenizer: CharTokenizer) -> StreamSettings:
     """Read the first message."""
     if fields.get("type") != "start":
         raise RequestError(400, f"the first message has the type {fields.get('type')!r}; expected 'start'")
@@ -112,7 +113,8 @@ def _read_start(fields: dict[str, Any]) -> StreamSettings:
     hot_words = fields.get("hot_words", [])
     if not isinstance(hot_words, list) or not all(isinstance(each, str) for each in hot_words):
         raise ParameterError("hot_words", "hot_words is no list of texts such as 'anna:5'")
-    return StreamSettings(read_rate(fields.get("sample_rate", 16_000)), encoding, read_hot_words(hot_words, ""))
+    rate = read_rate(fields.get("sample_rate", 16_000))
+    return StreamSettings(rate, encoding, read_hot_words(hot_words, "", tokenizer, "hot_words"))
 
 
 async def _next_samples(session: Session) -> bytes | None:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from asr.serving.answers import to_json, to_verbose_json, usage
 from asr.serving.errors import RequestError
-from asr.serving.parameters import TranscriptionParameters, check_model, read_parameters
+from asr.serving.parameters import TranscriptionParameters, read_parameters
 from asr.serving.recordings import Recognition, recognize
 from asr.serving.service import Service, unless_gone
 from asr.serving.uploads import Upload, receive_form
@@ -37,7 +37,7 @@ class Transcriptions:
         service.pool.require_room()  # before the whole body has come
         request = Request(scope, receive)
         async with receive_form(request) as form:
-            parameters = read_parameters(form.fields, service.models, service.language)
+            parameters = read_parameters(form.fields, service.model)
             serve = self._stream if parameters.stream else self._answer
             response = await serve(request, form.upload, parameters)
             await response(scope, receive, send)
@@ -50,7 +50,7 @@ class Transcriptions:
             text = WRITERS[_WRITERS[parameters.response_format]](transcript)
             return PlainTextResponse(text, media_type=_TEXT_TYPES[parameters.response_format])
         if parameters.response_format == "verbose_json":
-            return JSONResponse(to_verbose_json(transcript, self._service.language, parameters.granularities))
+            return JSONResponse(to_verbose_json(transcript, self._service.model.language, parameters.granularities))
         return JSONResponse(to_json(transcript))
 
     async def _stream(self, request: Request, upload: Upload, parameters: TranscriptionParameters) -> Response:
@@ -105,10 +105,10 @@ class Models:
         if name is None:
             fields: dict[str, object] = {
                 "object": "list",
-                "data": [self._describe(each) for each in self._service.models],
+                "data": [self._describe(each) for each in self._service.model.names],
             }
         else:
-            check_model(name, self._service.models)
+            self._service.model.check_name(name)
             fields = self._describe(name)
         await JSONResponse(fields)(scope, receive, send)
 

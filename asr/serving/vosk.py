@@ -13,12 +13,13 @@ from itertools import chain
 from typing import Any
 
 from asr.recognition.streaming import FinalResult, PartialResult, StreamingResult
-from asr.serving.errors import RequestError
+from asr.serving.errors import ParameterError, RequestError
 from asr.serving.inbox import StoppingError
 from asr.serving.messages import StreamSettings
-from asr.serving.parameters import ParameterError, read_hot_words
+from asr.serving.parameters import read_hot_words
 from asr.serving.sessions import Session, read_object
 from asr.serving.stream_protocol import read_rate
+from asr.tokenizer import CharTokenizer
 from asr.transcript import Word
 
 _DEFAULT_RATE = 8_000  # that of Vosk's server
@@ -37,7 +38,8 @@ async def talk(session: Session) -> None:
     message = await _receive(session)
     settings, shows_words = StreamSettings(_DEFAULT_RATE), True
     while isinstance(message, str) and "config" in (fields := read_object(message)):
-        settings, shows_words = _read_config(fields["config"], settings, shows_words=shows_words)
+        tokenizer = session.service.model.tokenizer
+        settings, shows_words = _read_config(fields["config"], settings, tokenizer, shows_words=shows_words)
         message = await _receive(session)
     async with session.service.pool.open_stream(settings) as stream:
         partial = ""
@@ -70,7 +72,9 @@ async def _receive(session: Session) -> str | bytes | None:
         return None
 
 
-def _read_config(config: Any, settings: StreamSettings, *, shows_words: bool) -> tuple[StreamSettings, bool]:
+def _read_config(
+    config: Any, settings: StreamSettings, tokenizer: CharTokenizer, *, shows_words: bool
+) -> tuple[StreamSettings, bool]:
     """Read a message that configures the stream."""
     if not isinstance(config, dict):
         raise ParameterError("config", f"config is {json.dumps(config)[:50]}; expected an object")
@@ -82,7 +86,9 @@ def _read_config(config: Any, settings: StreamSettings, *, shows_words: bool) ->
     if not isinstance(phrases, list) or not all(isinstance(each, str) for each in phrases):
         raise ParameterError("phrase_list", "phrase_list is no list of texts")
     kept = [each for each in phrases if each != _UNKNOWN_WORD]
-    hot_words = read_hot_words(kept, "") if "phrase_list" in config else settings.hot_words
+    hot_words = settings.hot_words
+    if "phrase_list" in config:
+        hot_words = read_hot_words(kept, "", tokenizer, "phrase_list")
     rate = read_rate(config.get("sample_rate", settings.sample_rate))
     return StreamSettings(rate, "pcm_s16le", hot_words), bool(config.get("words", shows_words))
 

@@ -17,10 +17,10 @@ from typing import Any, final
 
 from asr.errors import ASRError
 from asr.recognition.streaming import FinalResult, StreamingResult
-from asr.serving.errors import RequestError
+from asr.serving.errors import ParameterError, RequestError
 from asr.serving.inbox import Inbox, StoppingError
 from asr.serving.messages import StreamSettings
-from asr.serving.parameters import ParameterError, check_language, check_model, read_hot_words
+from asr.serving.parameters import read_hot_words
 from asr.serving.remote_stream import RemoteStream
 from asr.serving.service import Service
 from asr.serving.stream_protocol import read_rate
@@ -33,7 +33,8 @@ _MAX_LINE = 2**16  # bytes
 _MAX_PAYLOAD = 2**22
 _SAMPLE_WIDTH = 2  # bytes
 _LINGER: Seconds = 2.0
-_HOT_WORDS = ("transcript_terms", "transcript_names")  # the later ones count where both hold a phrase
+_HOT_WORDS = ("transcript_terms", "transcript_names")
+_FORM = ("rate", "width", "channels")
 _URL = "https://github.com/OHF-Voice/wyoming"
 
 
@@ -147,6 +148,7 @@ class _Conversation(AsyncExitStack):
             lambda: read_event(reader), service.stopping, config.idle_timeout, grace=config.shutdown_timeout / 2
         )
         self._request: dict[str, Any] = {}
+        self._form: dict[str, Any] = {}
         self._stream: RemoteStream | None = None
         self._texts: list[str] = []
 
@@ -191,12 +193,15 @@ class _Conversation(AsyncExitStack):
         if data.get("width") != _SAMPLE_WIDTH or data.get("channels") != 1:
             found = f"{data.get('width')!r} bytes a sample and {data.get('channels')!r} channels"
             raise ParameterError("width", f"the audio has {found}; expected 2 and 1")
-        check_model(self._request.get("name") or self._service.model, self._service.models)
-        check_language(str(self._request.get("language") or ""), self._service.language)
+        model = self._service.model
+        model.check_name(self._request.get("name") or model.name)
+        model.check_language(str(self._request.get("language") or ""))
         names = [name for key in _HOT_WORDS for name in _read_names(self._request, key)]
-        settings = StreamSettings(read_rate(data.get("rate")), hot_words=read_hot_words(names, ""))
+        # Home Assistant sends the names of all that it knows; what the model cannot spell has no effect.
+        hot_words = read_hot_words([], ",".join(names), model.tokenizer)
+        settings = StreamSettings(read_rate(data.get("rate")), hot_words=hot_words)
         await self.aclose()  # a recording that was not ended
-        self._texts = []
+        self._form, self._texts = {name: data[name] for name in _FORM}, []
         self._service.require_running()
         self._stream = await self.enter_async_context(self._service.pool.open_stream(settings))
         await self._send(Event("transcript-start", self._language()))
@@ -205,8 +210,19 @@ class _Conversation(AsyncExitStack):
         """Recognise more of the recording."""
         if self._stream is None:
             raise RequestError(400, "audio-chunk came without audio-start", code="invalid_event")
-        samples = await self._inbox.take_waiting(event.payload, _SAMPLE_WIDTH, _read_chunk)
+        if not self._is_alike(event):
+            raise ParameterError("rate", f"audio-chunk says {event.data}; expected {self._form} as audio-start says")
+        samples = await self._inbox.take_waiting(event.payload, _SAMPLE_WIDTH, self._read_chunk)
         await self._pass_on(await self._service.feed(self._stream, b"".join(samples)))
+
+    def _is_alike(self, event: Event) -> bool:
+        """Tell whether a chunk has the form of the recording, or names none."""
+        return all(event.data.get(name, value) == value for name, value in self._form.items())
+
+    def _read_chunk(self, event: Event | None) -> bytes | None:
+        """Return the samples of an event; `None` if it brings none of the recording."""
+        is_chunk = event is not None and event.kind == "audio-chunk" and self._is_alike(event)
+        return event.payload if event is not None and is_chunk else None
 
     async def _finish(self) -> None:
         """End the recording."""
@@ -235,7 +251,8 @@ class _Conversation(AsyncExitStack):
 
     def _language(self) -> dict[str, str]:
         """Return what is spoken, if that is known."""
-        return {"language": self._service.language} if self._service.language else {}
+        language = self._service.model.language
+        return {"language": language} if language else {}
 
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -256,11 +273,6 @@ def _read_names(request: dict[str, Any], key: str) -> list[str]:
     return list(map(str, names))
 
 
-def _read_chunk(event: Event | None) -> bytes | None:
-    """Return the samples of an event; `None` if it brings none."""
-    return event.payload if event is not None and event.kind == "audio-chunk" else None
-
-
 def describe(service: Service) -> dict[str, Any]:
     """Describe the server.
 
@@ -270,9 +282,10 @@ def describe(service: Service) -> dict[str, Any]:
     Returns:
         The data of an `info` event.
     """
-    languages = [service.language] if service.language else []
+    name, language = service.model.name, service.model.language
+    languages = [language] if language else []
     common = {"attribution": {"name": "asr", "url": _URL}, "installed": True, "version": None}
-    model = {"name": service.model, "description": f"the model {service.model}", "languages": languages, **common}
+    model = {"name": name, "description": f"the model {name}", "languages": languages, **common}
     program = {
         "name": "asr",
         "description": "Recurrent speech recognition",

@@ -152,6 +152,13 @@ def test_half_a_sample_at_the_end_is_warned_of(caplog: pytest.LogCaptureFixture)
     assert caplog.records[0].getMessage() == "the stream ends with half a sample; expected 16-bit samples"
 
 
+@pytest.mark.parametrize(("start", "kind"), [(b"fLaC", "flac"), (b"RIFF", "wav"), (b"OggS", "ogg"), (b"ID3\4", "mp3")])
+def test_a_file_where_raw_samples_belong_is_told(start: bytes, kind: str) -> None:
+    blocks = read_pcm(io.BytesIO(start + bytes(60)), threading.Event())
+    with pytest.raises(AudioError, match=f"begins like a file of the format {kind}; expected raw 16-bit samples"):
+        list(blocks)
+
+
 def test_reading_stops_when_told_to_though_the_pipe_stays_open() -> None:
     reader, writer = os.pipe()
     stop = threading.Event()

@@ -15,8 +15,10 @@ import httpx
 import pytest
 
 from asr.bundle import Bundle, save_bundle
+from asr.bundle_config import read_alphabet
 from asr.recognition.recognizer import Recognizer
 from asr.serving.pool import WorkerPool
+from asr.serving.served_model import ServedModel
 from asr.serving.server import Server, listen
 from asr.serving.service import Service
 from asr.serving.settings import ServerConfig
@@ -90,7 +92,9 @@ def running(model_folder: Path, config: ServerConfig = CONFIG) -> Generator[Live
             max_queue=config.max_queue,
             max_streams=config.max_streams,
         )
-        server = Server(Service(config, pool, "tiny"), PAGE)
+        server = Server(
+            Service(config, pool, ServedModel("tiny", read_alphabet(model_folder / "tokenizer.json"))), PAGE
+        )
 
         def on_start(url: str) -> None:
             address = wyoming.getsockname()

@@ -5,20 +5,23 @@ import pytest
 from asr.decoding import HotWord
 from asr.errors import ASRError
 from asr.serving.parameters import read_hot_words, read_parameters
+from asr.serving.served_model import ServedModel
 from asr.serving.settings import ServerConfig
+from asr.tokenizer import CharTokenizer
 
-MODELS = ("english", "whisper-1")
+ALPHABET = CharTokenizer(tuple(" 'abcdefghijklmnopqrstuvwxyz"))
+ENGLISH = ServedModel("english", ALPHABET, "en")
 
 
 def test_without_parameters_the_answer_is_json() -> None:
-    parameters = read_parameters([], MODELS, "en")
+    parameters = read_parameters([], ENGLISH)
     assert (parameters.response_format, parameters.stream, parameters.hot_words) == ("json", False, ())
 
 
 @pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]"])
 def test_lists_are_known_with_and_without_brackets(name: str) -> None:
     fields = [(name, "word"), (name, "segment"), ("response_format", "verbose_json")]
-    assert read_parameters(fields, MODELS, "en").granularities == ("word", "segment")
+    assert read_parameters(fields, ENGLISH).granularities == ("word", "segment")
 
 
 @pytest.mark.parametrize(
@@ -40,26 +43,30 @@ def test_lists_are_known_with_and_without_brackets(name: str) -> None:
         ([("timestamp_granularities[]", "char")], "timestamp_granularities[] 'char' is not served; expected segment, "),
         ([("chunking_strategy", "server_vad")], "chunking_strategy 'server_vad' is not served; expected auto"),
         ([("keywords[]", "a" * 300)], "'aaaaaaaaaaaaaaaaaaaa'... has 300 characters; expected at most 200"),
+        (
+            [("keywords[]", "six"), ("keywords[]", "r2d2")],
+            "hot word 'r2d2': the alphabet lacks ['2']; spell it as it is spoken",
+        ),
         ([("keywords[]", "anna")] * 1001, "there are 1001 hot words; expected at most 1000"),
     ],
 )
 def test_what_is_not_served_is_refused_by_name(fields: list[tuple[str, str]], message: str) -> None:
     with pytest.raises(ASRError) as refusal:
-        read_parameters(fields, MODELS, "en")
+        read_parameters(fields, ENGLISH)
     assert str(refusal.value).startswith(message)
 
 
 @pytest.mark.parametrize("language", ["en", "EN", "en-GB", ""])
 def test_the_language_of_the_model_is_known_by_its_codes(language: str) -> None:
-    read_parameters([("language", language)], MODELS, "en")
+    read_parameters([("language", language)], ENGLISH)
 
 
 def test_any_language_goes_where_that_of_the_model_is_not_known() -> None:
-    read_parameters([("language", "de")], MODELS, "")
+    read_parameters([("language", "de")], ServedModel("english", ALPHABET))
 
 
 def test_keywords_and_the_phrases_of_a_prompt_are_hot_words() -> None:
-    found = read_hot_words(["Anna:7", "ice cream"], "Names: Bertha, anna; and so on.")
+    found = read_hot_words(["Anna:7", "ice cream"], "Names: Bertha, anna; and so on.", ALPHABET)
     assert found == (
         HotWord("names"),
         HotWord("bertha"),
@@ -67,6 +74,10 @@ def test_keywords_and_the_phrases_of_a_prompt_are_hot_words() -> None:
         HotWord("and so on"),
         HotWord("ice cream"),
     )
+
+
+def test_what_the_alphabet_cannot_spell_of_a_prompt_has_no_effect() -> None:
+    assert read_hot_words([], "Chapter 4, 東京. Café, 7 of 9", ALPHABET) == (HotWord("café"),)
 
 
 @pytest.mark.parametrize(

@@ -447,6 +447,23 @@ def test_a_wyoming_client_that_goes_on_sending_reads_what_was_wrong(live_server:
     assert b"what came is no event of the Wyoming protocol" in asyncio.run(asyncio.wait_for(talk(), 20))
 
 
+def test_wyoming_names_that_cannot_be_spelled_have_no_effect(
+    live_server: LiveServer, samples: bytes, expected: str
+) -> None:
+    form = {"rate": RATE, "width": 2, "channels": 1}
+    request = wyoming_event("transcribe", {"transcript_names": ["R2D2", "東京"]})
+    chunk = wyoming_event("audio-chunk", form, samples)
+    events = talk_wyoming(live_server, request, wyoming_event("audio-start", form), chunk, wyoming_event("audio-stop"))
+    assert dict(events)["transcript"] == {"text": expected}
+
+
+def test_wyoming_chunks_of_another_form_are_refused(live_server: LiveServer, samples: bytes) -> None:
+    form = {"rate": RATE, "width": 2, "channels": 1}
+    chunks = [wyoming_event("audio-chunk", form | {"rate": rate}, samples[:3_200]) for rate in (RATE, RATE, 8_000)]
+    events = talk_wyoming(live_server, wyoming_event("audio-start", form), *chunks)
+    assert events[-1][1]["text"].startswith("audio-chunk says {'rate': 8000, 'width': 2, 'channels': 1}; expected")
+
+
 def test_wyoming_describes_itself(live_server: LiveServer) -> None:
     [(kind, data), pong] = talk_wyoming(
         live_server, wyoming_event("describe"), wyoming_event("ping", {"text": "\ud800"})
