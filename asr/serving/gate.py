@@ -77,12 +77,15 @@ class Gate:
             body.check_promise(Headers(scope=scope))
             async with asyncio.timeout(self._config.request_timeout):
                 await self._app(scope, body.receive, watched_send)
-        except (ASRError, TimeoutError) as error:
+        except (ASRError, TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and scope["type"] == "websocket":
+                raise
             refusal = self._describe(error)
             if is_begun:
                 _log.warning("%s: broken off: %s", self._route, refusal)
                 raise ClientGoneError from error
-            await body.linger()
+            if not isinstance(error, asyncio.CancelledError):
+                await body.linger()
             response = JSONResponse(refusal.to_dict(), refusal.status, refusal.headers())
             if scope["type"] == "websocket":
                 await WebSocket(scope, receive, watched_send).send_denial_response(response)
@@ -93,10 +96,13 @@ class Gate:
         finally:
             self._metrics.count_request(self._route, status, time.monotonic() - start)
 
-    def _describe(self, error: Exception) -> RequestError:
+    def _describe(self, error: BaseException) -> RequestError:
         """Turn what stopped a request into what its client is told."""
         if isinstance(error, RequestError):
             return error
+        if isinstance(error, asyncio.CancelledError):  # by a shutdown whose time is over
+            message = "the server shut down before this was done; send it again"
+            return RequestError(503, message, code="stopping", retry_after=10)
         if isinstance(error, TimeoutError):
             limit = self._config.request_timeout
             return RequestError(504, f"not done within {limit:g} s; send a shorter recording", code="timeout")

@@ -1,5 +1,6 @@
 """The live streams of a worker, each by its number."""
 
+import threading
 from typing import final
 
 import numpy as np
@@ -20,7 +21,14 @@ class Streams:
     def __init__(self, recognizer: Recognizer) -> None:
         """Begin without streams."""
         self._recognizer = recognizer
+        self._lock = threading.Lock()
+        self._coming: set[int] = set()
         self._streams: dict[int, _Stream] = {}
+
+    def expect(self, stream: int) -> None:
+        """Learn that a stream is to begin, so that it never does if it is closed first."""
+        with self._lock:
+            self._coming.add(stream)
 
     def answer(self, request: StreamRequest) -> list[StreamingResult]:
         """Do what is asked of a stream.
@@ -35,16 +43,26 @@ class Streams:
             ASRError: If the settings or the samples are wrong.
         """
         if isinstance(request, OpenStream):
-            self._streams[request.stream] = _Stream(self._recognizer, request.settings)
+            self._begin(request)
             return []
         stream = self._streams.get(request.stream)
         if stream is None:  # it was closed in the meantime
             return []
         return stream.feed(request.data) if isinstance(request, FeedStream) else stream.finish()
 
+    def _begin(self, request: OpenStream) -> None:
+        """Begin a stream, unless it was closed while the request waited."""
+        stream = _Stream(self._recognizer, request.settings)
+        with self._lock:
+            if request.stream in self._coming:
+                self._coming.discard(request.stream)
+                self._streams[request.stream] = stream
+
     def close(self, stream: int) -> None:
         """Forget a stream."""
-        self._streams.pop(stream, None)
+        with self._lock:
+            self._coming.discard(stream)
+            self._streams.pop(stream, None)
 
 
 @final

@@ -21,7 +21,7 @@ from asr.errors import ASRError
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import StreamingRecognizer
 from asr.serving.live import Streams
-from asr.serving.messages import STARTED, Call, Cancel, CloseStream, Done, Failure, Item, Reply
+from asr.serving.messages import STARTED, Call, Cancel, CloseStream, Done, Failure, Item, OpenStream, Reply
 
 _log = logging.getLogger("asr.serving")
 
@@ -95,6 +95,8 @@ class _Worker:
                 elif isinstance(request, CloseStream):
                     streams.close(request.stream)
                 elif not isinstance(request, Call):
+                    if isinstance(request, OpenStream):
+                        streams.expect(request.stream)
                     feeds.submit(self._answer, request.id, streams.answer, request)
                 else:
                     file = _open_named(recv_handle(self._connection), request.name)

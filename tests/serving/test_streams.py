@@ -207,6 +207,23 @@ def test_streams_and_requests_share_the_time_of_a_shutdown(model_folder: Path, s
     assert messages[-1] == {"type": "done"}
 
 
+def test_a_request_that_a_shutdown_cuts_off_is_told(model_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    head = (
+        b"POST /inspect HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999\r\n"
+    )
+    with running(model_folder, replace(CONFIG, shutdown_timeout=1)) as server:
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port), 20) as upload:
+            upload.sendall(head + b"\r\n--b")
+            time.sleep(0.2)  # until the request has come
+            server.stop()
+            with upload.makefile("rb") as file:
+                answer = file.read()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "stopping"
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def drip(connection: socket.socket) -> None:
     """Send the body of a request without an end."""
     while True:

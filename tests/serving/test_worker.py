@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from asr.recognition.streaming import FinalResult
+from asr.serving.live import Streams
 from asr.serving.messages import (
     STARTED,
     Call,
@@ -109,6 +110,14 @@ def test_a_stream_is_begun_fed_finished_and_forgotten(pipe: Connection) -> None:
     pipe.send(CloseStream(10, 100))
     pipe.send(FeedStream(11, 100, samples.tobytes()))
     assert pipe.recv() == Done(11, [])
+
+
+def test_a_stream_that_is_closed_before_it_begins_never_does(model_folder: Path) -> None:
+    streams = Streams(open_recognizer(model_folder))
+    streams.expect(7)
+    streams.close(7)
+    assert streams.answer(OpenStream(1, 7, StreamSettings())) == []
+    assert streams.answer(FeedStream(2, 7, b"1")) == []  # half a sample, which a stream refuses
 
 
 def test_wrong_settings_of_a_stream_are_told(pipe: Connection) -> None:
