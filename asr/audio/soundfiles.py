@@ -43,7 +43,7 @@ def open_sound(stack: ExitStack, file: SeekableFile, name: str) -> OpenRecording
     except soundfile.LibsndfileError as error:
         if error.code in {1, 7}:  # format not recognised; no mp3 frame after what looked like its start
             raise UnknownFormatError(
-                f"{name}: not audio in a known format; expected wav, flac, ogg, mp3 or m4a"
+                f"{name}: not audio in a known format; expected wav, flac, ogg, opus, mp3, aiff or m4a"
             ) from error
         return None
     if sound.frames >= _UNKNOWN_LENGTH:  # as in a streamed flac
