@@ -9,6 +9,7 @@ Source: https://github.com/alphacep/vosk-server
 """
 
 import json
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -89,8 +90,11 @@ def _read_config(
     hot_words = settings.hot_words
     if "phrase_list" in config:
         hot_words = read_hot_words(kept, "", tokenizer, "phrase_list")
-    rate = read_rate(config.get("sample_rate", settings.sample_rate))
-    return StreamSettings(rate, "pcm_s16le", hot_words), bool(config.get("words", shows_words))
+    rate = config.get("sample_rate", settings.sample_rate)
+    if isinstance(rate, str):  # as Vosk's server takes it too
+        with suppress(ValueError):
+            rate = float(rate)
+    return StreamSettings(read_rate(rate), "pcm_s16le", hot_words), bool(config.get("words", shows_words))
 
 
 def _final_words(result: StreamingResult) -> tuple[Word, ...]:
