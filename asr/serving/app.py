@@ -122,7 +122,7 @@ class _ForMethods:
 
 
 class _WithHeaders:
-    """Adds headers to every response of an application."""
+    """Serves an application of files, and adds headers to every response."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         """Wrap an application."""
@@ -131,6 +131,8 @@ class _WithHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["method"] not in {"GET", "HEAD"}:  # a route that is not served, rather than a file of the page
+            raise HTTPException(404)
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -119,6 +119,8 @@ def test_unknown_routes_and_methods_are_refused_in_the_shape_of_errors(live_serv
     with live_server.client() as client:
         assert client.get("/v1/fine_tuning").json()["error"]["message"] == "GET /v1/fine_tuning: Not Found"
         assert client.get(f"/{'a' * 2000}").json()["error"]["message"] == f"GET /{'a' * 79}...: Not Found"
+        missing = client.post("/v1/audio/translations")
+        assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
         refused = client.get(URL)
         assert (refused.status_code, refused.json()["error"]["code"]) == (405, "method_not_allowed")
         assert client.get("/v1/models/tiny").json()["id"] == "tiny"
