@@ -12,7 +12,7 @@ import pytest
 
 import asr
 from asr.compilation import compiled
-from asr.decoding.search import search
+from asr.decoding.search import advance
 
 # Says whether a function is compiled, what it returns, and how often its code was found on disk.
 DOUBLE = (
@@ -82,7 +82,7 @@ def test_a_damaged_index_of_what_was_compiled_is_written_anew(
 
 
 def test_nothing_compiled_is_kept_in_the_package() -> None:
-    dispatcher: Any = search  # more than a function: a dispatcher of numba, which ships no types
+    dispatcher: Any = advance  # more than a function: a dispatcher of numba, which ships no types
     kept = Path(dispatcher.stats.cache_path)
     assert kept.is_dir()
     assert not kept.is_relative_to(Path(asr.__file__).parent)

@@ -18,6 +18,7 @@ from asr.decoding import search as kernel
 from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Hypothesis
 from asr.decoding.hot_words import HotWord
+from asr.decoding.path_sums import path_log_likelihoods
 from asr.decoding.spelling import spell
 from asr.decoding.tables import Tables, build_tables
 from asr.decoding.workspace import BEAM, NONE, Records, Workspace, grow_workspace, make_workspace
@@ -80,7 +81,7 @@ class BeamSearchDecoder:
         """
         tables = build_tables(config, tokenizer, lm, hot_words, internal_lm)
         decoder = cls(tables, tokenizer.vocabulary_size, config.nbest)
-        if not is_compiled(kernel.search):
+        if not is_compiled(kernel.advance):
             _log.info("compiling the beam search; this takes some seconds, once on this machine")
         decoder.decode(Posteriors(np.zeros((1, tokenizer.vocabulary_size), np.float32)))
         return decoder
@@ -99,8 +100,30 @@ class BeamSearchDecoder:
         """
         matrix = _check(posteriors.log_probs, self.vocabulary_size)
         work = make_workspace(len(matrix), self.vocabulary_size, self.tables)
-        kernel.search(matrix, self.tables, work)
+        kernel.advance(matrix, self.tables, work)
+        kernel.finish(self.tables, work)
         return _list_best(work, self.nbest)
+
+    def score(self, texts: Sequence[Sequence[int]], posteriors: Posteriors) -> list[Hypothesis]:
+        """Score whole texts by the sums over all their paths, also those that the search would have dropped.
+
+        Args:
+            texts: The tokens of each, with single spaces between words; at least one text.
+            posteriors: Those of the utterance.
+
+        Returns:
+            A hypothesis for each, in the same order. The scores are a little below those of `decode` for the same
+            texts, because paths with more spaces are left out.
+
+        Raises:
+            ValueError: If the shape does not fit the alphabet, or a value is NaN.
+        """
+        matrix = _check(posteriors.log_probs, self.vocabulary_size)
+        sums = path_log_likelihoods(np.exp(matrix, dtype=np.float64), texts)
+        num_tokens = sum(map(len, texts))
+        work = make_workspace(1 + num_tokens // self.tables.settings.beam_size, self.vocabulary_size, self.tables)
+        scores = [kernel.score_text(np.array(text, np.int64), self.tables, work) for text in texts]
+        return [Hypothesis(tuple(text), score) for text, score in zip(texts, (sums + scores).tolist(), strict=True)]
 
     def begin(self) -> "BeamStream":
         """Begin with a stretch of sound whose frames are still coming in."""
@@ -141,7 +164,7 @@ class BeamStream:
         held = self._beam.copy()
         self.accept(posteriors)
         reached = self._beam.copy()
-        kernel.search(np.empty((0, self._vocabulary_size), np.float32), self._tables, self._work)  # ends the texts
+        kernel.finish(self._tables, self._work)
         best = _list_best(self._work, self._nbest)
         self._work.beam[: len(reached)] = reached  # without the spaces at the ends, they could not be found in the tree
         self._restore(held)

@@ -8,6 +8,7 @@ from asr.decoding.config import DecodingConfig
 from asr.decoding.decoder import Rescorer
 from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.hot_words import HotWord
+from asr.decoding.recombination import Recombiner
 from asr.decoding.two_pass import TwoPassDecoder
 from asr.errors import ASRError
 from asr.lm.internal import InternalLM
@@ -71,7 +72,10 @@ def build_decoder(
     rescorers, nbest = _build_rescorers(config, tokenizer, models, threads)
     searching = replace(config, nbest=nbest)
     first_pass = BeamSearchDecoder.from_config(searching, tokenizer, models.lm, hot_words, models.internal_lm)
-    return TwoPassDecoder(first_pass, rescorers, threads)
+    recombiner = None
+    if rescorers and tokenizer.space is not None:
+        recombiner = Recombiner(first_pass, rescorers, tokenizer.space, threads)
+    return TwoPassDecoder(first_pass, rescorers, threads, recombiner)
 
 
 def _build_rescorers(

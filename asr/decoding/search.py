@@ -10,9 +10,7 @@ of frame t, c: the last token of y, y-: y without it), kept as log(B + T) and th
 
 The beam keeps the prefixes with the highest total: log(B + T) plus the score of the text (`DecodingConfig`), which is
 exact for complete words. An incomplete word is charged what the likeliest word that it can become costs by itself
-(language model look-ahead); when it ends, what it costs after the words before it.
-
-A space only separates words: at the start, after a space and at the end it changes nothing.
+(language model look-ahead). A space only separates words: at the start, after another and at the end it means nothing.
 
 Source: Hannun et al. (2014), arXiv:1408.2873; Ortmanns et al. (1996), ICSLP (look-ahead).
 """
@@ -31,19 +29,21 @@ _TINY = 1e-308  # keeps fractions and logarithms finite
 
 
 @compiled
-def search(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
-    """Find the best texts, as `advance` does; afterwards the beam holds whole texts and their totals, in no order."""
-    advance(log_probs, tables, work)
-    _finish(tables, work)
-
-
-@compiled
 def advance(log_probs: NDArray[np.float32], tables: Tables, work: Workspace) -> None:
     """Search on by finite log-probabilities `(frames, vocabulary_size)`: the best candidates are the next beam."""
     for frame in log_probs:
         floor = _stay(frame, tables.settings, work)
         _extend(frame, floor, tables, work)
         _select(tables, work)
+
+
+@compiled
+def score_text(tokens: NDArray[np.int64], tables: Tables, work: Workspace) -> float:
+    """Return the score of a whole text, its posteriors aside."""
+    prefix = 0
+    for token in tokens:
+        prefix = _grow(prefix, token, tables, work)
+    return _final_score(prefix, tables, work)
 
 
 @helper
@@ -317,9 +317,9 @@ def _grow(prefix: int, token: int, tables: Tables, work: Workspace) -> int:
     return number
 
 
-@helper
-def _finish(tables: Tables, work: Workspace) -> None:
-    """Let the beam hold whole texts, without a space at the end, and their final totals."""
+@compiled
+def finish(tables: Tables, work: Workspace) -> None:
+    """Let the beam hold whole texts, without a space at the end, and their final totals, in no order."""
     prefixes, beam, settings = work.prefixes, work.beam, tables.settings
     best = 0
     for index in range(work.counts[BEAM]):

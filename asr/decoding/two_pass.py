@@ -1,4 +1,7 @@
-"""Posteriors become hypotheses in two passes: a decoder finds them, rescorers put them into a new order."""
+"""Posteriors become hypotheses in two passes: a decoder finds them, rescorers put them into a new order.
+
+Where all frames are there from the beginning, new hypotheses are made of the best ones in the end.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +19,7 @@ from asr.decoding.decoder import (
     StreamingDecoder,
 )
 from asr.decoding.greedy import GreedyDecoder
+from asr.decoding.recombination import Recombiner
 
 # Of committed words that the second pass of a stream sees too, at least: some four words.
 _NUM_TOKENS_BEFORE = 20
@@ -29,11 +33,13 @@ class TwoPassDecoder:
         first_pass: Finds hypotheses.
         rescorers: Put them into a new order; none leaves the first pass as it is.
         threads: Utterances to decode at once.
+        recombiner: Makes new hypotheses of them in the end, but not of sound that is still coming in.
     """
 
     first_pass: Decoder
     rescorers: tuple[Rescorer, ...] = ()
     threads: int = 1
+    recombiner: Recombiner | None = None
 
     def decode(self, posteriors: Sequence[Posteriors]) -> list[list[Hypothesis]]:
         """Decode utterances.
@@ -51,7 +57,7 @@ class TwoPassDecoder:
                 hypotheses = list(pool.map(self.first_pass.decode, posteriors))
         for rescorer in self.rescorers:
             hypotheses = rescorer.rescore(hypotheses, posteriors)
-        return hypotheses
+        return self.recombiner.recombine(hypotheses, posteriors) if self.recombiner else hypotheses
 
     def begin(self) -> "TwoPassStream":
         """Begin with a stretch of sound whose frames are still coming in; greedily if the first pass cannot."""

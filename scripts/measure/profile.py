@@ -70,6 +70,8 @@ def _list_stages(
     for rescorer in decoder.rescorers:
         stages[f"second pass, {type(rescorer).__name__}"] = partial(rescorer.rescore, hypotheses, posteriors)
         hypotheses = rescorer.rescore(hypotheses, posteriors)
+    if decoder.recombiner:
+        stages["second pass, Recombiner"] = partial(decoder.recombiner.recombine, hypotheses, posteriors)
     return stages | _list_last_stages(bundle, waveforms, posteriors, hypotheses)
 
 

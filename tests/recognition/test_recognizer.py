@@ -281,8 +281,11 @@ def test_hypotheses_are_rescored_by_their_phones_where_the_model_has_a_phone_hea
     first_pass = build_decoder(replace(decoding, nbest=30), bundle.tokenizer, DecodingModels(lm=lm)).first_pass
     hypotheses = first_pass.decode(posteriors)
     [rescored] = PhoneRescorer(pronunciations, bundle.tokenizer, 3.0).rescore([hypotheses], [posteriors])
-    assert alternatives(segment) == spelled(bundle, rescored[:4])
     assert rescored[:4] != hypotheses[:4]  # the phones made a difference
+    assert recognizer.decoder.recombiner is not None
+    [recombined] = recognizer.decoder.recombiner.recombine([rescored], [posteriors])
+    assert alternatives(segment) == spelled(bundle, recombined[:4])
+    assert recombined[:4] != rescored[:4]
 
 
 class ManyLetters:

@@ -13,6 +13,7 @@ import { joinSegments } from "../../asr/web/engine/joining.js";
 import { readLanguageModel } from "../../asr/web/engine/lexicon.js";
 import { FrontEnd } from "../../asr/web/engine/mfcc.js";
 import { Recognizer } from "../../asr/web/engine/recognizer.js";
+import { differences } from "../../asr/web/engine/recombination.js";
 import { Resampler } from "../../asr/web/engine/resampling.js";
 import { splitRecording } from "../../asr/web/engine/segmenter.js";
 import { openFolded, openSession } from "../../asr/web/engine/sessions.js";
@@ -36,6 +37,8 @@ const readPosteriors = ({ logProbs, phoneLogProbs, numFrames }) => ({
 
 const FUNCTIONS = {
   normalize: ({ texts }) => texts.map(normalizeText),
+
+  differences: ({ pairs }) => pairs.map(([one, other]) => differences(one, other)),
 
   mfcc({ config, waveform }) {
     const { data, numFrames, size } = new FrontEnd(config).compute(readFloats(waveform));

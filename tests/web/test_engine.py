@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,16 @@ def test_texts_are_normalised_alike(run: Run) -> None:
         "rock 'n' roll",
     ]
     assert run("normalize", texts=texts) == [normalize_text(text) for text in texts]
+
+
+def test_sequences_differ_where_difflib_says(run: Run) -> None:
+    random = np.random.default_rng(0)
+    words = ["".join(random.choice(list("abcd"), random.integers(0, 12))) for _ in range(600)]
+    pairs = list(zip(words[::2], words[1::2], strict=True))
+    for (one, other), found in zip(pairs, run("differences", pairs=pairs), strict=True):
+        opcodes = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
+        expected = [places for kind, *places in opcodes if kind != "equal"]
+        assert [[each[name] for name in ("begin", "end", "first", "last")] for each in found] == expected
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import { greedyPath } from "./alignment.js";
 import { parseHotWords } from "./hot-words.js";
 import { BeamStream, GreedyStream, TwoPassStream } from "./incremental.js";
-import { PhoneRescorer, RecurrentRescorer } from "./rescoring.js";
-import { BeamSearch } from "./search.js";
+import { Recombiner } from "./recombination.js";
+import { PhoneRescorer, RecurrentRescorer, sumPaths } from "./rescoring.js";
+import { BeamSearch, IMPOSSIBLE } from "./search.js";
 import { buildTables } from "./tables.js";
 import { BLANK } from "./tokenizer.js";
 
@@ -26,11 +27,15 @@ export class Decoder {
     const parsed = parseHotWords(hotWords);
     this.isGreedy = config.decoder === "greedy" && !parsed.length;
     this.rescorers = [];
+    this.recombiner = null;
     this.nbest = config.nbest;
     if (this.isGreedy) return;
     this.tables = buildTables(config, tokenizer, models.lm, parsed, models.logBigrams);
     this.addRescorers(config, tokenizer, models);
     this.nbest = Math.min(this.nbest, config.beam_size);
+    if (this.rescorers.length && tokenizer.space >= 0) {
+      this.recombiner = new Recombiner((texts, posteriors) => this.score(texts, posteriors), this.rescorers, tokenizer.space);
+    }
   }
 
   /** Add the second pass: first by phones, then by words; without a language model there is nothing to weigh against. */
@@ -55,7 +60,7 @@ export class Decoder {
   async decode(posteriors) {
     let hypotheses = this.isGreedy ? [decodeGreedily(posteriors)] : this.search(posteriors);
     for (const rescorer of this.rescorers) hypotheses = await rescorer.rescore(hypotheses, posteriors);
-    return hypotheses;
+    return this.recombiner ? this.recombiner.recombine(hypotheses, posteriors) : hypotheses;
   }
 
   /** Begin with a stretch of sound whose frames are still coming in. */
@@ -70,6 +75,13 @@ export class Decoder {
     const { size } = this.tables;
     for (let frame = 0; frame < numFrames; frame++) search.accept(logProbs.subarray(frame * size, (frame + 1) * size));
     return search.finish(this.nbest);
+  }
+
+  /** Score whole texts by the sums over all their paths, also those that the search would have dropped. */
+  score(texts, { logProbs, numFrames }) {
+    const search = new BeamSearch(this.tables);
+    const probabilities = Float64Array.from(logProbs, (value) => Math.exp(Math.max(value, IMPOSSIBLE)));
+    return texts.map((tokens) => ({ tokens, score: sumPaths(probabilities, numFrames, tokens) + search.scoreText(tokens) }));
   }
 }
 

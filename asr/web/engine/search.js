@@ -12,7 +12,7 @@ import { BEGIN, findLabel } from "./ngrams.js";
 import { BLANK } from "./tokenizer.js";
 import { endWord, scoreText } from "./word-scores.js";
 
-const IMPOSSIBLE = -700; // stands for the logarithm of 0, so that every text has a score: e^-700 is no 0 yet
+export const IMPOSSIBLE = -700; // stands for the logarithm of 0, so that every text has a score: e^-700 is no 0 yet
 const TINY = 1e-308; // keeps fractions and logarithms finite
 
 /** One search: frames go in, the best texts come out. */
@@ -307,6 +307,13 @@ export class BeamSearch {
       beam.prefix[best] = prefixes.lastWord[beam.prefix[best]];
       beam.total[best] = bestTotal;
     }
+  }
+
+  /** Score a whole text, its posteriors aside. */
+  scoreText(tokens) {
+    this.prefixes.reserve(tokens.length);
+    const prefix = tokens.reduce((before, token) => this.grow(before, token), 0);
+    return scoreText(this.prefixes, this.tables, prefix, this.scratch);
   }
 
   /** Return the tokens of a prefix. */
