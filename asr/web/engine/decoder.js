@@ -34,7 +34,7 @@ export class Decoder {
     this.addRescorers(config, tokenizer, models);
     this.nbest = Math.min(this.nbest, config.beam_size);
     if (this.rescorers.length && tokenizer.space >= 0) {
-      this.recombiner = new Recombiner((texts, posteriors) => this.score(texts, posteriors), this.rescorers, tokenizer.space);
+      this.recombiner = new Recombiner((texts, posteriors) => this.score(texts, posteriors), tokenizer.space);
     }
   }
 
@@ -59,8 +59,9 @@ export class Decoder {
    */
   async decode(posteriors) {
     let hypotheses = this.isGreedy ? [decodeGreedily(posteriors)] : this.search(posteriors);
-    for (const rescorer of this.rescorers) hypotheses = await rescorer.rescore(hypotheses, posteriors);
-    return this.recombiner ? this.recombiner.recombine(hypotheses, posteriors) : hypotheses;
+    const rescorers = this.rescorers.map((rescorer) => rescorer.open());
+    for (const rescorer of rescorers) hypotheses = await rescorer.rescore(hypotheses, posteriors);
+    return this.recombiner ? this.recombiner.recombine(hypotheses, posteriors, rescorers) : hypotheses;
   }
 
   /** Begin with a stretch of sound whose frames are still coming in. */

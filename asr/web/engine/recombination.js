@@ -10,15 +10,20 @@ export class Recombiner {
   /**
    * @param {(texts: number[][], posteriors: import("./posteriors.js").Posteriors) => {tokens: number[], score: number}[]}
    *   scoreTexts scores whole texts by the first pass
-   * @param {object[]} rescorers score them then; the hypotheses have been through the same
    * @param {number} space the token between words
    */
-  constructor(scoreTexts, rescorers, space) {
-    Object.assign(this, { scoreTexts, rescorers, space: String.fromCharCode(space) });
+  constructor(scoreTexts, space) {
+    Object.assign(this, { scoreTexts, space: String.fromCharCode(space) });
   }
 
-  /** Add new texts to hypotheses, which come with the best first, and return all in a new order. */
-  async recombine(hypotheses, posteriors) {
+  /**
+   * Add new texts to hypotheses.
+   * @param {{tokens: number[], score: number}[]} hypotheses the best first
+   * @param {import("./posteriors.js").Posteriors} posteriors
+   * @param {object[]} rescorers score new texts too; the hypotheses have been through the same
+   * @returns {Promise<{tokens: number[], score: number}[]>} the same and new ones, the best first
+   */
+  async recombine(hypotheses, posteriors, rescorers) {
     let merged = hypotheses;
     const tried = new Set(hypotheses.map(({ tokens }) => write(tokens)));
     for (let round = 0; round < ROUNDS; round++) {
@@ -27,7 +32,7 @@ export class Recombiner {
       if (!texts.length) break;
       texts.forEach((text) => tried.add(text));
       let scored = this.scoreTexts([best.tokens, ...texts.map(read)], posteriors);
-      for (const rescorer of this.rescorers) scored = await rescorer.rescore(scored, posteriors);
+      for (const rescorer of rescorers) scored = await rescorer.rescore(scored, posteriors);
       merged = merge(merged, scored);
       if (merged[0] === best) break;
     }

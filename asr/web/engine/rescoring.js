@@ -37,6 +37,11 @@ export class PhoneRescorer {
     return addScores(hypotheses, scores.map((score, i) => this.weight * (score + PHONE_SCORE * phones[i].length)));
   }
 
+  /** Return what rescores the texts of one utterance. */
+  open() {
+    return this;
+  }
+
   /** Return what rescores a stretch of sound while it comes in. */
   begin() {
     return new PhoneStream(this);
@@ -79,9 +84,12 @@ export class RecurrentRescorer {
     Object.assign(this, { lm, tokenizer, weight, nbest });
   }
 
-  /** Put the first `nbest` into a new order, without the others, whose scores are not comparable. */
-  rescore(hypotheses) {
-    return this.begin(this.nbest).rescore(hypotheses);
+  /**
+   * Return what rescores the texts of one utterance: it puts the first `nbest` into a new order, without the others,
+   * whose scores are not comparable.
+   */
+  open() {
+    return this.begin(this.nbest);
   }
 
   /** Return what rescores a stretch of sound while it comes in, some hypotheses each time. */
