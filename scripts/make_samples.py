@@ -52,16 +52,16 @@ SAMPLE_LIST = (
     ),
     Sample(
         "melville",
-        "am_michael",
+        "am_fenrir",
         "Call me Ishmael. Some years ago, never mind how long precisely, having little or no money in my purse",
     ),
     Sample(
         "carroll",
-        "bf_alice",
+        "bm_lewis",
         "Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do.",
     ),
     Sample("pi", "af_heart", "three, one, four, one, five, nine, two, six."),
-    Sample("phone-number", "am_michael", "zero, seven, eight, two, four, nine, six, five."),
+    Sample("phone-number", "bm_george", "zero, seven, eight, two, four, nine, six, five."),
 )
 
 
