@@ -65,25 +65,29 @@ def test_each_piece_is_used_once_and_joined_softly() -> None:
         assert np.abs(np.diff(each.waveform)).max() < 0.01
 
 
+def write_samples(path: Path, **fields: str) -> Path:
+    """Write the manifest of the samples with other fields."""
+    lines = [json.loads(line) for line in SAMPLES.read_text().splitlines()]
+    audio = [{**line, "audio_filepath": str(SAMPLES.parent / line["audio_filepath"])} for line in lines]
+    kept = [{name: value for name, value in line.items() if name != "speaker"} for line in audio]
+    path.write_text("\n".join(json.dumps({**line, **fields}) for line in kept))
+    return path
+
+
 def test_the_same_seed_makes_the_same_utterances_of_a_speaker(tmp_path: Path) -> None:
+    manifest = write_samples(tmp_path / "train.jsonl", speaker="everybody")
     for name in ("one", "two"):
-        assert main([str(SAMPLES), str(tmp_path / name), "--seed", "1"]) == 0
+        assert main([str(manifest), str(tmp_path / name), "--seed", "1"]) == 0
     first, second = (sorted((tmp_path / name).glob("*")) for name in ("one", "two"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     utterances = read_manifest(tmp_path / "one" / "spliced.jsonl")
-    assert {each.corpus for each in utterances} == {"samples_spliced"}
-    spoken = {each.speaker: each.text for each in read_manifest(SAMPLES)}
+    assert {(each.corpus, each.speaker) for each in utterances} == {("samples_spliced", "everybody")}
+    spoken = {word for each in read_manifest(SAMPLES) for word in each.text.split()}
     for each in utterances:
-        assert each.speaker in spoken
+        assert spoken >= set(each.text.split())
         assert len(load_audio(each.audio_filepath, RATE)) / RATE == pytest.approx(each.duration, abs=1e-3)
 
 
 def test_a_manifest_without_speakers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [json.loads(line) for line in SAMPLES.read_text().splitlines()]
-    texts = [{**line, "audio_filepath": str(SAMPLES.parent / line["audio_filepath"])} for line in lines[:2]]
-    for fields in texts:
-        del fields["speaker"]
-    manifest = tmp_path / "train.jsonl"
-    manifest.write_text("\n".join(map(json.dumps, texts)))
-    assert main([str(manifest), str(tmp_path / "spliced")]) != 0
+    assert main([str(write_samples(tmp_path / "train.jsonl")), str(tmp_path / "spliced")]) != 0
     assert "no speaker has 6 pieces between pauses" in capsys.readouterr().err
