@@ -89,8 +89,10 @@ class Recombiner:
         texts: dict[tuple[int, ...], None] = {}  # a set that keeps the order
         for words in others:
             for kind, begin, end, first, last in SequenceMatcher(None, best, words, autojunk=False).get_opcodes():
+                if kind == "equal":
+                    continue
                 text = self._join(best[:begin] + words[first:last] + best[end:])
-                if kind != "equal" and text and text not in tried:
+                if text and text not in tried:
                     texts[text] = None
         return list(texts)[: len(others)]
 
@@ -119,7 +121,11 @@ class Recombiner:
 
     def _join(self, words: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         """Return the tokens of words with spaces between them."""
-        return tuple(token for word in words for token in (*word, self.space))[:-1]
+        tokens: list[int] = []
+        for word in words:
+            tokens += word
+            tokens.append(self.space)
+        return tuple(tokens[:-1])
 
 
 def _merge(hypotheses: Sequence[Hypothesis], scored: Sequence[Hypothesis]) -> list[Hypothesis]:
