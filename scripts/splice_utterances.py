@@ -64,9 +64,10 @@ def cut(waveform: Waveform, words: Sequence[Word], sample_rate: int, generator: 
     Returns:
         The pieces in order, without those that are long or unsure.
     """
-    places = [0, *range(1, len(words)), len(words)] if words else []
+    if not words:
+        return []
     ends = [0, *(_find_pause(waveform, *pair, sample_rate) for pair in pairwise(words)), len(waveform)]
-    groups = [(place, end) for place, end in zip(places, ends, strict=False) if end is not None]
+    groups = [(place, end) for place, end in enumerate(ends) if end is not None]
     pieces, first = [], 0
     while first < len(groups) - 1:
         last = min(first + int(generator.integers(1, _MAX_GROUPS + 1)), len(groups) - 1)

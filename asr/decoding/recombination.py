@@ -70,7 +70,11 @@ class Recombiner:
         tried = [{each.tokens for each in group} for group in hypotheses]
         ongoing = list(range(len(merged)))
         for _ in range(_ROUNDS):
-            texts = {index: new for index in ongoing if (new := self._make_texts(merged[index], tried[index]))}
+            texts = {}
+            for index in ongoing:
+                # With the best one no more than came in: a rescorer drops what is beyond the number that it scores.
+                if new := self._make_texts(merged[index], tried[index])[: len(hypotheses[index]) - 1]:
+                    texts[index] = new
             if not texts:
                 break
             together = [[merged[index][0].tokens, *new] for index, new in texts.items()]
@@ -84,7 +88,7 @@ class Recombiner:
         return merged
 
     def _make_texts(self, hypotheses: Sequence[Hypothesis], tried: set[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Put each difference from the best hypothesis into it; fewer texts than there are hypotheses."""
+        """Put each difference from the best hypothesis into it."""
         best, *others = (self._split(each.tokens) for each in hypotheses)
         texts: dict[tuple[int, ...], None] = {}  # a set that keeps the order
         for words in others:
@@ -94,7 +98,7 @@ class Recombiner:
                 text = self._join(best[:begin] + words[first:last] + best[end:])
                 if text and text not in tried:
                     texts[text] = None
-        return list(texts)[: len(others)]
+        return list(texts)
 
     def _score(
         self, texts: Sequence[Sequence[Sequence[int]]], posteriors: Sequence[Posteriors]

@@ -10,6 +10,7 @@ import pytest
 from asr.acoustic.posteriors import Posteriors
 from asr.decoding import DecodingConfig, DecodingModels, HotWord, Hypothesis, build_decoder
 from asr.decoding.beam import BeamSearchDecoder
+from asr.decoding.decoder import IncrementalRescorer
 from asr.decoding.recombination import Recombiner
 from asr.decoding.rescoring import PhoneRescorer
 from asr.lm.internal import InternalLM
@@ -92,6 +93,31 @@ def test_fewer_texts_are_tried_than_there_are_hypotheses() -> None:
     scorer = WordScorer({"a": 1.0})
     recombine(scorer, ["a a a a a", "b a b a b", "a c a c a"])
     assert len(scorer.asked[0]) == 1 + 2
+
+
+@dataclass
+class KeepFew:
+    """Drops hypotheses beyond a number, as the rescorer of the recurrent language model does."""
+
+    number: int
+
+    def rescore(
+        self, hypotheses: Sequence[Sequence[Hypothesis]], posteriors: Sequence[Posteriors]
+    ) -> list[list[Hypothesis]]:
+        return [sorted(each, key=lambda one: one.score, reverse=True)[: self.number] for each in hypotheses]
+
+    def begin(self) -> IncrementalRescorer:
+        raise AssertionError("nothing is streamed here")
+
+
+def test_the_best_text_is_never_dropped_by_a_rescorer_that_keeps_few() -> None:
+    scorer = WordScorer({"a": 2.0, "b": 2.0, "c": 2.0, "d": -0.5, "e": 1.9, "f": 1.8, "g": -3.0})
+    texts = ["a h g h d h g h d", "e h b h d h f h d", "f h g h c h e h a"]
+    recombiner = Recombiner(scorer, (KeepFew(3),), LETTERS.encode(" ")[0])
+    [found] = recombiner.recombine([scorer.hypotheses(*texts)], [NOTHING])
+    assert len(scorer.asked) == 3
+    assert all(len(asked) <= 3 for asked in scorer.asked)
+    assert found[0].score > max(scorer.total(text) for text in texts)
 
 
 def test_a_text_that_no_path_bears_out_changes_nothing() -> None:

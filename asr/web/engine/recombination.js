@@ -28,7 +28,8 @@ export class Recombiner {
     const tried = new Set(hypotheses.map(({ tokens }) => write(tokens)));
     for (let round = 0; round < ROUNDS; round++) {
       const [best] = merged;
-      const texts = this.makeTexts(merged.map(({ tokens }) => write(tokens)), tried);
+      // With the best one no more than came in: a rescorer drops what is beyond the number that it scores.
+      const texts = this.makeTexts(merged.map(({ tokens }) => write(tokens)), tried).slice(0, hypotheses.length - 1);
       if (!texts.length) break;
       texts.forEach((text) => tried.add(text));
       let scored = this.scoreTexts([best.tokens, ...texts.map(read)], posteriors);
@@ -39,7 +40,7 @@ export class Recombiner {
     return merged;
   }
 
-  /** Put each difference from the first text into it; fewer texts than there were. */
+  /** Put each difference from the first text into it. */
   makeTexts(before, tried) {
     const [best, ...others] = before.map((text) => text.split(this.space).filter(Boolean));
     const texts = new Set();
@@ -49,7 +50,7 @@ export class Recombiner {
         if (text && !tried.has(text)) texts.add(text);
       }
     }
-    return [...texts].slice(0, others.length);
+    return [...texts];
   }
 }
 
