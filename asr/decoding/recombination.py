@@ -11,13 +11,13 @@ The new texts are scored like all others. Where one wins, the differences from t
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Protocol
 
 from asr.acoustic.posteriors import Posteriors
 from asr.decoding.decoder import Hypothesis, Rescorer
+from asr.decoding.threads import map_on_threads
 
 _ROUNDS = 3  # the best text changes in one of ten utterances in the first, and hardly ever in a fourth
 
@@ -104,11 +104,7 @@ class Recombiner:
         self, texts: Sequence[Sequence[Sequence[int]]], posteriors: Sequence[Posteriors]
     ) -> list[list[Hypothesis]]:
         """Score several texts of each utterance by both passes."""
-        if self.threads == 1 or len(texts) == 1:
-            hypotheses = [self.first_pass.score(*each) for each in zip(texts, posteriors, strict=True)]
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                hypotheses = list(pool.map(self.first_pass.score, texts, posteriors))
+        hypotheses = map_on_threads(self.first_pass.score, texts, posteriors, threads=self.threads)
         for rescorer in self.rescorers:
             hypotheses = rescorer.rescore(hypotheses, posteriors)
         return hypotheses

@@ -6,7 +6,6 @@ which is too slow to search with, scores the best of them.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from asr.acoustic.posteriors import Posteriors
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.decoding.decoder import Hypothesis, Settled
 from asr.decoding.path_sums import path_log_likelihoods
+from asr.decoding.threads import map_on_threads
 from asr.lm.recurrent import RecurrentLM
 from asr.lm.recurrent_prefixes import RecurrentPrefixes
 from asr.tokenizer import CharTokenizer
@@ -57,10 +57,7 @@ class PhoneRescorer:
             The hypotheses with their new scores, the best first. Where one has more phones than there are frames, the
             order of the utterance stays.
         """
-        if self.threads == 1 or len(hypotheses) == 1:
-            return [self._rescore_one(*each) for each in zip(hypotheses, posteriors, strict=True)]
-        with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(self._rescore_one, hypotheses, posteriors))
+        return map_on_threads(self._rescore_one, hypotheses, posteriors, threads=self.threads)
 
     def begin(self) -> "_PhoneStream":
         """Return what rescores a stretch of sound while it comes in."""

@@ -4,7 +4,6 @@ Where all frames are there from the beginning, new hypotheses are made of the be
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import final
 
@@ -20,6 +19,7 @@ from asr.decoding.decoder import (
 )
 from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.recombination import Recombiner
+from asr.decoding.threads import map_on_threads
 
 # Of committed words that the second pass of a stream sees too, at least: some four words.
 _NUM_TOKENS_BEFORE = 20
@@ -50,11 +50,7 @@ class TwoPassDecoder:
         Returns:
             The hypotheses of each, the best first: as many as were asked for, or more.
         """
-        if self.threads == 1 or len(posteriors) == 1:
-            hypotheses = [self.first_pass.decode(each) for each in posteriors]
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:  # the beam search releases the interpreter lock
-                hypotheses = list(pool.map(self.first_pass.decode, posteriors))
+        hypotheses = map_on_threads(self.first_pass.decode, posteriors, threads=self.threads)
         for rescorer in self.rescorers:
             hypotheses = rescorer.rescore(hypotheses, posteriors)
         return self.recombiner.recombine(hypotheses, posteriors) if self.recombiner else hypotheses
