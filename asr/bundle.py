@@ -23,8 +23,7 @@ from asr.acoustic.network import Network, Weights
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
-from asr.arguments import require_path
-from asr.bundle_config import FORMAT_VERSION, read_alphabet, read_config, read_json
+from asr.bundle_config import FORMAT_VERSION, read_alphabet, read_config, read_json, require_bundle_folder
 from asr.bundle_network import GRAPH_FILE, PHONES_FILE, STREAMING_GRAPH_FILE, WEIGHTS_FILE, load_network
 from asr.decoding.build import DecodingModels
 from asr.decoding.config import DecodingConfig
@@ -115,9 +114,7 @@ def load_bundle(folder: Path | str, *, language_models: bool = True) -> Bundle:
         BundleError: If a file is missing, is of another version, holds a value out of its range, or disagrees with the
             others; the file and the key are named.
     """
-    folder = require_path("the folder of a model", folder)
-    if not os.path.isdir(folder):  # which refuses names that are too long without an error
-        raise BundleError(f"{folder}: no such folder; expected one with {WEIGHTS_FILE}, config.json, tokenizer.json")
+    folder = require_bundle_folder(folder)
     config = read_config(folder / "config.json")
     tokenizer = read_alphabet(folder / "tokenizer.json")
     bundle = Bundle(

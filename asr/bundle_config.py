@@ -7,6 +7,7 @@ Source: https://jcristharif.com/msgspec/converters.html
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from asr.acoustic.config import ModelConfig
 from asr.acoustic.feature_stream import FeatureStatistics
 from asr.alignment.confidence import ConfidenceCalibration
 from asr.alignment.ctc import WordTiming
+from asr.arguments import require_path
 from asr.decoding.config import DecodingConfig
 from asr.errors import BundleError, VocabularyError
 from asr.tokenizer import CharTokenizer
@@ -25,6 +27,7 @@ from asr.tokenizer import CharTokenizer
 FORMAT_VERSION = 1
 
 _MAX_BYTES = 2**22  # of a file; those that this package writes have a few thousand
+_FILES = "model.safetensors, config.json, tokenizer.json"
 _REMEDY = "restore the file from where the model came, or use the version of asr that wrote it"
 
 _Schema = TypeVar("_Schema")
@@ -102,6 +105,24 @@ def read_config(path: Path) -> BundleConfig:
     return config
 
 
+def require_bundle_folder(folder: Path | str) -> Path:
+    """Refuse what is no folder, before one of its files is missed.
+
+    Args:
+        folder: Where a bundle should stand.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BundleError: If there is no such folder.
+    """
+    folder = require_path("the folder of a model", folder)
+    if not os.path.isdir(folder):  # which refuses names that are too long without an error
+        raise BundleError(f"{folder}: no such folder; expected one with {_FILES}")
+    return folder
+
+
 def read_alphabet(path: Path) -> CharTokenizer:
     """Read `tokenizer.json`.
 
@@ -139,9 +160,7 @@ def read_json(path: Path) -> dict[str, Any]:
             raise BundleError(f"{path}: has more than {_MAX_BYTES:,} bytes; {_REMEDY}")
         values = json.loads(content.decode())
     except FileNotFoundError as error:
-        raise BundleError(
-            f"{path}: no such file; expected the folder of a model, with model.safetensors, config.json, tokenizer.json"
-        ) from error
+        raise BundleError(f"{path}: no such file; expected the folder of a model, with {_FILES}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read as JSON ({error})") from error
     version = values.get("format_version") if isinstance(values, dict) else None

@@ -14,7 +14,7 @@ import logging
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import Waveform, load_audio, save_audio
-from asr.cli.terminal import run_command
+from asr.cli.terminal import positive_count, run_command
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import ASRError, ManifestError
 from asr.recognition.recognizer import Recognizer
@@ -31,7 +31,7 @@ from asr.transcript import Word
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
 
 _DURATIONS: tuple[Seconds, Seconds] = (3.0, 10.0)  # an utterance ends with the piece that reaches one between these
-_MIN_PIECES = 6  # of a speaker
+_MIN_PIECES = 3  # of a speaker; of fewer, the order would often be that of the recording
 _MAX_GROUPS = 3  # of words without a pause between them, in a piece
 _MAX_WORDS = 12  # in a piece
 _MIN_PAUSE: Seconds = 0.05
@@ -150,6 +150,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="Utterances with their speakers.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="Where to write spliced.jsonl and the recordings.")
     parser.add_argument("--model", type=Path, metavar="DIR", help="Bundle that aligns. Default: the English model.")
+    parser.add_argument(
+        "--rounds", type=positive_count, default=1, metavar="N", help="How often each piece is used. Default: 1."
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="Decides all that is drawn. Default: 0.")
     return parser
 
@@ -163,7 +166,8 @@ def run(arguments: argparse.Namespace) -> int:
     rate = recognizer.bundle.config.sample_rate
     spliced: list[Utterance] = []
     for (corpus, speaker), pieces in sorted(collect(recognizer, utterances, generator).items()):
-        for waveform, text in join(pieces, rate, generator) if len(pieces) >= _MIN_PIECES else ():
+        rounds = arguments.rounds if len(pieces) >= _MIN_PIECES else 0
+        for waveform, text in chain.from_iterable(join(pieces, rate, generator) for _ in range(rounds)):
             path = arguments.folder / f"{len(spliced):05d}.flac"
             save_audio(path, waveform, rate)
             duration = samples_to_seconds(len(waveform), rate)

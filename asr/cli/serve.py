@@ -8,7 +8,6 @@ import argparse
 import os
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 
 from asr.cli.flags import add_fields, given_fields
 from asr.cli.options import add_decoding_arguments, add_model_choice, recognizer_settings
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             f'the server needs {missing[0]}, which is not installed; run: pip install "asr[server]"'
         )
     from asr.bundle import ENGLISH_MODEL
-    from asr.bundle_config import read_alphabet
+    from asr.bundle_config import read_alphabet, require_bundle_folder
     from asr.recognition.recognizer import Recognizer
     from asr.serving.served_model import ServedModel
     from asr.serving.server import serve
@@ -75,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = ServerConfig(
         **given_fields(arguments, ServerConfig) | {"api_key": key, "origins": tuple(arguments.origin)}
     )
-    folder: Path = (arguments.model or ENGLISH_MODEL).resolve()
+    folder = require_bundle_folder(arguments.model or ENGLISH_MODEL).resolve()
     alphabet = read_alphabet(folder / "tokenizer.json")
     with signals_left_alone():
         serve(

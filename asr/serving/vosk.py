@@ -1,9 +1,9 @@
 """`/vosk`: the protocol of the server of Vosk, for its clients.
 
 Each binary message of 16-bit samples gets one reply, `{"partial": ...}` or `{"text": ..., "result": [...]}` at the end
-of a segment; several segments share one only where more of them end than messages came. The phrases of `phrase_list`
-are favoured; unlike in Vosk, other words are recognised too. The protocol knows no errors: the connection is closed
-with the reason.
+of a segment; several segments share one only where more of them end than messages came. A `config` after samples may
+change `words` alone. The phrases of `phrase_list` are favoured; unlike in Vosk, other words are recognised too. The
+protocol knows no errors: the connection is closed with the reason.
 
 Source: https://github.com/alphacep/vosk-server
 """
@@ -18,9 +18,9 @@ from asr.serving.errors import ParameterError, RequestError
 from asr.serving.inbox import StoppingError
 from asr.serving.messages import StreamSettings
 from asr.serving.parameters import read_hot_words
+from asr.serving.remote_stream import RemoteStream
 from asr.serving.sessions import Session, read_object
 from asr.serving.stream_protocol import read_rate
-from asr.tokenizer import CharTokenizer
 from asr.transcript import Word
 
 _DEFAULT_RATE = 8_000  # that of Vosk's server
@@ -39,21 +39,19 @@ async def talk(session: Session) -> None:
     message = await _receive(session)
     settings, shows_words = StreamSettings(_DEFAULT_RATE), True
     while isinstance(message, str) and "config" in (fields := read_object(message)):
-        tokenizer = session.service.model.tokenizer
-        settings, shows_words = _read_config(fields["config"], settings, tokenizer, shows_words=shows_words)
+        settings, shows_words = _read_config(session, fields["config"], settings, shows_words=shows_words)
         message = await _receive(session)
     async with session.service.pool.open_stream(settings) as stream:
         partial = ""
-        while isinstance(message, bytes):
-            samples = await session.receive_waiting(message, settings.sample_size)
-            results = await session.service.feed(stream, b"".join(samples))
-            segments = _segments(results, len(samples))
-            for words in segments:
-                await session.send(_final(words, shows_words=shows_words))
-            if results:
-                partial = results[-1].text if isinstance(results[-1], PartialResult) else ""
-            for _ in samples[len(segments) :]:
-                await session.send({"partial": partial})
+        while message is not None:
+            if isinstance(message, str):
+                if "config" not in (fields := read_object(message)):
+                    break
+                later, shows_words = _read_config(session, fields["config"], settings, shows_words=shows_words)
+                if later != settings:
+                    raise RequestError(400, "a config changes sample_rate or phrase_list; expected it before samples")
+            else:
+                partial = await _feed(session, stream, message, settings, partial, shows_words=shows_words)
             message = await _receive(session)
         if message is not None and "eof" not in read_object(message):
             raise RequestError(400, f"{message[:50]!r} came; expected samples or {{'eof': 1}}", code="invalid_message")
@@ -65,6 +63,22 @@ def report(error: RequestError) -> None:
     """Send no message, for the protocol has none."""
 
 
+async def _feed(
+    session: Session, stream: RemoteStream, message: bytes, settings: StreamSettings, partial: str, *, shows_words: bool
+) -> str:
+    """Recognise a message of samples and those that wait behind it, reply to each, and return the partial text."""
+    samples = await session.receive_waiting(message, settings.sample_size)
+    results = await session.service.feed(stream, b"".join(samples))
+    segments = _segments(results, len(samples))
+    for words in segments:
+        await session.send(_final(words, shows_words=shows_words))
+    if results:
+        partial = results[-1].text if isinstance(results[-1], PartialResult) else ""
+    for _ in samples[len(segments) :]:
+        await session.send({"partial": partial})
+    return partial
+
+
 async def _receive(session: Session) -> str | bytes | None:
     """Wait for the next message; `None` if the server stops."""
     try:
@@ -74,7 +88,7 @@ async def _receive(session: Session) -> str | bytes | None:
 
 
 def _read_config(
-    config: Any, settings: StreamSettings, tokenizer: CharTokenizer, *, shows_words: bool
+    session: Session, config: Any, settings: StreamSettings, *, shows_words: bool
 ) -> tuple[StreamSettings, bool]:
     """Read a message that configures the stream."""
     if not isinstance(config, dict):
@@ -89,7 +103,7 @@ def _read_config(
     kept = [each for each in phrases if each != _UNKNOWN_WORD]
     hot_words = settings.hot_words
     if "phrase_list" in config:
-        hot_words = read_hot_words(kept, "", tokenizer, "phrase_list")
+        hot_words = read_hot_words(kept, "", session.service.model.tokenizer, "phrase_list")
     rate = config.get("sample_rate", settings.sample_rate)
     if isinstance(rate, str):  # as Vosk's server takes it too
         with suppress(ValueError):

@@ -33,7 +33,7 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "asr", "serve", "--port", "0", "--model", str(tmp_path / "none")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert run.stderr.startswith(f"error: {tmp_path}/none")
+    assert run.stderr.startswith(f"error: {tmp_path}/none: no such folder; expected one with model.safetensors")
     assert run.stderr.count("\n") == 1
 
 

@@ -88,6 +88,17 @@ def test_the_same_seed_makes_the_same_utterances_of_a_speaker(tmp_path: Path) ->
         assert len(load_audio(each.audio_filepath, RATE)) / RATE == pytest.approx(each.duration, abs=1e-3)
 
 
+def test_more_rounds_use_the_pieces_again_in_other_orders(tmp_path: Path) -> None:
+    manifest = write_samples(tmp_path / "train.jsonl", speaker="everybody")
+    texts = {}
+    for rounds in (1, 3):
+        folder = tmp_path / str(rounds)
+        assert main([str(manifest), str(folder), "--rounds", str(rounds)]) == 0
+        texts[rounds] = [each.text for each in read_manifest(folder / "spliced.jsonl")]
+    assert texts[3][: len(texts[1])] == texts[1]
+    assert len(set(texts[3])) == len(texts[3]) >= 2 * len(texts[1])
+
+
 def test_a_manifest_without_speakers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(write_samples(tmp_path / "train.jsonl")), str(tmp_path / "spliced")]) != 0
-    assert "no speaker has 6 pieces between pauses" in capsys.readouterr().err
+    assert "no speaker has 3 pieces between pauses" in capsys.readouterr().err

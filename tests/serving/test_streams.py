@@ -308,6 +308,28 @@ def test_vosk_is_told_by_the_reason_of_the_close(live_server: LiveServer) -> Non
             websocket.recv(20)
 
 
+def test_a_vosk_config_after_samples_may_change_words_alone(live_server: LiveServer, samples: bytes) -> None:
+    with connected(live_server, "/vosk") as websocket:
+        send(websocket, config={"sample_rate": RATE})
+        first, *others = pieces(samples)
+        websocket.send(first)
+        receive(websocket)
+        send(websocket, config={"words": False})
+        for piece in others:
+            websocket.send(piece)
+            receive(websocket)
+        send(websocket, config={"sample_rate": 8_000})
+        with pytest.raises(ConnectionClosed, match="changes sample_rate or phrase_list; expected it before samples"):
+            websocket.recv(20)
+    with connected(live_server, "/vosk") as websocket:
+        send(websocket, config={"sample_rate": RATE})
+        websocket.send(samples)
+        receive(websocket)
+        send(websocket, config={"words": False})
+        send(websocket, eof=1)
+        assert set(receive(websocket)) == {"text"}
+
+
 def append(websocket: ClientConnection, samples: bytes) -> None:
     send(websocket, type="input_audio_buffer.append", audio=base64.b64encode(samples).decode())
 
