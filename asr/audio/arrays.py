@@ -31,7 +31,7 @@ def open_array(source: object, sample_rate: int | None) -> OpenRecording:
         array: npt.NDArray[Any] = np.asarray(source)  # Any: every integer or floating type
     except (TypeError, RuntimeError) as error:  # such as a tensor on a GPU, or one that requires a gradient
         raise AudioError(f"the samples cannot be read as a numpy array: {error}") from error
-    is_shaped = array.ndim == 1 or (array.ndim == 2 and array.shape[0] <= max(1, array.shape[1]))
+    is_shaped = array.ndim == 1 or (array.ndim == 2 and 0 < array.shape[0] <= max(1, array.shape[1]))
     if not is_shaped or array.dtype.kind not in "iuf":
         raise AudioError(f"the array is {array.dtype} {array.shape}; expected real numbers (num_channels, num_samples)")
     samples = scale_samples(np.atleast_2d(array).T)  # (num_samples, num_channels)

@@ -12,6 +12,7 @@ sums of the first sequence, frame by frame, or they would be too small for a num
 Source: Graves et al. (2006), section 4.1, doi:10.1145/1143844.1143891.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 
@@ -23,8 +24,13 @@ from asr.tokenizer import BLANK
 
 # Of the sum over all states of a frame; what is below matters only if the rest loses thirty orders of magnitude later.
 _NEGLIGIBLE = 1e-30
-# A sequence that ends this far below the first is summed by itself, for columns leave out what is below the product.
+# A sequence that ends this far below the first is summed by itself, for columns leave out what is below the product;
+# so is one that ends as far above it, which the scale was not made for.
 _COMPARABLE = 1e-20
+# Of a token in a frame: smaller ones could make a sum too small for a number within two frames.
+_LEAST = 1e-100
+# Of columns, which grow with the square of the time: those of 90 s and fifteen tokens a second.
+_MAX_BYTES = 2**26
 
 
 def path_log_likelihoods(probabilities: NDArray[np.float64], sequences: Sequence[Sequence[int]]) -> NDArray[np.float64]:
@@ -36,15 +42,17 @@ def path_log_likelihoods(probabilities: NDArray[np.float64], sequences: Sequence
 
     Returns:
         Natural logarithms, shape `(len(sequences),)`; minus infinity where there are fewer frames than a path needs.
+        What is below 1e-100 counts as that.
     """
     # Neighbours share the longest beginnings.
     order = sorted(range(len(sequences)), key=lambda index: tuple(sequences[index]))
     tokens = np.fromiter(chain.from_iterable(sequences[index] for index in order), np.int64)
     ends = np.cumsum([len(sequences[index]) for index in order])
-    matrix = np.ascontiguousarray(probabilities)
+    matrix = np.ascontiguousarray(np.maximum(probabilities, _LEAST))
     longest = max(map(len, sequences))
-    columns = np.empty((longest + 1, 2, len(matrix) + 1))
-    windows = np.empty((longest + 1, 2), np.int64)
+    shape = longest + 1, 2, len(matrix) + 1
+    columns = np.empty(shape if 8 * math.prod(shape) <= _MAX_BYTES else (0, 2, 0))
+    windows = np.empty((len(columns), 2), np.int64)
     scratch = np.empty(2 * longest + 3), np.ones(len(matrix))
     sums = np.empty(len(sequences))
     _sum_paths(matrix, matrix.T.copy(), tokens, ends, order.index(0), columns, windows, *scratch, sums)
@@ -75,7 +83,7 @@ def _sum_paths(
         ends: The end of each sequence in `tokens`.
         first: The sequence that the others are scaled by.
         columns: Scratch: the sums of each token of a sequence and of the blank after it, before the first frame and
-            after each, shape `(length + 1, 2, frames + 1)`.
+            after each, shape `(length + 1, 2, frames + 1)`; without any, each sequence is summed by itself.
         windows: Scratch: the first of them that counts, and the one after the last, shape `(length + 1, 2)`.
         states: Scratch, shape `(2 * length + 3,)`.
         totals: Scratch, ones, shape `(frames,)`.
@@ -83,20 +91,19 @@ def _sum_paths(
     """
     begin = ends[first - 1] if first else 0
     log_scale = _scale(probabilities, scaled, tokens[begin : ends[first]], states, totals)
-    _fill_first(scaled[BLANK], columns, windows)
+    is_shared = len(columns) > 0
+    if is_shared:
+        _fill_first(scaled[BLANK], columns, windows)
     before = begin = 0
     for index in range(len(ends)):
         sequence = tokens[begin : ends[index]]
-        length = 0
-        while before + length < begin and length < len(sequence) and tokens[before + length] == sequence[length]:
-            length += 1
-        for position in range(length, len(sequence)):
-            may_skip = position > 0 and sequence[position] != sequence[position - 1]
-            _fill_next(scaled[sequence[position]], scaled[BLANK], may_skip, columns, windows, position + 1)
         final = 0.0
-        if windows[len(sequence), 0] < windows[len(sequence), 1] == columns.shape[2]:
-            final = columns[len(sequence), 0, -1] + columns[len(sequence), 1, -1]
-        if final > _COMPARABLE:
+        if is_shared:
+            length = 0
+            while before + length < begin and length < len(sequence) and tokens[before + length] == sequence[length]:
+                length += 1
+            final = _extend(scaled, sequence, length, columns, windows)
+        if _COMPARABLE < final < 1 / _COMPARABLE:
             log_likelihoods[index] = log_scale + np.log(final)
         else:
             log_likelihoods[index] = _sum_alone(probabilities, sequence, states, totals)
@@ -132,6 +139,23 @@ def _fill_first(of_blank: NDArray[np.float64], columns: NDArray[np.float64], win
     for time in range(1, columns.shape[2]):
         columns[0, 1, time] = columns[0, 1, time - 1] * of_blank[time - 1]
     windows[0, 1] = columns.shape[2]
+
+
+@helper
+def _extend(
+    scaled: NDArray[np.float64],
+    sequence: NDArray[np.int64],
+    length: int,
+    columns: NDArray[np.float64],
+    windows: NDArray[np.int64],
+) -> float:
+    """Fill the columns of a sequence after those of some first tokens, and return its scaled sum, 0 if too low."""
+    for position in range(length, len(sequence)):
+        may_skip = position > 0 and sequence[position] != sequence[position - 1]
+        _fill_next(scaled[sequence[position]], scaled[BLANK], may_skip, columns, windows, position + 1)
+    if windows[len(sequence), 0] < windows[len(sequence), 1] == columns.shape[2]:
+        return float(columns[len(sequence), 0, -1] + columns[len(sequence), 1, -1])
+    return 0.0
 
 
 @helper
@@ -175,9 +199,11 @@ def _sum_alone(
     totals: NDArray[np.float64],
 ) -> float:
     """Return the log-likelihood of a sequence by itself, and write down by how much its sum falls in each frame."""
-    log_likelihood = _sum_states(probabilities, tokens, _NEGLIGIBLE, states, totals)
-    if log_likelihood == -np.inf:  # too few frames, or all paths to an end were left out
-        log_likelihood = _sum_states(probabilities, tokens, 0.0, states, totals)
+    log_likelihood = -np.inf
+    for negligible in (_NEGLIGIBLE, _NEGLIGIBLE**4, 0.0):
+        log_likelihood = _sum_states(probabilities, tokens, negligible, states, totals)
+        if log_likelihood > -np.inf:  # else there are too few frames, or all paths to an end were left out
+            break
     return log_likelihood
 
 

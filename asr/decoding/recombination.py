@@ -134,5 +134,9 @@ def _merge(hypotheses: Sequence[Hypothesis], scored: Sequence[Hypothesis]) -> li
     [own] = [each.score for each in scored if each.tokens == best.tokens]
     if not math.isfinite(own):
         return list(hypotheses)
-    new = [Hypothesis(each.tokens, best.score + each.score - own) for each in scored if each.tokens != best.tokens]
+    new = [
+        Hypothesis(each.tokens, best.score + each.score - own)
+        for each in scored
+        if each.tokens != best.tokens and math.isfinite(each.score)  # not where there are fewer frames than tokens
+    ]
     return sorted([*hypotheses, *new], key=lambda each: each.score, reverse=True)

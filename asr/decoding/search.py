@@ -53,7 +53,7 @@ def _stay(frame: NDArray[np.float32], settings: Settings, work: Workspace) -> fl
     work.counts[CANDIDATES] = 0
     work.extended[: len(beam)] = False
     for index in range(len(frame)):
-        work.probs[index] = np.exp(frame[index])
+        work.probs[index] = np.exp(np.float64(frame[index]))
     best, worst = -np.inf, np.inf
     for index in range(len(beam)):
         held = beam[index]

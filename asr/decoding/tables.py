@@ -129,9 +129,9 @@ def build_tables(
         VocabularyError: If the alphabet lacks a character of a hot word.
     """
     space = tokenizer.space
-    hot_word_tables = build_hot_words(hot_words, tokenizer)
-    model = lm or _NO_MODEL
-    lexicon = build_lexicon(model, tokenizer, " ".join(each.phrase for each in hot_words if lm).split())
+    hot_word_tables, model = build_hot_words(hot_words, tokenizer), lm or _NO_MODEL
+    phrases = " ".join(each.phrase for each in hot_words if lm)
+    lexicon = build_lexicon(model, tokenizer, tokenizer.spell(phrases).split())
     if lm and (space is None or len(lexicon.words) <= ROOT + 1):
         trouble = "has no space to tell words apart" if space is None else "spells none of its words"
         raise LanguageModelError(
@@ -168,6 +168,7 @@ def _charge(lexicon: Lexicon, settings: Settings, lm: NGramLM) -> NDArray[np.flo
     """Charge each node what the likeliest word ahead costs by itself; leaving the lexicon is a way on from each."""
     log_probs = np.where(lexicon.words == NO_WORD, -np.inf, lm.log_probs[lexicon.words])
     log_probs[OUTSIDE] = lm.log_probs[UNKNOWN]
+    log_probs[ROOT] = log_probs[OUTSIDE]  # finite, also where the lexicon is empty
     charges: NDArray[np.float64] = settings.word_score + settings.lm_weight * highest_ahead(lexicon, log_probs)
     charges[OUTSIDE] += settings.unknown_score
     charges = np.maximum(charges, float(charges[OUTSIDE]))

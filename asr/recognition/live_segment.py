@@ -117,28 +117,30 @@ class LiveSegment:
         cut = self._endpointer.look_ahead(is_blank[: -self._unsettled], self._may_end)
         if cut is not None:
             return self._to_samples(cut)
-        if not is_late and (self._endpointer.has_speech or not is_blank.all()):
-            self._place(ahead)
+        if not is_late:
+            if self._endpointer.has_speech or not is_blank.all():
+                self._place(ahead)
+            else:
+                self.tail = ()  # what was seen in provisional frames is not in the final ones
         return None
 
-    def finish(self, cut: Cut) -> tuple[Segment | None, Waveform]:
+    def finish(self, cut: Cut) -> tuple[Segment, Waveform]:
         """Recognise the segment as a recording.
 
         Args:
             cut: The samples to cut at.
 
         Returns:
-            The segment on the clock of the stream, and the samples of the next one; no segment where the network saw
-            blanks alone.
+            The segment on the clock of the stream, without words where the network saw blanks alone; and the samples of
+            the next one.
         """
         sample_rate = self._recognizer.bundle.config.sample_rate
-        rest = self._waveform[cut.begin :]
-        if not (self.committed or self._has_speech(is_last=cut.end == self.num_samples)):
-            return None, rest
-        transcript = self._transcribe(cut.end)
-        alternatives = transcript.segments[0].alternatives if len(transcript.segments) == 1 else ()
-        segment = Segment(0.0, samples_to_seconds(cut.end, sample_rate), transcript.words, alternatives)
-        return segment.shift(samples_to_seconds(self.start, sample_rate)), rest
+        segment = Segment(0.0, samples_to_seconds(cut.end, sample_rate), ())
+        if self.committed or self._has_speech(is_last=cut.end == self.num_samples):
+            transcript = self._transcribe(cut.end)
+            alternatives = transcript.segments[0].alternatives if len(transcript.segments) == 1 else ()
+            segment = replace(segment, words=transcript.words, alternatives=alternatives)
+        return segment.shift(samples_to_seconds(self.start, sample_rate)), self._waveform[cut.begin :]
 
     @property
     def _waveform(self) -> Waveform:

@@ -159,7 +159,7 @@ class StreamingRecognizer:
         """End the stream.
 
         Returns:
-            The final result of the last segment; nothing if it has no words, or at a second call.
+            The final result of the last segment; nothing if it has no words and none were shown, or at a second call.
 
         Raises:
             BundleError: If the network gives NaN.
@@ -186,7 +186,7 @@ class StreamingRecognizer:
         return array
 
     def _advance(self, samples: Waveform) -> list[StreamingResult]:
-        """Work through samples in equal blocks, so that results do not depend on how the samples came."""
+        """Work through samples in equal blocks, so that final results do not depend on how the samples came."""
         results: list[StreamingResult] = []
         self._waiting = np.concatenate([self._waiting, samples])
         while len(self._waiting) >= self._block:
@@ -207,7 +207,7 @@ class StreamingRecognizer:
         segment, rest = ended.finish(cut)
         self._waiting = np.concatenate([rest, self._waiting])
         self._segment = LiveSegment(self._recognizer, self._config, self._prior, start=ended.start + cut.begin)
-        if segment is None or not (segment.words or any(self._shown)):
+        if not (segment.words or any(self._shown)):
             return []
         self._shown = self._segment.text
         return [FinalResult(segment)]

@@ -84,10 +84,9 @@ def build_phones(
     else:
         return None
     head = build_phone_head(initial.network) if initial else None
-    if head and initial and initial.pronunciations:
-        before, now = (head.layer, initial.pronunciations.phones), (phones.head.layer, phones.pronunciations.phones)
-        if before == now:
-            phones.head.load_state_dict(head.state_dict())
+    # On another layer too: one that was put on top begins near the identity.
+    if head and initial and initial.pronunciations and initial.pronunciations.phones == phones.pronunciations.phones:
+        phones.head.load_state_dict(head.state_dict())
     return phones
 
 

@@ -59,6 +59,7 @@ def test_array_is_resampled_and_never_shared() -> None:
     [
         (tone(8_000), None, "does not tell its sample rate; give source_rate"),
         (np.zeros((100, 2), np.float32), 8_000, r"\(100, 2\); expected .*num_channels, num_samples"),
+        (np.zeros((0, 100), np.float32), 8_000, r"\(0, 100\); expected .*num_channels, num_samples"),
         (np.zeros((2, 2, 2), np.float32), 8_000, r"float32 \(2, 2, 2\)"),
         (np.array(1.0, np.float32), 8_000, r"float32 \(\)"),
         (np.zeros(4, np.complex64), 8_000, "is complex64"),

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import math
+import warnings
 from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -293,7 +294,7 @@ def test_hot_phrase_that_is_only_begun_changes_no_score(lm: NGramLM) -> None:
 
 
 def test_utterance_without_frames_is_silence(lm: NGramLM) -> None:
-    (hypothesis,) = BeamSearchDecoder.from_config(replace(EVERYTHING, nbest=5), TOKENIZER, lm).decode(
+    (hypothesis,) = BeamSearchDecoder.from_config(replace(EVERYTHING, nbest=5, word_score=0.0), TOKENIZER, lm).decode(
         Posteriors(np.zeros((0, 4), np.float32))
     )
     assert hypothesis.tokens == ()
@@ -415,3 +416,25 @@ def test_whoever_waits_for_the_compiler_is_told(
         monkeypatch.setattr(beam_module, "is_compiled", lambda function: False)
         BeamSearchDecoder.from_config(DecodingConfig("beam"), TOKENIZER)
     assert caplog.messages == ["compiling the beam search; this takes some seconds, once on this machine"]
+
+
+def test_a_text_outlives_a_frame_in_which_nothing_is_likely() -> None:
+    decoder = BeamSearchDecoder.from_config(replace(EVERYTHING, nbest=5, word_score=0.0), TOKENIZER)
+    log_probs = np.full((3, 4), -200.0, np.float32)
+    log_probs[[0, 2], 2] = 0.0  # "a" for sure; e^-110 is 0 in single precision
+    log_probs[1] = -110.0
+    scores = {each.tokens: each.score for each in decoder.decode(Posteriors(log_probs))}
+    assert scores[2,] == pytest.approx(-110.0)
+    assert scores[2, 2] == pytest.approx(-110.0)
+
+
+def test_without_a_language_model_its_weight_may_be_zero() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoder = BeamSearchDecoder.from_config(DecodingConfig("beam", lm_weight=0.0), TOKENIZER)
+    assert decoder.decode(Posteriors(random_log_probs(5, 4, 0)))[0].score == pytest.approx(
+        BeamSearchDecoder
+        .from_config(DecodingConfig("beam"), TOKENIZER)
+        .decode(Posteriors(random_log_probs(5, 4, 0)))[0]
+        .score
+    )

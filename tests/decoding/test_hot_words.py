@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from asr.acoustic.posteriors import Posteriors
+from asr.decoding import DecodingConfig
+from asr.decoding.beam import BeamSearchDecoder
 from asr.decoding.hot_words import (
     DEFAULT_BOOST,
     HotWord,
@@ -17,6 +20,7 @@ from asr.decoding.hot_words import (
 )
 from asr.errors import ASRError, VocabularyError
 from asr.tokenizer import CharTokenizer
+from tests.decoding.test_lexicon import unigrams
 
 TOKENIZER = CharTokenizer((" ", "a", "b", "c"))
 
@@ -91,6 +95,14 @@ def test_without_hot_words_nothing_is_gained() -> None:
     assert tables.gain.shape == tables.next_state.shape == (1, 5)
     assert not np.any(tables.gain)
     assert not np.any(tables.final_gain)
+
+
+def test_a_word_spelled_with_base_letters_is_in_the_vocabulary_too() -> None:
+    config = DecodingConfig("beam", unknown_score=None)
+    posteriors = Posteriors(np.log(np.eye(5, dtype=np.float32)[[2, 0, 3, 0]] * 0.97 + 0.01))  # "ab"
+    for phrase in ("ab", "áb"):
+        decoder = BeamSearchDecoder.from_config(config, TOKENIZER, unigrams("a", "b"), [HotWord(phrase)])
+        assert TOKENIZER.join(decoder.decode(posteriors)[0].tokens) == "ab"
 
 
 def test_characters_outside_the_alphabet_are_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -44,6 +44,28 @@ def test_sequences_that_were_hardly_spoken_have_their_likelihoods_too() -> None:
     assert found[2] == -math.inf  # 21 equal tokens need 41 frames
 
 
+def test_certainty_about_something_else_leaves_every_likelihood_finite() -> None:
+    probabilities = np.zeros((4, 3))
+    probabilities[np.arange(4), [1, 2, 1, 2]] = 1.0
+    found = path_log_likelihoods(probabilities, [[1, 2, 1, 2], [1, 2, 1], [1]])
+    least = math.log(1e-100)  # what a token costs that was ruled out
+    assert found == pytest.approx([0.0, least + math.log(2), 2 * least + math.log(2)], abs=1e-6)
+    probabilities = np.zeros((6, 3))
+    probabilities[np.arange(6), [0, 1, 0, 2, 0, 1]] = 1.0
+    assert path_log_likelihoods(probabilities, [[1, 2, 1, 2]])[0] == pytest.approx(2 * least, abs=1e-6)
+
+
+def test_long_recordings_take_no_columns_and_have_the_same_likelihoods(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(3)
+    probabilities = np.exp(2 * generator.standard_normal((120, 6)))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    spoken = generator.integers(1, 6, 40).tolist()
+    sequences = [spoken, spoken[:30], [], generator.integers(1, 6, 70).tolist(), [1] * 100]
+    together = path_log_likelihoods(probabilities, sequences)
+    monkeypatch.setattr("asr.decoding.path_sums._MAX_BYTES", 0)
+    np.testing.assert_allclose(path_log_likelihoods(probabilities, sequences), together, rtol=1e-10)
+
+
 def test_likelihood_of_a_sequence_does_not_depend_on_those_beside_it() -> None:
     probabilities = np.exp(3 * np.random.default_rng(1).standard_normal((80, 5)))
     probabilities /= probabilities.sum(axis=1, keepdims=True)

@@ -127,6 +127,13 @@ def test_a_text_that_no_path_bears_out_changes_nothing() -> None:
     assert recombiner.recombine([hypotheses], [NOTHING]) == [hypotheses]
 
 
+def test_a_new_text_that_no_path_bears_out_is_no_hypothesis() -> None:
+    scorer = WordScorer({"a": 1.0, "b": 1.0, "c": -math.inf})
+    hypotheses = [Hypothesis(tuple(LETTERS.encode(text)), score) for text, score in (("a b d", 3.0), ("g b c", 1.0))]
+    [found] = Recombiner(scorer, (), LETTERS.encode(" ")[0]).recombine([hypotheses], [NOTHING])
+    assert [LETTERS.join(each.tokens) for each in found] == ["a b d", "g b d", "g b c"]
+
+
 def posteriors_with_phones(seed: int) -> Posteriors:
     return Posteriors(random_log_probs(12, 4, seed, sharpness=1.0), random_log_probs(12, 4, seed + 50))
 

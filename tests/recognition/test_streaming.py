@@ -181,6 +181,14 @@ def test_silence_gives_nothing(english: Recognizer) -> None:
     assert stream(english, np.zeros(0, np.float32)) == []
 
 
+def test_words_that_were_shown_by_mistake_are_taken_back(english: Recognizer) -> None:
+    sound = load_audio(SAMPLES / "melville.flac", RATE)
+    silence = np.zeros(RATE, np.float32)
+    for start in range(4_000, 16_000, 1_500):  # clicks of 60 ms that are cut out of words
+        results = stream(english, np.concatenate([silence[:4_800], sound[start : start + 960], silence]))
+        assert not results or isinstance(results[-1], FinalResult) or not results[-1].text
+
+
 def test_endless_speech_is_cut_into_segments_of_bounded_length(
     english: Recognizer, speech: NDArray[np.float32]
 ) -> None:

@@ -180,7 +180,7 @@ def test_overlapping_segments_are_joined_alike(run: Run, texts: tuple[str, str])
     "changes",
     [
         {},
-        {"hot_words": [HotWord("cab", 8.0), HotWord("bad dad", -4.0), HotWord("cd", 3.0)]},
+        {"hot_words": [HotWord("cab", 8.0), HotWord("bád dad", -4.0), HotWord("cd", 3.0), HotWord("日本")]},
         {"lm": None},
         {"unknown_score": None, "beam_size": 12},
         {"unknown_score": -3.0, "unknown_letter_score": -0.8},

@@ -11,38 +11,53 @@ const MAX_BOOST = 1000;
 /**
  * Read hot words as people type them.
  * @param {string[]} entries `phrase[:boost]` each
- * @returns {{phrase: string, boost: number}[]} each phrase once, with its last boost
+ * @returns {{phrase: string, boost: number}[]} each phrase once, with its last boost; an entry without any letter or
+ *   digit is left out with a warning
  */
 export function parseHotWords(entries) {
   const found = new Map();
+  const problems = [];
   for (const entry of entries) {
     if (!entry.trim()) continue;
     const colon = entry.lastIndexOf(":");
     const phrase = normalizeText(colon < 0 ? entry : entry.slice(0, colon));
     const given = colon < 0 ? "" : entry.slice(colon + 1).trim();
     const boost = colon < 0 ? DEFAULT_BOOST : Number(given || NaN);
-    if (!phrase) throw new Error(`hot word ${entry.trim()} has no letter or digit; spell it as it is spoken`);
+    if (!phrase) {
+      problems.push(`hot word ${entry.trim()} has no letter or digit; spell it as it is spoken`);
+      continue;
+    }
     if (!(Math.abs(boost) <= MAX_BOOST)) {
       throw new Error(`hot word ${phrase}: boost ${given} is no number up to ${MAX_BOOST}; write ${phrase}:5`);
     }
     found.set(phrase, boost);
   }
+  tell(problems, found.size);
   return Array.from(found, ([phrase, boost]) => ({ phrase, boost }));
 }
 
+/** Warn of what is left out, or fail if nothing is left. */
+function tell(problems, numKept) {
+  if (problems.length && !numKept) throw new Error(problems.at(-1));
+  for (const problem of problems) console.warn(`${problem}; left out`);
+}
+
 /**
- * Build the automaton: for each state and token the next state and what that step adds to the score.
+ * Build the automaton: for each state and token the next state and what that step adds to the score. A phrase that the
+ * alphabet cannot spell is left out with a warning.
  * @returns {{start: number, nextState: Int32Array, gain: Float64Array, finalGain: Float64Array}} the tables of two
  *   dimensions row by row, a row a state
  */
 export function buildHotWords(hotWords, tokenizer) {
   const { space, vocabularySize: size } = tokenizer;
   const trie = { children: [new Map()], earned: [0], found: [0] };
+  const problems = [];
   for (const { phrase, boost } of hotWords) {
     const tokens = tokenizer.encode(tokenizer.spell(phrase));
-    if (!tokens) throw new Error(`hot word ${phrase}: the alphabet lacks a character of it; spell it as it is spoken`);
-    addPhrase(trie, tokens, boost, space);
+    if (tokens) addPhrase(trie, tokens, boost, space);
+    else problems.push(`hot word ${phrase}: the alphabet lacks a character of it; spell it as it is spoken`);
   }
+  tell(problems, hotWords.length - problems.length);
   const nextState = link(trie, size);
   const { earned, found } = trie;
   const gain = Float64Array.from(nextState, (next, i) => found[next] + earned[next] - earned[Math.floor(i / size)]);

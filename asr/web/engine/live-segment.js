@@ -80,23 +80,26 @@ export class LiveSegment {
     const isBlank = findBlanks(ahead);
     const cut = await endpointer.lookAhead(isBlank.slice(0, -this.unsettled));
     if (cut) return this.toSamples(cut);
-    if (!isLate && (endpointer.hasSpeech || isBlank.includes(false))) await this.place(ahead);
+    if (isLate) return null;
+    if (endpointer.hasSpeech || isBlank.includes(false)) await this.place(ahead);
+    else this.tail = []; // what was seen in provisional frames is not in the final ones
     return null;
   }
 
   /**
    * Recognise the segment as a recording.
    * @param {{end: number, begin: number}} cut the samples to cut at
-   * @returns {Promise<{segment: object | null, rest: Float32Array}>} the segment on the clock of the stream, null where
-   *   the network saw blanks alone; and the samples of the next one
+   * @returns {Promise<{segment: object, rest: Float32Array}>} the segment on the clock of the stream, without words
+   *   where the network saw blanks alone; and the samples of the next one
    */
   async finish({ end, begin }) {
     const { waveform, recognizer, start } = this;
     const rest = waveform.slice(begin);
-    const isLast = end === waveform.length;
-    if (!this.committed.length && !(await this.hasSpeech(isLast))) return { segment: null, rest };
     const offset = start / recognizer.sampleRate;
-    const { segments, duration } = await this.transcribe(end);
+    const heard = this.committed.length || (await this.hasSpeech(end === waveform.length));
+    const { segments, duration } = heard
+      ? await this.transcribe(end)
+      : { segments: [], duration: end / recognizer.sampleRate };
     const words = segments.flatMap((segment) => segment.words);
     const shifted = words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset }));
     return { segment: { start: offset, end: offset + duration, words: shifted }, rest };

@@ -125,17 +125,18 @@ export class Recognizer {
     const [best] = await decoder.decode(posteriors);
     const duration = waveform.length / this.sampleRate;
     const isTone = this.config.decoding.min_certainty > 0 && measureTonality(waveform, this.sampleRate) >= TONAL;
-    return this.placeSegment(posteriors, isTone ? [] : best.tokens, start, duration);
+    const kind = decoder.isGreedy ? "greedy" : "beam"; // not that of the config: hot words imply the beam search
+    return this.placeSegment(posteriors, isTone ? [] : best.tokens, start, duration, kind);
   }
 
   /** Give the words that tokens spell their times on the clock of the recording; no words where it is noise. */
-  placeSegment({ logProbs, numFrames }, tokens, start, duration) {
+  placeSegment({ logProbs, numFrames }, tokens, start, duration, decoder = "beam") {
     const { timing, confidence, decoding } = this.config;
     const spans = align(logProbs, numFrames, tokens);
     const placed = placeWords(spans, this.tokenizer, this.network.frameShift, timing, duration);
     const isNoise =
       placed.length > 0 &&
-      measureCertainty(logProbs, numFrames, placed, decoding.decoder) < decoding.min_certainty;
+      measureCertainty(logProbs, numFrames, placed, decoder) < decoding.min_certainty;
     const words = (isNoise ? [] : placed).map((word) => ({
       text: word.text,
       start: word.start + start,

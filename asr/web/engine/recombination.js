@@ -64,7 +64,7 @@ function merge(hypotheses, scored) {
   const isBest = ({ tokens }) => write(tokens) === write(best.tokens);
   const own = scored.find(isBest).score;
   if (!Number.isFinite(own)) return hypotheses;
-  const added = scored.filter((each) => !isBest(each));
+  const added = scored.filter((each) => !isBest(each) && Number.isFinite(each.score)); // not where frames are too few
   const moved = added.map(({ tokens, score }) => ({ tokens, score: best.score + score - own }));
   return [...hypotheses, ...moved].sort((one, other) => other.score - one.score);
 }

@@ -6,6 +6,7 @@ import { BLANK } from "./tokenizer.js";
 
 const PHONE_SCORE = 0.5; // nats for each phone, as in Python
 const SMALL = 1e-100; // sums below it are scaled up, far from where precision is lost
+const LEAST = 1e-100; // of a token in a frame: smaller ones could make a sum too small for a number within two frames
 const STREAM_NBEST = 8; // hypotheses that the recurrent language model scores while the sound comes in
 
 /**
@@ -124,7 +125,8 @@ function addScores(hypotheses, scores) {
  * @param {Float64Array} probabilities of each token in each frame, row by row
  * @param {number} numFrames
  * @param {number[]} phones without blanks
- * @returns {number} the natural logarithm; minus infinity where there are fewer frames than a path needs
+ * @returns {number} the natural logarithm; minus infinity where there are fewer frames than a path needs. What is below
+ *   1e-100 counts as that.
  */
 export function sumPaths(probabilities, numFrames, phones) {
   const size = probabilities.length / numFrames;
@@ -147,7 +149,7 @@ export function sumPaths(probabilities, numFrames, phones) {
     // From the end, because a state is reached from those before it.
     for (let state = last; state >= first; state--) {
       const reached = sums[state + 2] + sums[state + 1] + maySkip[state] * sums[state];
-      const sum = reached * probabilities[row + labels[state]];
+      const sum = reached * Math.max(probabilities[row + labels[state]], LEAST);
       sums[state + 2] = sum;
       total += sum;
     }

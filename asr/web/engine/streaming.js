@@ -46,7 +46,7 @@ export class StreamingRecognizer {
     this.segment = new LiveSegment(this.recognizer, this.steps, this.hotWords, start);
   }
 
-  /** Work through samples in equal blocks, so that results do not depend on how the samples came. */
+  /** Work through samples in equal blocks, so that final results do not depend on how the samples came. */
   async advance(samples) {
     const results = [];
     this.waiting = concatenate(this.waiting, samples);
@@ -75,7 +75,7 @@ export class StreamingRecognizer {
     this.waiting = concatenate(rest, this.waiting);
     const wasShown = this.shown.committed || this.shown.tail;
     this.begin(start + cut.begin);
-    if (!segment || !(segment.words.length || wasShown)) return [];
+    if (!segment.words.length && !wasShown) return [];
     this.shown = this.segment.text;
     return [segment];
   }
