@@ -55,17 +55,6 @@ def test_certainty_about_something_else_leaves_every_likelihood_finite() -> None
     assert path_log_likelihoods(probabilities, [[1, 2, 1, 2]])[0] == pytest.approx(2 * least, abs=1e-6)
 
 
-def test_long_recordings_take_no_columns_and_have_the_same_likelihoods(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(3)
-    probabilities = np.exp(2 * generator.standard_normal((120, 6)))
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    spoken = generator.integers(1, 6, 40).tolist()
-    sequences = [spoken, spoken[:30], [], generator.integers(1, 6, 70).tolist(), [1] * 100]
-    together = path_log_likelihoods(probabilities, sequences)
-    monkeypatch.setattr("asr.decoding.path_sums._MAX_BYTES", 0)
-    np.testing.assert_allclose(path_log_likelihoods(probabilities, sequences), together, rtol=1e-10)
-
-
 def test_likelihood_of_a_sequence_does_not_depend_on_those_beside_it() -> None:
     probabilities = np.exp(3 * np.random.default_rng(1).standard_normal((80, 5)))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
