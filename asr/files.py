@@ -145,7 +145,7 @@ def replace_atomically(path: Path) -> Generator[Path]:
 
 
 @contextmanager
-def replace_folder(path: Path) -> Generator[Path]:
+def replace_folder(path: Path, *, is_new: bool = False) -> Generator[Path]:
     """Give an empty folder to fill, which takes the place of another if nothing is raised and is removed otherwise.
 
     Where the system can exchange two names in one step, as Linux can, the target is at no moment missing; elsewhere it
@@ -153,13 +153,17 @@ def replace_folder(path: Path) -> Generator[Path]:
 
     Args:
         path: The target, replaced with all that it holds if it exists; its folder is made.
+        is_new: Refuse a target that holds anything.
 
     Yields:
         The folder to fill, beside the target.
 
     Raises:
+        ASRError: If the target is to be new and is not.
         OSError: If the disk is full, or the folder cannot be written to; the target is named.
     """
+    if is_new and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ASRError(f"{path}: exists and is no empty folder; name a new one, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_partial(path.parent, is_folder=True) as scratch:
         partial, is_filled = scratch / "new", False

@@ -22,6 +22,7 @@ from asr.audio.formats import find_recordings
 from asr.cli.terminal import run_command
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError
+from asr.files import replace_folder
 from asr.units import Seconds, samples_to_seconds
 
 Sound: TypeAlias = NDArray[np.float64]
@@ -113,24 +114,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the sounds."""
-    generator = np.random.default_rng(arguments.seed)
+    generator = np.random.default_rng(abs(arguments.seed))
     paths = [path for path in find_recordings(arguments.noise) if not path.match(arguments.exclude or " ")]
     if not paths:
         raise AudioError(f"{arguments.noise}: holds no recording to use; expected a folder of sounds without speech")
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     utterances = []
-    for index in range(2 * len(paths)):
-        num_samples = int(_RATE * generator.uniform(*_DURATIONS))
-        if index < len(paths):
-            noise = load_audio(paths[index], _RATE)
-            start = generator.integers(max(1, len(noise) - num_samples))
-            sound = noise[start : start + num_samples].astype(np.float64)
-        else:
-            sound = _MAKERS[index % len(_MAKERS)](num_samples, generator)
-        path = arguments.folder / f"{index:05d}.flac"
-        save_audio(path, record(sound, generator), _RATE)
-        utterances.append(Utterance(path, samples_to_seconds(len(sound), _RATE), "", path.stem, corpus="sounds"))
-    write_manifest(arguments.folder / "sounds.jsonl", utterances)
+    with replace_folder(arguments.folder, is_new=True) as folder:
+        for index in range(2 * len(paths)):
+            num_samples = int(_RATE * generator.uniform(*_DURATIONS))
+            if index < len(paths):
+                noise = load_audio(paths[index], _RATE)
+                start = generator.integers(max(1, len(noise) - num_samples))
+                sound = noise[start : start + num_samples].astype(np.float64)
+            else:
+                sound = _MAKERS[index % len(_MAKERS)](num_samples, generator)
+            path = folder / f"{index:05d}.flac"
+            save_audio(path, record(sound, generator), _RATE)
+            utterances.append(Utterance(path, samples_to_seconds(len(sound), _RATE), "", path.stem, corpus="sounds"))
+        write_manifest(folder / "sounds.jsonl", utterances)
     return 0
 
 

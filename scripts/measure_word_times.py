@@ -165,7 +165,7 @@ def run(arguments: argparse.Namespace) -> int:
     scorer = AcousticScorer(open_runtime(bundle.network, "cpu"), bundle.config)
     sample_rate = bundle.config.sample_rate
     clips = list(_read_clips(arguments, sample_rate))
-    generator = np.random.default_rng(arguments.seed)
+    generator = np.random.default_rng(abs(arguments.seed))
     groups = [clips[first : first + arguments.join] for first in range(0, len(clips), arguments.join)]
     recordings = [join_clips(group, sample_rate, generator) for group in groups]
     if len(recordings) < 2:
@@ -193,7 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _read_clips(arguments: argparse.Namespace, sample_rate: int) -> Iterator[Clip]:
     """Read a random choice of short clips, cut to their speech; those of a speaker come together."""
     short = [one for one in read_manifest(arguments.manifest) if 0 < len(one.text.split()) <= arguments.max_words]
-    order = np.random.default_rng(arguments.seed).permutation(len(short))[: arguments.max_clips]
+    order = np.random.default_rng(abs(arguments.seed)).permutation(len(short))[: arguments.max_clips]
     for utterance in sorted((short[index] for index in order), key=_speaker):
         clip = cut_to_speech(load_audio(utterance.audio_filepath, sample_rate), sample_rate)
         if len(clip):

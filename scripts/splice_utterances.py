@@ -12,7 +12,7 @@ Source: Lam et al. (2021), arXiv:2104.01393, who put single words of one utteran
 import argparse
 import logging
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
@@ -23,9 +23,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import Waveform, load_audio, save_audio
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import positive_count, run_command, whole_number
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import ASRError, ManifestError
+from asr.files import replace_folder
 from asr.recognition.recognizer import Recognizer
 from asr.transcript import Word
 from asr.units import Seconds, samples_to_seconds, seconds_to_samples
@@ -41,6 +42,8 @@ _STEP: Seconds = 0.01  # of the search for the quietest place
 # A word that is less sure may not be where the alignment puts it.
 _MIN_CONFIDENCE = 0.4
 _MIN_MEAN_CONFIDENCE = 0.35
+
+_FAILED = "that could not be read or aligned"
 
 _log = logging.getLogger("asr")
 
@@ -126,19 +129,21 @@ def _fade(waveform: Waveform, sample_rate: int) -> Waveform:
 
 
 def collect(
-    recognizer: Recognizer, utterances: Iterable[Utterance], generator: np.random.Generator
+    recognizer: Recognizer, utterances: Iterable[Utterance], generator: np.random.Generator, left_out: Counter[str]
 ) -> dict[tuple[str, str], list[Piece]]:
-    """Cut utterances into pieces, by their corpus and speaker; one that cannot be read or aligned is left out."""
+    """Cut utterances into pieces, by their corpus and speaker, and count those that are left out by the reason."""
     rate = recognizer.bundle.config.sample_rate
     pieces: dict[tuple[str, str], list[Piece]] = defaultdict(list)
     for utterance in utterances:
         if utterance.speaker is None:
+            left_out["without a speaker"] += 1
             continue
         try:
             waveform = load_audio(utterance.source, rate)
             words = recognizer.align(waveform, utterance.text, source_rate=rate).transcript.words
         except ASRError as error:
             _log.warning("%s", error)
+            left_out[_FAILED] += 1
             continue
         pieces[utterance.corpus or "", utterance.speaker] += cut(waveform, words, rate, generator)
     return pieces
@@ -153,32 +158,41 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds", type=positive_count, default=1, metavar="N", help="How often each piece is used. Default: 1."
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Decides all that is drawn. Default: 0.")
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, metavar="N", help="Decides all that is drawn. Default: 0."
+    )
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the utterances."""
-    generator = np.random.default_rng(arguments.seed)
+    generator = np.random.default_rng(abs(arguments.seed))
     utterances = read_manifest(arguments.manifest)
     recognizer = Recognizer.from_bundle(arguments.model, decoding={"decoder": "greedy"})
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     rate = recognizer.bundle.config.sample_rate
     spliced: list[Utterance] = []
-    for (corpus, speaker), pieces in sorted(collect(recognizer, utterances, generator).items()):
-        rounds = arguments.rounds if len(pieces) >= _MIN_PIECES else 0
-        for waveform, text in chain.from_iterable(join(pieces, rate, generator) for _ in range(rounds)):
-            path = arguments.folder / f"{len(spliced):05d}.flac"
-            save_audio(path, waveform, rate)
-            duration = samples_to_seconds(len(waveform), rate)
-            spliced.append(Utterance(path, duration, text, path.stem, speaker, f"{corpus}_spliced" if corpus else None))
-    if not spliced:
-        raise ManifestError(
-            f"{arguments.manifest}: no speaker has {_MIN_PIECES} pieces between pauses; expected several utterances of "
-            "a speaker, each with its speaker"
-        )
-    write_manifest(arguments.folder / "spliced.jsonl", spliced)
-    return 0
+    left_out: Counter[str] = Counter()
+    with replace_folder(arguments.folder, is_new=True) as folder:
+        for (corpus, speaker), pieces in sorted(collect(recognizer, utterances, generator, left_out).items()):
+            if len(pieces) < _MIN_PIECES:
+                left_out["of speakers with too few pieces"] += len(pieces)
+                continue
+            for waveform, text in chain.from_iterable(join(pieces, rate, generator) for _ in range(arguments.rounds)):
+                path = folder / f"{len(spliced):05d}.flac"
+                save_audio(path, waveform, rate)
+                duration = samples_to_seconds(len(waveform), rate)
+                name = f"{corpus}_spliced" if corpus else None
+                spliced.append(Utterance(path, duration, text, path.stem, speaker, name))
+        if not spliced:
+            raise ManifestError(
+                f"{arguments.manifest}: no speaker has {_MIN_PIECES} pieces between pauses; expected several "
+                "utterances of a speaker, each with its speaker"
+            )
+        write_manifest(folder / "spliced.jsonl", spliced)
+    hours = sum(each.duration for each in spliced) / 3600
+    counts = "".join(f", {count} {reason}" for reason, count in left_out.items() if count)
+    print(f"{len(spliced)} utterances, {hours:.2f} h" + (f"; left out{counts[1:]}" if counts else ""))
+    return int(left_out[_FAILED] > 0)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser behind `asr train-lm`."""
     parser = argparse.ArgumentParser(prog="asr train-lm", description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("text", type=Path, nargs="*", default=[], metavar="TEXT", help="Files of sentences.")
+    source.add_argument("text", type=Path, nargs="*", default=[], metavar="TEXT", help="Sentences, or manifests.")
     source.add_argument(
         "--convert", type=Path, metavar="FILE", help="Model to convert in place of text: ARPA, or the binary form."
     )

@@ -21,7 +21,7 @@ from asr.lm.training import BINARY_EXTENSION, BYTES_PER_MEGABYTE, complete_path
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser behind `asr train-recurrent-lm`."""
     parser = argparse.ArgumentParser(prog="asr train-recurrent-lm", description=__doc__)
-    parser.add_argument("text", type=Path, nargs="+", metavar="TEXT", help="Files of sentences.")
+    parser.add_argument("text", type=Path, nargs="+", metavar="TEXT", help="Files of sentences, or manifests.")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="File to write the model to.")
     parser.add_argument(
         "--initial",

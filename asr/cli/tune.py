@@ -76,6 +76,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     from asr.evaluation.tuning import (
         TuningGrid,
         choose_part,
+        find_better_mode,
         open_tunable_bundle,
         render_grid,
         render_modes,
@@ -103,6 +104,8 @@ def _tune(arguments: argparse.Namespace) -> int:
     print(f"\nbest: lm_weight {decoding.lm_weight:g}, word_score {decoding.word_score:g}")
     if arguments.output:
         save_figure(plot_error_grid(tuning.rates), arguments.output)
+    if trouble := find_better_mode(tuning):
+        raise ASRError(f"{trouble}; nothing is written: give a language model of more text, or go on without")
     if not arguments.dry_run:
         write_tuning(arguments.model, tuning, with_language_models=bool(arguments.lm or arguments.recurrent_lm))
     return 0

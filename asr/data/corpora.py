@@ -5,16 +5,16 @@ utterance and a `Rejection` for what cannot become one, so nothing that a corpus
 is not that corpus at all is a `ManifestError` that names the file expected.
 """
 
-import math
 import os.path
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from asr.audio import find_recordings
-from asr.data.tables import read_columns, read_lines, read_pairs
+from asr.data.tables import TO_THE_END, is_span, read_columns, read_lines, read_pairs, refuse_columns
 from asr.errors import ManifestError
 from asr.units import Seconds
 
@@ -23,7 +23,6 @@ _FSDD_STEM = re.compile(r"(\d)_(.+)_(\d+)")
 # Takes 0 to 4 are the published test set; the next five are held out of the rest for validation.
 _FSDD_SPLITS = ("test", "validation", "train")
 _AN4_LINE = re.compile(r"(.*)\(([^()\s]+)\)")
-_TO_THE_END = -1  # Kaldi's end time for the end of a recording
 _MARKUP = re.compile(r"<[^<>]*>")  # <s>, </s> and <sil>, which are no words
 
 
@@ -212,7 +211,7 @@ def read_kaldi(source: Path) -> Iterator[Record]:
     texts = read_pairs(source / "text")
     speakers = read_pairs(source / "utt2spk") if (source / "utt2spk").exists() else {}
     segmented = (source / "segments").exists()
-    spans = read_pairs(source / "segments") if segmented else {name: f"{name} 0 {_TO_THE_END}" for name in recordings}
+    spans = read_pairs(source / "segments") if segmented else {name: f"{name} 0 {TO_THE_END}" for name in recordings}
     for utterance_id, span in spans.items():
         recording_id, *times = span.split() or [""]
         location = recordings.get(recording_id, "")
@@ -223,7 +222,7 @@ def read_kaldi(source: Path) -> Iterator[Record]:
         else:
             audio = source / location if os.path.isfile(source / location) else Path(location)
             start, end = map(float, times)
-            speaker, end_or_none = speakers.get(utterance_id), None if end == _TO_THE_END else end
+            speaker, end_or_none = speakers.get(utterance_id), None if end == TO_THE_END else end
             yield Entry(audio, texts[utterance_id], utterance_id, speaker, start, end_or_none)
     for utterance_id in texts:
         if utterance_id not in spans:
@@ -246,6 +245,7 @@ def read_folder(source: Path) -> Iterator[Record]:
     recordings = find_recordings(source)
     if not recordings:
         raise ManifestError(f"{source}: no recording in it; expected audio files such as a.wav with a.txt beside it")
+    stems = Counter(audio.with_suffix("") for audio in recordings)
     for audio in recordings:
         transcript = audio.with_suffix(".txt")
         try:
@@ -255,7 +255,8 @@ def read_folder(source: Path) -> Iterator[Record]:
         except (OSError, UnicodeDecodeError) as error:
             yield Rejection(str(audio), "unreadable transcript", f"{transcript.name}: {error}")
         else:
-            yield Entry(audio, text, audio.relative_to(source).with_suffix("").as_posix())
+            named = audio.with_suffix("") if stems[audio.with_suffix("")] == 1 else audio
+            yield Entry(audio, text, named.relative_to(source).as_posix())
     transcribed = {audio.with_suffix(".txt") for audio in recordings}
     for transcript in sorted(set(source.rglob("*.txt")) - transcribed):
         yield Rejection(str(transcript), "missing file", "a text without a recording beside it")
@@ -285,6 +286,8 @@ def read_csv(
     audio_columns = (audio_column,) if audio_column else ("audio_filepath", "path", "file", "wav")
     text_columns = (text_column,) if text_column else ("text", "sentence", "transcript")
     speaker_columns = (speaker_column,) if speaker_column else ("speaker", "")
+    remedy = "cut the recordings, or list the parts in a Kaldi folder's segments"
+    refuse_columns(source, ("start", "end", "offset"), f"names parts of recordings; {remedy}")
     yield from _read_table(source, source.parent, audio_columns, text_columns, speaker_columns)
 
 
@@ -324,22 +327,13 @@ def _find_kaldi_problem(location: str, times: Sequence[str], *, transcribed: boo
     """Return why an utterance cannot be used, as a reason and a detail."""
     if not transcribed:
         return "no transcript", "text does not list it"
-    if not _is_span(times):
+    if not is_span(times):
         return "malformed line", f"segments should give RECORDING START END in seconds, got {' '.join(times)!r}"
     if not location:
         return "missing file", "wav.scp does not list its recording"
     if location.endswith("|"):
         return "command", "wav.scp runs a command; run it, and list the file that it writes"
     return None
-
-
-def _is_span(times: Sequence[str]) -> bool:
-    """Tell whether these are a start and a later end, or a start and -1 for the end of the recording."""
-    try:
-        start, end = map(float, times)
-    except ValueError:
-        return False
-    return 0 <= start < math.inf and (start < end < math.inf or end == _TO_THE_END)
 
 
 def _reject_unlisted(recordings: Iterable[Path], listed: Container[Path]) -> Iterator[Rejection]:

@@ -1,11 +1,15 @@
 """Text files to lines, pairs or columns; an error names the file that cannot be read."""
 
 import csv
+import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asr.errors import ManifestError
 from asr.files import refuse_device
+
+TO_THE_END = -1  # the end time that Kaldi gives for the end of a recording
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -82,17 +86,53 @@ def read_columns(path: Path, *columns: Sequence[str]) -> Iterator[tuple[int, lis
         raise ManifestError(_describe(path, error)) from error
 
 
+def refuse_columns(path: Path, names: Sequence[str], reason: str) -> None:
+    """Refuse a table with columns that change what the others mean.
+
+    Args:
+        path: The table.
+        names: Those of such columns.
+        reason: What they do, and the remedy.
+
+    Raises:
+        ManifestError: If it has one, or cannot be read.
+    """
+    _, line = next(read_lines(path), (0, ""))
+    header = {name.strip('" ') for name in re.split(r"[\t,;]", line)}
+    if found := [name for name in names if name in header]:
+        raise ManifestError(f"{path}: column {found[0]} {reason}")
+
+
+def is_span(times: Sequence[str]) -> bool:
+    """Tell whether these are a start and a later end in seconds, or a start and -1 for the end of the recording.
+
+    Args:
+        times: As a line of Kaldi's `segments` has them after its names.
+
+    Returns:
+        Whether they are.
+    """
+    try:
+        start, end = map(float, times)
+    except ValueError:
+        return False
+    return 0 <= start < math.inf and (start < end < math.inf or end == TO_THE_END)
+
+
 def _find_column(path: Path, header: Sequence[str], names: Sequence[str]) -> int | None:
     """Return the index of the first name that the header holds, or None for an optional column that is missing."""
     found = next((name for name in names if name in header), names[-1])
     if found and found not in header:
         raise ManifestError(
-            f"{path}: no column {' or '.join(names)}; its header names {', '.join(header) or 'nothing'}"
+            f"{path}: no column {' or '.join(filter(None, names))}; its header names {', '.join(header) or 'nothing'}, "
+            "with tabs, commas or semicolons between columns; the flags of asr prepare csv name other columns"
         )
     return header.index(found) if found else None
 
 
 def _describe(path: Path, error: Exception) -> str:
     """Say which list cannot be read, and why."""
+    if isinstance(error, csv.Error):
+        return f"{path}: cannot be read as a table ({error}); look for a quote that is not closed or not doubled"
     reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
     return f"{path}: cannot be read ({reason}); expected a UTF-8 text file of this name"

@@ -96,24 +96,24 @@ class Judgement:
         """Words a second."""
         return len(self.text.split()) / self.utterance.duration
 
-    def find_fault(self, bounds: Bounds) -> str:
+    def find_faults(self, bounds: Bounds) -> list[str]:
         """Say why the transcript is left out.
 
         Args:
             bounds: What it must be like.
 
         Returns:
-            The first reason; empty if it is kept.
+            The reasons; none if it is kept. Without words there is nothing else to say.
         """
         if not self.text:
-            return _NO_WORDS
-        if self.confidence < bounds.min_confidence:
-            return _UNSURE
-        if self.disagreement > bounds.max_disagreement:
-            return _DISAGREEING
-        if not bounds.min_word_rate <= self.word_rate <= bounds.max_word_rate:
-            return _WRONG_RATE
-        return ""
+            return [_NO_WORDS]
+        has_rate = bounds.min_word_rate <= self.word_rate <= bounds.max_word_rate
+        faults = {
+            _UNSURE: self.confidence < bounds.min_confidence,
+            _DISAGREEING: self.disagreement > bounds.max_disagreement,
+            _WRONG_RATE: not has_rate,
+        }
+        return [fault for fault, is_found in faults.items() if is_found]
 
 
 def judge_recordings(
@@ -170,8 +170,10 @@ def write_pseudo_labels(output: Path, judgements: Sequence[Judgement], bounds: B
     _write_judgements(output, judgements, bounds)
     kept = select(judgements, bounds)
     if not kept:
-        [(fault, count)] = Counter(judgement.find_fault(bounds) for judgement in judgements).most_common(1)
-        raise ManifestError(f"nothing is within the bounds ({fault}: {count} of {len(judgements)}); {_REMEDIES[fault]}")
+        faults = Counter(fault for judgement in judgements for fault in judgement.find_faults(bounds))
+        counts = ", ".join(f"{fault}: {count} of {len(judgements)}" for fault, count in faults.most_common())
+        remedies = "; ".join(_REMEDIES[fault] for fault, _ in faults.most_common())
+        raise ManifestError(f"nothing is within the bounds ({counts}); {remedies}")
     return write_manifest(output, [_relabel(judgement) for judgement in kept])
 
 
@@ -200,7 +202,7 @@ def select(judgements: Sequence[Judgement], bounds: Bounds) -> list[Judgement]:
     Returns:
         Those without fault, in their order.
     """
-    return [judgement for judgement in judgements if not judgement.find_fault(bounds)]
+    return [judgement for judgement in judgements if not judgement.find_faults(bounds)]
 
 
 def render_selection(judgements: Sequence[Judgement], bounds: Bounds) -> str:
@@ -241,7 +243,7 @@ def _write_judgements(output: Path, judgements: Sequence[Judgement], bounds: Bou
             "confidence": judgement.confidence,
             "disagreement": judgement.disagreement,
             "word_rate": judgement.word_rate,
-            "fault": judgement.find_fault(bounds),
+            "fault": ", ".join(judgement.find_faults(bounds)),
         })
         for judgement in judgements
     ]

@@ -132,6 +132,22 @@ def tune(bundle: Bundle, speech: HeldOutSpeech, grid: TuningGrid) -> Tuning:
     return Tuning(rates, best, {name: measure(mode, speech) for name, mode in decoding_modes(best).items()})
 
 
+def find_better_mode(tuning: Tuning) -> str:
+    """Say which way to decode has fewer errors than the best settings of the language model.
+
+    Args:
+        tuning: What was found.
+
+    Returns:
+        A sentence; empty if there is none.
+    """
+    *others, (_, tuned) = ((name, fmean(rates.values())) for name, rates in tuning.modes.items())
+    name, least = min(others, key=lambda each: each[1])
+    if least >= tuned:
+        return ""
+    return f"{name} without a language model has {100 * least:.2f} % errors and with it {100 * tuned:.2f} % at best"
+
+
 def write_tuning(folder: Path, tuning: Tuning, *, with_language_models: bool) -> None:
     """Write the best settings into a bundle on disk.
 

@@ -6,6 +6,7 @@ may be a pipe, and takes four bytes a word.
 
 import bz2
 import gzip
+import json
 import lzma
 import zlib
 from array import array
@@ -55,30 +56,45 @@ class Corpus:
 
 
 def read_lines(path: Path) -> Generator[str]:
-    """Read the lines of a text file.
+    """Read the lines of a text file, or the texts of a manifest.
 
     Args:
-        path: A file in UTF-8, with or without byte-order mark, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked.
+        path: A file in UTF-8, with or without byte-order mark, or a pipe; `.gz`, `.xz` and `.bz2` are unpacked. Of a
+            manifest, `.jsonl` before that, the texts are read.
 
     Yields:
-        The lines, with their ends.
+        The lines, with their ends; the texts without.
 
     Raises:
-        LanguageModelError: If the file is missing, damaged or not in UTF-8.
+        LanguageModelError: If the file is missing, damaged or not in UTF-8, or a line of a manifest has no text.
     """
     number = 0
+    is_manifest = ".jsonl" in path.suffixes[-2:]
     try:
         refuse_device(path)
         with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as lines:
             for line in lines:
-                yield line
                 number += 1
+                yield _read_text(f"{path}:{number}", line) if is_manifest and line.strip() else line
     except UnicodeDecodeError as error:
         raise LanguageModelError(f"{path}: no UTF-8 soon after line {number} ({error}); convert it") from error
     except FileNotFoundError as error:
         raise LanguageModelError(f"{path}: no such file; expected text, plain or .gz, .xz, .bz2") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise LanguageModelError(f"{path}: cannot be read after line {number} ({error}); is it whole?") from error
+
+
+def _read_text(place: str, line: str) -> str:
+    """Read the text of a line of a manifest."""
+    try:
+        text = json.loads(line)["text"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = None
+    if not isinstance(text, str):
+        raise LanguageModelError(
+            f'{place}: no utterance with a "text"; a .jsonl is read as a manifest, rename other text'
+        )
+    return text
 
 
 def read_sentences(paths: Iterable[Path], *, normalize: bool = True) -> Iterator[list[str]]:

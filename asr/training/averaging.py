@@ -74,7 +74,12 @@ def average_weights(models: Sequence[Weights]) -> dict[str, NDArray[np.float16]]
     """
     shapes = [{name: array.shape for name, array in weights.items()} for weights in models]
     if any(each != shapes[-1] for each in shapes):
-        raise BundleError("the models differ in network; only models of one kind have a mean")
+        other = next(index for index, each in enumerate(shapes) if each != shapes[-1])
+        name = next(name for name in {**shapes[other], **shapes[-1]} if shapes[other].get(name) != shapes[-1].get(name))
+        raise BundleError(
+            f"model {other + 1} and the last differ in network: {name} has the shapes {shapes[other].get(name)} and "
+            f"{shapes[-1].get(name)}; only models of one kind have a mean"
+        )
     means = {name: np.mean([weights[name] for weights in models], axis=0, dtype=np.float32) for name in models[-1]}
     return {name: np.asarray(array, np.float16) for name, array in means.items()}
 

@@ -27,6 +27,7 @@ from asr.training.hardware import name_hardware
 from asr.training.module import CTCTrainingModule
 from asr.training.step_times import StepTimes
 
+_WORST = float("inf"), float("inf")  # error rate and loss before the first validation
 _NUM_MEASURED = 200  # utterances whose features streaming starts from: some seconds of work
 
 _log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class SaveBundle(Callback):
             folder: The bundle to write.
         """
         self.folder = folder
-        self.best_wer = float("inf")
+        self.best = _WORST
         self._graphs: tuple[bytes, bytes] | None = None  # those of every bundle of the run, for they hold no weights
         self._statistics: FeatureStatistics | None = None  # likewise, for they are of the data
         self._seconds_before = 0.0  # in the runs that this one continues
@@ -125,17 +126,31 @@ class SaveBundle(Callback):
         """
         self._started = time.perf_counter()
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Remove the checkpoints of an earlier run from which this one does not go on, or `last` would mean those.
+
+        Args:
+            trainer: Knows the updates that were done before.
+            pl_module: Holds the model.
+        """
+        if trainer.is_global_zero and trainer.global_step == 0:
+            for name in ("last", "best"):
+                (self.folder.parent / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
+
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the bundle if the model is the best yet.
+        """Write the bundle if the model is the best yet, by the error rate and then by the loss.
 
         Args:
             trainer: Knows the metrics.
             pl_module: Holds the model.
         """
-        wer = float(trainer.callback_metrics.get("val_wer", torch.tensor(float("inf"))))
-        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and wer < self.best_wer:
-            self.best_wer = wer
-            self._save(trainer, pl_module)
+        metrics = trainer.callback_metrics
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or "val_wer" not in metrics:
+            return
+        reached = float(metrics["val_wer"]), float(metrics["val_loss"])
+        if reached < self.best:
+            self.best = reached
+            self._save(trainer, pl_module, f"validation WER {100 * reached[0]:.2f} %")
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the last model if no validation came before the end.
@@ -144,12 +159,12 @@ class SaveBundle(Callback):
             trainer: Knows the metrics.
             pl_module: Holds the model.
         """
-        if not self.folder.exists():
-            self._save(trainer, pl_module)
+        if self.best == _WORST:
+            self._save(trainer, pl_module, "no validation WER")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a continued run needs."""
-        return {"best_wer": self.best_wer, "seconds": self._seconds()}
+        return {"best": self.best, "seconds": self._seconds()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier run.
@@ -157,14 +172,14 @@ class SaveBundle(Callback):
         Args:
             state_dict: What `state_dict` returned.
         """
-        self.best_wer = state_dict["best_wer"]
+        self.best = state_dict["best"] if "best" in state_dict else (state_dict["best_wer"], float("inf"))
         self._seconds_before = state_dict.get("seconds", 0.0)
 
     def _seconds(self) -> float:
         """Return how long training has taken, validation and the runs that this one continues included."""
         return self._seconds_before + time.perf_counter() - self._started
 
-    def _save(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def _save(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, reached: str) -> None:
         """Write the bundle from the first process."""
         if not trainer.is_global_zero:
             return
@@ -199,9 +214,7 @@ class SaveBundle(Callback):
             pronunciations=phones.pronunciations if phones else None,
         )
         save_bundle(self.folder, bundle, render_card(bundle))
-        _log.info(
-            "wrote %s after update %d (validation WER %.2f %%)", self.folder, trainer.global_step, 100 * self.best_wer
-        )
+        _log.info("wrote %s after update %d (%s)", self.folder, trainer.global_step, reached)
 
 
 def _averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

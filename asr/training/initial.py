@@ -1,11 +1,12 @@
 """A bundle to start from: its weights, and the rows of the output for the characters that both alphabets share."""
 
 import logging
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import AcousticModel, RecurrentLayer, build_model
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
 from asr.data.datamodule import SpeechDataModule
@@ -39,6 +40,20 @@ def open_initial(name: str, data: SpeechDataModule) -> Bundle:
     if data.tokenizer is not None and data.alphabet is None:
         data.tokenizer = choose_alphabet(bundle, data.tokenizer)
     return bundle
+
+
+def warn_of_unused(asked: ModelConfig, bundle: Bundle) -> None:
+    """Warn of settings of a network that were asked for and that the bundle has otherwise.
+
+    Args:
+        asked: The settings of the run; what is not the default was asked for.
+        bundle: What training starts from, whose network is kept.
+    """
+    default = ModelConfig()
+    for name in (field.name for field in fields(ModelConfig) if field.name not in ("dropout", "features")):
+        value, kept = getattr(asked, name), getattr(bundle.config, name)
+        if value not in (getattr(default, name), kept):
+            _log.warning("--model.network.%s %s is not used: the network of --model.initial has %s", name, value, kept)
 
 
 def choose_alphabet(bundle: Bundle, tokenizer: CharTokenizer) -> CharTokenizer:

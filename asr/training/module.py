@@ -30,7 +30,7 @@ from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.tokenizer import BLANK, CharTokenizer
 from asr.training.consistency import disagreement, repeat_batch
 from asr.training.crf import Denominator, estimate_trigrams
-from asr.training.initial import open_initial, start_from
+from asr.training.initial import open_initial, start_from, warn_of_unused
 from asr.training.optimization import FiniteGuard, OptimizerConfig, build_optimizer
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
 from asr.training.resuming import require_same_model
@@ -108,6 +108,7 @@ class CTCTrainingModule(LightningModule):
         if initial is None:
             self.model = AcousticModel(self.network, self.tokenizer.vocabulary_size)
         else:
+            warn_of_unused(self.network, initial)
             self.model = start_from(initial, self.tokenizer, self.network.dropout, self.extra_layers)
         texts = data.train_texts
         if self.crf_weight > 0:

@@ -40,7 +40,7 @@ def test_graph_that_computes_something_else_is_refused(
 
 def test_difference_beyond_the_tolerance_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_module, "_TOLERANCE", 0.0)
-    with pytest.raises(BundleError, match=r"\(at most 0.0 is allowed, and no other token may be the likeliest\)"):
+    with pytest.raises(BundleError, match=r"\(at most 0.0e\+00 is allowed, and no other token may be the likeliest\)"):
         export_graph(build_network())
 
 

@@ -208,6 +208,18 @@ def test_a_table_is_read_by_its_usual_column_names_or_by_those_given(tmp_path: P
     assert list(chosen) == [Entry(audio, "hi you", "w/a.b", speaker="Hi, you")]
 
 
+def test_recordings_that_differ_in_their_ending_alone_have_names_of_their_own(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"a.wav": "", "a.flac": "", "a.txt": "One", "b.wav": "", "b.txt": "Two"})
+    names = [each.utterance_id for each in READERS["folder"](tmp_path) if isinstance(each, Entry)]
+    assert sorted(names) == ["a.flac", "a.wav", "b"]
+
+
+def test_a_table_of_parts_of_recordings_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    table = lay_out(tmp_path, {"m.csv": "path,text,start,end\na.wav,one,0.5,1.5\n"}) / "m.csv"
+    with pytest.raises(ManifestError, match=r"column start names parts of recordings; .*Kaldi"):
+        list(READERS["csv"](table))
+
+
 def test_a_column_that_was_asked_for_by_name_must_be_there(tmp_path: Path) -> None:
     table = lay_out(tmp_path, {"m.csv": "path,text\na.wav,one\n"}) / "m.csv"
     with pytest.raises(ManifestError, match="no column who"):

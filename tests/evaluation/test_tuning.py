@@ -20,7 +20,9 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, GreedyDecoder
 from asr.evaluation.tuning import (
     HeldOutSpeech,
+    Tuning,
     choose_part,
+    find_better_mode,
     measure,
     render_grid,
     render_modes,
@@ -209,6 +211,26 @@ def test_best_pair_is_printed_drawn_and_written_into_the_bundle(
     assert best == f"**{rows[-1][-1]}**"  # the mean with the language model, measured once more
     assert (tmp_path / "new" / "grid.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_nothing_is_written_where_the_language_model_does_harm(
+    tiny_bundle: Bundle,
+    folder: Path,
+    manifest: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    modes = {"greedy": {"x": 0.2, "y": 0.4}, "beam": {"x": 0.5, "y": 0.5}, "beam with LM": {"x": 0.1, "y": 0.6}}
+    harmful = Tuning({(1.0, 0.0): 0.35}, load_bundle(folder), modes)
+    assert find_better_mode(harmful).startswith(
+        "greedy without a language model has 30.00 % errors and with it 35.00 %"
+    )
+    assert not find_better_mode(replace(harmful, modes={**modes, "beam with LM": {"x": 0.2, "y": 0.3}}))
+    monkeypatch.setattr("asr.evaluation.tuning.tune", lambda *_: harmful)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert main(["--manifest", str(manifest), "--model", str(folder)]) == 2
+    assert "nothing is written: give a language model of more text" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_dry_run_changes_nothing_in_the_bundle(folder: Path, manifest: Path) -> None:

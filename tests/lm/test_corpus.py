@@ -21,6 +21,17 @@ def test_text_is_unpacked_by_its_ending(tmp_path: Path, name: str, pack: Callabl
     assert list(read_lines(path)) == ["ein satz\n", "noch ein größerer satz\n"]
 
 
+def test_of_a_manifest_the_texts_are_read(tmp_path: Path) -> None:
+    lines = b'{"audio_filepath": "a.wav", "text": "ein satz"}\n{"text": "noch einer", "duration": 1}\n'
+    (tmp_path / "train.jsonl").write_bytes(lines)
+    (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(lines))
+    for name in ("train.jsonl", "train.jsonl.gz"):
+        assert list(read_lines(tmp_path / name)) == ["ein satz", "noch einer"]
+    (tmp_path / "train.jsonl").write_bytes(lines + b"ein satz\n")
+    with pytest.raises(LanguageModelError, match=r"train.jsonl:3: no utterance with a \"text\""):
+        list(read_lines(tmp_path / "train.jsonl"))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -102,3 +102,22 @@ def test_more_rounds_use_the_pieces_again_in_other_orders(tmp_path: Path) -> Non
 def test_a_manifest_without_speakers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(write_samples(tmp_path / "train.jsonl")), str(tmp_path / "spliced")]) != 0
     assert "no speaker has 3 pieces between pauses" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_anything_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write_samples(tmp_path / "train.jsonl", speaker="everybody")
+    before = manifest.read_bytes()
+    assert main([str(manifest), str(tmp_path)]) != 0
+    assert f"{tmp_path}: exists and is no empty folder" in capsys.readouterr().err
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
+
+
+def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write_samples(tmp_path / "train.jsonl", speaker="everybody")
+    first, *others = manifest.read_text().splitlines()
+    broken = json.dumps({**json.loads(first), "audio_filepath": str(tmp_path / "none.wav"), "utterance_id": "none"})
+    unnamed = json.dumps({name: value for name, value in json.loads(first).items() if name != "speaker"})
+    manifest.write_text("\n".join([unnamed, broken, *others]))
+    assert main([str(manifest), str(tmp_path / "spliced"), "--seed", "-1"]) == 1
+    told = capsys.readouterr().out
+    assert told.endswith("; left out 1 without a speaker, 1 that could not be read or aligned\n")

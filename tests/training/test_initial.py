@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from asr.acoustic.config import ModelConfig
 from asr.acoustic.model import build_model
 from asr.bundle import Bundle, load_bundle
 from asr.cli.terminal import run_command
 from asr.data.manifest import read_manifest
 from asr.lm.internal import InternalLM
 from asr.tokenizer import CharTokenizer
-from asr.training.initial import choose_alphabet, start_from
+from asr.training.initial import choose_alphabet, start_from, warn_of_unused
 from asr.training.module import CTCTrainingModule
 from scripts.make_tones import make_tones
 from tests.training.test_training import arguments
@@ -39,6 +40,17 @@ def test_shared_characters_keep_their_rows_and_every_other_layer_its_weights(
             assert torch.equal(tensor, old_weights[name])
     assert model.training
     assert caplog.messages == ["characters kept: ' bé'; new: 'z'; dropped: 'acde'"]
+
+
+def test_settings_of_a_network_that_is_not_built_are_warned_of(
+    tiny_bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_unused(replace(tiny_bundle.config, dropout=0.4), tiny_bundle)
+    warn_of_unused(ModelConfig(), tiny_bundle)
+    assert not caplog.messages
+    warn_of_unused(ModelConfig(hidden_size=99), tiny_bundle)
+    kept = tiny_bundle.config.hidden_size
+    assert caplog.messages == [f"--model.network.hidden_size 99 is not used: the network of --model.initial has {kept}"]
 
 
 def test_deeper_model_has_the_old_layers_below_the_fresh_ones(tiny_bundle: Bundle) -> None:

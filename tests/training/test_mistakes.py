@@ -15,6 +15,7 @@ from asr.cli.terminal import run_command
 from asr.errors import TrainingError
 from asr.training.config_files import check_config_files
 from asr.training.messages import explain_mistakes, hide_idle_warnings
+from asr.training.module import CTCTrainingModule
 from scripts.make_tones import make_tones
 
 main = partial(run_command, "asr.cli.train")
@@ -200,6 +201,25 @@ def test_a_finished_run_goes_on_from_its_end_and_is_never_begun_anew_in_silence(
     assert main(arguments(tones, run, "--ckpt_path=last")) == 0
     assert (run / "bundle").is_dir()
     assert main(arguments(tones, run, "--overwrite=true")) == 0
+
+
+def test_a_run_that_begins_anew_leaves_nothing_of_the_earlier_one_to_go_on_from(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    assert main(arguments(tones, run)) == 0
+    capsys.readouterr()
+    unvalidated = ("--overwrite=true", "--trainer.max_steps=1", "--trainer.limit_val_batches=0")
+    assert main(arguments(tones, run, *unvalidated)) == 0
+    assert "(no validation WER)" in capsys.readouterr().err
+    assert json.loads((run / "bundle" / "config.json").read_text())["training"]["updates"] == 1
+
+    def fail(*_: object) -> None:
+        raise TrainingError("the first update fails")
+
+    monkeypatch.setattr(CTCTrainingModule, "training_step", fail)
+    assert "the first update fails" in mistake(capsys, arguments(tones, run, "--overwrite=true"))
+    assert not list((run / "checkpoints").glob("*.ckpt"))
 
 
 def test_a_bug_keeps_its_traceback_and_a_mistake_does_not() -> None:

@@ -163,7 +163,7 @@ def test_changes_on_the_device_train_as_those_in_the_workers_do(tones: Path, tmp
 def test_training_stops_early_when_the_error_rate_no_longer_falls(tones: Path, tmp_path: Path) -> None:
     still = ("--model.optimizer.learning_rate=1e-9", "--patience=2", "--trainer.max_epochs=50")
     assert main(arguments(tones, tmp_path, *still)) == 0
-    assert load_bundle(tmp_path / "bundle").training["epoch"] == 0
+    assert load_bundle(tmp_path / "bundle").training["epoch"] < 3
     assert max(losses(tmp_path)) < 4 * 20
 
 
