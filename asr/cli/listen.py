@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--accurate",
         action="store_true",
-        help="Look further ahead: chunks of 0.6 s and a right context of 1.2 s, for more work and better partial text.",
+        help="Look further ahead: chunks of 0.6 s and a right context of 1.2 s, for better partial text.",
     )
     streaming = parser.add_argument_group("streaming", "When words are shown, and where segments end.")
     add_fields(streaming, StreamingConfig)

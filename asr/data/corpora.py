@@ -286,7 +286,7 @@ def read_csv(
     audio_columns = (audio_column,) if audio_column else ("audio_filepath", "path", "file", "wav")
     text_columns = (text_column,) if text_column else ("text", "sentence", "transcript")
     speaker_columns = (speaker_column,) if speaker_column else ("speaker", "")
-    remedy = "cut the recordings, or list the parts in a Kaldi folder's segments"
+    remedy = "cut the recordings, list the parts in a Kaldi folder's segments, or rename what means something else"
     refuse_columns(source, ("start", "end", "offset"), f"names parts of recordings; {remedy}")
     yield from _read_table(source, source.parent, audio_columns, text_columns, speaker_columns)
 

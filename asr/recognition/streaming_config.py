@@ -44,5 +44,5 @@ class StreamingConfig:
 
     @classmethod
     def accurate(cls) -> "StreamingConfig":
-        """Return the settings that look further ahead: a few errors fewer in partial results, for twice the work."""
+        """Return the settings that look further ahead: a few errors fewer in partial results."""
         return cls(chunk_duration=0.6, right_context=1.2)
