@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from asr.compilation import compiled, helper
 from asr.tokenizer import BLANK
 
-# Of the sum over all states of a frame; what is below matters only if the rest loses thirty orders of magnitude later.
-_NEGLIGIBLE = 1e-30
+# Of the sum over all states of a frame, tried in turn: what is below is left out, which matters where the rest loses as
+# many orders of magnitude later.
+_NEGLIGIBLE = (1e-50, 1e-120, 0.0)
 # Of a token in a frame: smaller ones could make a sum too small for a number within two frames.
 _LEAST = 1e-100
 
@@ -36,15 +37,17 @@ def path_log_likelihoods(probabilities: NDArray[np.float64], sequences: Sequence
     """
     tokens = np.fromiter(chain.from_iterable(sequences), np.int64)
     lengths = np.array([len(sequence) for sequence in sequences])
-    sums = np.empty(len(sequences))
+    states, sums = np.empty(2 * lengths.max() + 3), np.empty(len(sequences))
     matrix = np.ascontiguousarray(np.maximum(probabilities, _LEAST))
-    _sum_paths(matrix, tokens, np.cumsum(lengths), np.empty(2 * lengths.max() + 3), sums)
+    highest = np.log(matrix.max(axis=1, initial=_LEAST))
+    _sum_paths(matrix, np.cumsum(highest[::-1])[::-1] - highest, tokens, np.cumsum(lengths), states, sums)
     return sums
 
 
 @compiled
 def _sum_paths(
     probabilities: NDArray[np.float64],
+    highest_ahead: NDArray[np.float64],
     tokens: NDArray[np.int64],
     ends: NDArray[np.int64],
     states: NDArray[np.float64],
@@ -54,6 +57,7 @@ def _sum_paths(
 
     Args:
         probabilities: Shape `(frames, vocabulary_size)`.
+        highest_ahead: Logarithm of what no path exceeds after each frame, shape `(frames,)`.
         tokens: Those of all sequences.
         ends: The end of each sequence in `tokens`.
         states: Scratch, shape `(2 * length + 3,)` for the longest sequence.
@@ -62,9 +66,9 @@ def _sum_paths(
     begin = 0
     for index in range(len(ends)):
         sequence = tokens[begin : ends[index]]
-        for negligible in (_NEGLIGIBLE, _NEGLIGIBLE**4, 0.0):
-            log_likelihoods[index] = _sum_states(probabilities, sequence, negligible, states)
-            if log_likelihoods[index] > -np.inf:  # else there are too few frames, or all paths to an end were left out
+        for negligible in _NEGLIGIBLE:
+            log_likelihoods[index], most = _sum_states(probabilities, highest_ahead, sequence, negligible, states)
+            if log_likelihoods[index] > most:
                 break
         begin = ends[index]
 
@@ -72,19 +76,21 @@ def _sum_paths(
 @helper
 def _sum_states(
     probabilities: NDArray[np.float64],
+    highest_ahead: NDArray[np.float64],
     tokens: NDArray[np.int64],
     negligible: float,
     states: NDArray[np.float64],
-) -> float:
+) -> tuple[float, float]:
     """Return the log-likelihood of a sequence, from frame to frame with the sums of all states.
 
     The first two of `states` are never reached. The first and last ones whose sum is below `negligible`, of 1 for all
-    states of a frame, are left out; of a few hundred a few dozen remain.
+    states of a frame, are left out; of a few hundred a few dozen remain. The second figure is the logarithm of the most
+    that such a state may have come to.
     """
     num_states = 2 * len(tokens) + 1  # a blank before, between and after the tokens
     states[:] = 0.0
     states[2] = 1.0
-    log_likelihood = 0.0
+    log_likelihood, most = 0.0, -np.inf
     low, high = 0, 1  # the states followed: from `low` to before `high`
     for time in range(len(probabilities)):
         frame = probabilities[time]
@@ -101,15 +107,18 @@ def _sum_states(
             states[state + 2] = reached * frame[token]
             total += states[state + 2]
         if total <= 0.0:
-            return -np.inf
+            return -np.inf, most
         log_likelihood += np.log(total)
         for state in range(low, high):
             states[state + 2] /= total
+        before = low, high
         while states[low + 2] < negligible:
             states[low + 2] = 0.0
             low += 1
         while states[high + 1] < negligible:
             states[high + 1] = 0.0
             high -= 1
+        if before != (low, high):
+            most = max(most, log_likelihood + np.log(negligible) + highest_ahead[time])
     final = states[num_states + 1] + states[num_states]
-    return log_likelihood + float(np.log(final)) if final > 0.0 else -np.inf
+    return log_likelihood + float(np.log(final)) if final > 0.0 else -np.inf, most

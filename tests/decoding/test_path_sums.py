@@ -35,6 +35,20 @@ def test_likelihoods_of_long_sequences_are_those_of_pytorch() -> None:
     np.testing.assert_allclose(path_log_likelihoods(log_probs.exp().numpy(), sequences), -losses.numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("sharpness", [1.0, 10.0, 30.0])
+def test_likelihoods_of_anything_by_sharp_posteriors_are_those_of_pytorch(sharpness: float) -> None:
+    generator = np.random.default_rng(int(sharpness))
+    for _ in range(30):
+        log_probs = torch.from_numpy(sharpness * generator.standard_normal((40, 5))).log_softmax(dim=-1)
+        log_probs = log_probs.clamp(min=math.log(1e-100))
+        sequence = generator.integers(1, 5, 12)
+        [found] = path_log_likelihoods(log_probs.exp().numpy(), [sequence.tolist()])
+        loss = torch.nn.functional.ctc_loss(
+            log_probs[:, None], torch.from_numpy(sequence), torch.tensor([40]), torch.tensor([12]), reduction="sum"
+        )
+        assert found == pytest.approx(-loss.item(), abs=0.01)
+
+
 def test_sequences_that_were_hardly_spoken_have_their_likelihoods_too() -> None:
     log_probs = np.full((40, 4), -90.0)
     log_probs[:, 3] = 0.0  # for sure, and all the time
