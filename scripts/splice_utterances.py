@@ -43,7 +43,7 @@ _STEP: Seconds = 0.01  # of the search for the quietest place
 _MIN_CONFIDENCE = 0.4
 _MIN_MEAN_CONFIDENCE = 0.35
 
-_FAILED = "that could not be read or aligned"
+_FAILED = "utterances that could not be read or aligned"
 
 _log = logging.getLogger("asr")
 
@@ -136,7 +136,7 @@ def collect(
     pieces: dict[tuple[str, str], list[Piece]] = defaultdict(list)
     for utterance in utterances:
         if utterance.speaker is None:
-            left_out["without a speaker"] += 1
+            left_out["utterances without a speaker"] += 1
             continue
         try:
             waveform = load_audio(utterance.source, rate)
@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
     with replace_folder(arguments.folder, is_new=True) as folder:
         for (corpus, speaker), pieces in sorted(collect(recognizer, utterances, generator, left_out).items()):
             if len(pieces) < _MIN_PIECES:
-                left_out["of speakers with too few pieces"] += len(pieces)
+                left_out["pieces of speakers with few"] += len(pieces)
                 continue
             for waveform, text in chain.from_iterable(join(pieces, rate, generator) for _ in range(arguments.rounds)):
                 path = folder / f"{len(spliced):05d}.flac"
@@ -190,8 +190,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
         write_manifest(folder / "spliced.jsonl", spliced)
     hours = sum(each.duration for each in spliced) / 3600
-    counts = "".join(f", {count} {reason}" for reason, count in left_out.items() if count)
-    print(f"{len(spliced)} utterances, {hours:.2f} h" + (f"; left out{counts[1:]}" if counts else ""))
+    counts = ", ".join(f"{reason}: {count}" for reason, count in left_out.items() if count)
+    print(f"{len(spliced)} utterances, {hours:.2f} h" + (f"; left out: {counts}" if counts else ""))
     return int(left_out[_FAILED] > 0)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from asr.audio import find_recordings
-from asr.data.tables import TO_THE_END, is_span, read_columns, read_lines, read_pairs, refuse_columns
+from asr.data.tables import TO_THE_END, is_span, read_columns, read_lines, read_pairs
 from asr.errors import ManifestError
 from asr.units import Seconds
 
@@ -23,6 +23,7 @@ _FSDD_STEM = re.compile(r"(\d)_(.+)_(\d+)")
 # Takes 0 to 4 are the published test set; the next five are held out of the rest for validation.
 _FSDD_SPLITS = ("test", "validation", "train")
 _AN4_LINE = re.compile(r"(.*)\(([^()\s]+)\)")
+_PART_NAMES = ("start", "offset", "end", "")  # columns that make a row the text of a part of its recording
 _MARKUP = re.compile(r"<[^<>]*>")  # <s>, </s> and <sil>, which are no words
 
 
@@ -286,8 +287,6 @@ def read_csv(
     audio_columns = (audio_column,) if audio_column else ("audio_filepath", "path", "file", "wav")
     text_columns = (text_column,) if text_column else ("text", "sentence", "transcript")
     speaker_columns = (speaker_column,) if speaker_column else ("speaker", "")
-    remedy = "cut the recordings, list the parts in a Kaldi folder's segments, or rename what means something else"
-    refuse_columns(source, ("start", "end", "offset"), f"names parts of recordings; {remedy}")
     yield from _read_table(source, source.parent, audio_columns, text_columns, speaker_columns)
 
 
@@ -307,12 +306,16 @@ def _read_table(
     table: Path, folder: Path, audio_names: Sequence[str], text_names: Sequence[str], speaker_names: Sequence[str]
 ) -> Iterator[Record]:
     """Read a table whose paths are relative to a folder."""
-    for number, values in read_columns(table, audio_names, text_names, speaker_names):
+    for number, values in read_columns(table, audio_names, text_names, speaker_names, _PART_NAMES):
         if values is None:
             detail = f"{table.name}:{number}: more or fewer fields than the header; check its delimiters and quotes"
             yield Rejection(str(table), "malformed line", detail)
+            continue
+        audio, text, speaker, part = values
+        if part:
+            detail = f"{table.name}:{number}: a start or end; cut the recordings, or list the parts in a Kaldi folder"
+            yield Rejection(str(folder / audio), "part of a recording", detail)
         else:
-            audio, text, speaker = values
             yield Entry(folder / audio, text, os.path.splitext(audio)[0], speaker=speaker or None)
 
 

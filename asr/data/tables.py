@@ -2,7 +2,6 @@
 
 import csv
 import math
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -84,23 +83,6 @@ def read_columns(path: Path, *columns: Sequence[str]) -> Iterator[tuple[int, lis
                 yield rows.line_num, ["" if index is None else row[index] for index in indices] if fits else None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(_describe(path, error)) from error
-
-
-def refuse_columns(path: Path, names: Sequence[str], reason: str) -> None:
-    """Refuse a table with columns that change what the others mean.
-
-    Args:
-        path: The table.
-        names: Those of such columns.
-        reason: What they do, and the remedy.
-
-    Raises:
-        ManifestError: If it has one, or cannot be read.
-    """
-    _, line = next(read_lines(path), (0, ""))
-    header = {name.strip('" ') for name in re.split(r"[\t,;]", line)}
-    if found := [name for name in names if name in header]:
-        raise ManifestError(f"{path}: column {found[0]} {reason}")
 
 
 def is_span(times: Sequence[str]) -> bool:

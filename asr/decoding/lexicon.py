@@ -40,12 +40,13 @@ def build_lexicon(lm: NGramLM, tokenizer: CharTokenizer, more_words: Iterable[st
     Args:
         lm: The language model.
         tokenizer: The alphabet.
-        more_words: To spell besides; words that the model lacks have the id of `<unk>`.
+        more_words: To spell besides, with base letters where the alphabet lacks others; words that the model lacks have
+            the id of `<unk>`.
 
     Returns:
         The trie.
     """
-    ids = {**dict.fromkeys(more_words, UNKNOWN), **lm.ids}
+    ids = {**dict.fromkeys(map(tokenizer.spell, more_words), UNKNOWN), **lm.ids}
     for special in SPECIAL_WORDS:
         del ids[special]
     lengths, tokens = _spell(tuple(ids), tokenizer)

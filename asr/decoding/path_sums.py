@@ -90,7 +90,7 @@ def _sum_states(
     num_states = 2 * len(tokens) + 1  # a blank before, between and after the tokens
     states[:] = 0.0
     states[2] = 1.0
-    log_likelihood, most = 0.0, -np.inf
+    log_likelihood, most, log_negligible = 0.0, -np.inf, np.log(negligible)
     low, high = 0, 1  # the states followed: from `low` to before `high`
     for time in range(len(probabilities)):
         frame = probabilities[time]
@@ -119,6 +119,6 @@ def _sum_states(
             states[high + 1] = 0.0
             high -= 1
         if before != (low, high):
-            most = max(most, log_likelihood + np.log(negligible) + highest_ahead[time])
+            most = max(most, log_likelihood + log_negligible + highest_ahead[time])
     final = states[num_states + 1] + states[num_states]
     return log_likelihood + float(np.log(final)) if final > 0.0 else -np.inf, most

@@ -129,9 +129,9 @@ def build_tables(
         VocabularyError: If the alphabet lacks a character of a hot word.
     """
     space = tokenizer.space
-    hot_word_tables, model = build_hot_words(hot_words, tokenizer), lm or _NO_MODEL
-    phrases = " ".join(each.phrase for each in hot_words if lm)
-    lexicon = build_lexicon(model, tokenizer, tokenizer.spell(phrases).split())
+    hot_word_tables = build_hot_words(hot_words, tokenizer)
+    model = lm or _NO_MODEL
+    lexicon = build_lexicon(model, tokenizer, " ".join(each.phrase for each in hot_words if lm).split())
     if lm and (space is None or len(lexicon.words) <= ROOT + 1):
         trouble = "has no space to tell words apart" if space is None else "spells none of its words"
         raise LanguageModelError(

@@ -126,17 +126,6 @@ class SaveBundle(Callback):
         """
         self._started = time.perf_counter()
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Remove the checkpoints of an earlier run from which this one does not go on, or `last` would mean those.
-
-        Args:
-            trainer: Knows the updates that were done before.
-            pl_module: Holds the model.
-        """
-        if trainer.is_global_zero and trainer.global_step == 0:
-            for name in ("last", "best"):
-                (self.folder.parent / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
-
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the bundle if the model is the best yet, by the error rate and then by the loss.
 

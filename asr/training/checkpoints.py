@@ -83,6 +83,8 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Say where the run goes on, and refuse processes that do not start from the same update.
 
+        A run that begins anew removes the checkpoints of an earlier one, or `last` would go on from those.
+
         Args:
             trainer: Knows the update.
             pl_module: Gathers it.
@@ -93,15 +95,11 @@ class LastCheckpoint(Checkpoint):
         self._time, self._update, self._is_written = time.monotonic(), trainer.global_step, bool(trainer.ckpt_path)
         if trainer.ckpt_path:
             _log.info("goes on from update %d, in epoch %d", trainer.global_step, trainer.current_epoch)
-        if trainer.world_size == 1:
-            return
-        gathered = pl_module.all_gather(torch.tensor(trainer.global_step, device=pl_module.device))
-        updates = gathered.reshape(-1).tolist()  # type: ignore[union-attr]  # a tensor in gives a tensor
-        if len(set(updates)) > 1:
-            raise TrainingError(
-                f"the processes start from the updates {updates}; give a --trainer.default_root_dir that all machines "
-                "share, so that they find the same checkpoint"
-            )
+        if trainer.world_size > 1:
+            _require_same_update(trainer, pl_module)
+        if trainer.is_global_zero and not trainer.ckpt_path:
+            for name in ("last", "best"):
+                self._path.with_stem(name).unlink(missing_ok=True)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -193,3 +191,14 @@ class ValidateLast(Callback):
             state_dict: What `state_dict` returned.
         """
         self._validated = state_dict["validated"]
+
+
+def _require_same_update(trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    """Refuse processes that do not start from the same update."""
+    gathered = pl_module.all_gather(torch.tensor(trainer.global_step, device=pl_module.device))
+    updates = gathered.reshape(-1).tolist()  # type: ignore[union-attr]  # a tensor in gives a tensor
+    if len(set(updates)) > 1:
+        raise TrainingError(
+            f"the processes start from the updates {updates}; give a --trainer.default_root_dir that all machines "
+            "share, so that they find the same checkpoint"
+        )

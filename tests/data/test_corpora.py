@@ -214,10 +214,14 @@ def test_recordings_that_differ_in_their_ending_alone_have_names_of_their_own(tm
     assert sorted(names) == ["a.flac", "a.wav", "b"]
 
 
-def test_a_table_of_parts_of_recordings_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    table = lay_out(tmp_path, {"m.csv": "path,text,start,end\na.wav,one,0.5,1.5\n"}) / "m.csv"
-    with pytest.raises(ManifestError, match=r"column start names parts of recordings; .*Kaldi"):
-        list(READERS["csv"](table))
+@pytest.mark.parametrize("columns", ["start,end", "offset,duration", "end,speed"])
+def test_rows_of_parts_of_recordings_are_rejected_with_the_remedy(tmp_path: Path, columns: str) -> None:
+    table = lay_out(tmp_path, {"m.csv": f"path,text,{columns}\na.wav,one,0.5,1.5\nb.wav,two,,\n"}) / "m.csv"
+    part, whole = READERS["csv"](table)
+    assert isinstance(part, Rejection)
+    assert (part.audio_filepath, part.reason) == (str(tmp_path / "a.wav"), "part of a recording")
+    assert part.detail == "m.csv:2: a start or end; cut the recordings, or list the parts in a Kaldi folder"
+    assert whole == Entry(tmp_path / "b.wav", "two", "b")
 
 
 def test_a_column_that_was_asked_for_by_name_must_be_there(tmp_path: Path) -> None:

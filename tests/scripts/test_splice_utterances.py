@@ -120,4 +120,6 @@ def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     manifest.write_text("\n".join([unnamed, broken, *others]))
     assert main([str(manifest), str(tmp_path / "spliced"), "--seed", "-1"]) == 1
     told = capsys.readouterr().out
-    assert told.endswith("; left out 1 without a speaker, 1 that could not be read or aligned\n")
+    assert told.endswith(
+        "; left out: utterances without a speaker: 1, utterances that could not be read or aligned: 1\n"
+    )

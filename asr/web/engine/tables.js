@@ -20,7 +20,7 @@ export function buildTables(config, tokenizer, lm, hotWords, logBigrams) {
   const { space, vocabularySize: size } = tokenizer;
   const model = lm ?? NO_MODEL;
   const hot = buildHotWords(hotWords, tokenizer);
-  const moreWords = lm ? hotWords.flatMap(({ phrase }) => tokenizer.spell(phrase).split(" ")) : [];
+  const moreWords = lm ? hotWords.flatMap(({ phrase }) => phrase.split(" ")) : [];
   const lexicon = lm && !moreWords.length ? lm.lexicon : buildLexicon(model, tokenizer, moreWords);
   if (lm && (space < 0 || lexicon.words.length <= ROOT + 1)) {
     throw new Error("the language model cannot be used: the alphabet of the recogniser spells none of its words");
