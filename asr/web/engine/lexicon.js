@@ -31,8 +31,8 @@ export function readLanguageModel(bytes, tokenizer) {
  * Build the trie of all words that the alphabet can spell.
  * @param {import("./ngrams.js").NGrams} lm
  * @param {import("./tokenizer.js").Tokenizer} tokenizer
- * @param {string[]} moreWords to spell besides, with base letters where the alphabet lacks others; those that the model lacks
- *   have the id of `<unk>`
+ * @param {string[]} moreWords to spell besides, with base letters where the alphabet lacks others; those that the model
+ *   lacks have the id of `<unk>`
  * @returns {Lexicon}
  */
 export function buildLexicon(lm, tokenizer, moreWords = []) {
@@ -105,7 +105,8 @@ function spellWords(lm, tokenizer, moreWords) {
   for (let id = SPECIAL_WORDS.length; id < words.length; id++) add(words[id], id);
   if (moreWords.length) {
     const known = new Set(words.slice(SPECIAL_WORDS.length));
-    for (const word of new Set(moreWords.map((each) => tokenizer.spell(each)))) if (!known.has(word)) add(word, UNKNOWN);
+    const spelled = new Set(moreWords.map((word) => tokenizer.spell(word)));
+    for (const word of spelled) if (!known.has(word)) add(word, UNKNOWN);
   }
   const isSorted = spellings.every(({ key }, i) => i === 0 || spellings[i - 1].key < key);
   return isSorted ? spellings : spellings.sort((one, other) => (one.key < other.key ? -1 : 1));
