@@ -118,7 +118,9 @@ def measure_one(recognizer: Recognizer, config: StreamingConfig, utterance: Utte
     for now, block in feed(padded, sample_rate):
         for result in streaming.accept(block) if len(block) else streaming.finish():
             if isinstance(result, PartialResult):
-                partials.append((now, result))
+                if not result.text:  # nothing was said after all
+                    note_promises(partials, (), tally)
+                partials = [*partials, (now, result)] if result.text else []
                 continue
             texts += result.text.split()
             note_delays(partials, result, now, tally)
@@ -149,9 +151,16 @@ def note_delays(
         committed = (at for at, each in partials if any(is_same(word, other) for other in each.committed))
         tally.first_partials.note(word, shown, now)
         tally.commitments.note(word, committed, now)
+    note_promises(partials, final.segment.words, tally)
+
+
+def note_promises(
+    partials: Sequence[tuple[Seconds, PartialResult]], words: Sequence[Word], tally: Tally
+) -> None:
+    """Count the words that a segment had committed at its end, and those of them that are not among its words."""
     promised = partials[-1][1].committed if partials else ()
     tally.num_committed += len(promised)
-    tally.num_revised += sum(not any(is_same(word, other) for other in final.segment.words) for word in promised)
+    tally.num_revised += sum(not any(is_same(word, other) for other in words) for word in promised)
 
 
 def is_same(word: Word, other: Word) -> bool:

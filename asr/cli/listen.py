@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--accurate",
         action="store_true",
-        help="Look further ahead: chunks of 0.6 s and a right context of 1.2 s, for better partial text.",
+        help="Look further ahead: a right context of 1.6 s, for a few words more in partial results, committed later.",
     )
     streaming = parser.add_argument_group("streaming", "When words are shown, and where segments end.")
     add_fields(streaming, StreamingConfig)
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{each.index}\t{each.name}\t{each.sample_rate} Hz{' (default)' if each.is_default else ''}")
         return 0
     microphone = None if arguments.source else choose_microphone(arguments.microphone)
-    for name, value in (("chunk_duration", 0.6), ("right_context", 1.2)) if arguments.accurate else ():
-        vars(arguments).setdefault(name, value)
+    if arguments.accurate:
+        vars(arguments).setdefault("right_context", StreamingConfig.accurate().right_context)
     config = build_config(arguments, StreamingConfig)
     recognizer = open_recognizer(arguments)
     from asr.recognition.streaming import StreamingRecognizer
@@ -103,7 +103,7 @@ def _write_lines(results: Iterable["StreamingResult"]) -> None:
 def _write_finals(results: Iterable["StreamingResult"]) -> None:
     """Write the text of each segment."""
     for result in results:
-        if result.is_final and result.text:
+        if result.is_final:
             print(result.text, flush=True)
 
 
@@ -112,7 +112,7 @@ def _show_live(results: Iterable["StreamingResult"]) -> None:
     room = shutil.get_terminal_size().columns - 1
     for result in results:
         if result.is_final:
-            print(f"{_CLEAR}{result.text}" if result.text else _CLEAR, end="\n" if result.text else "", flush=True)
+            print(f"{_CLEAR}{result.text}", flush=True)
             continue
         committed, tail = (str(result.to_dict()[part]) for part in ("committed", "tail"))
         tail = tail[-room:]

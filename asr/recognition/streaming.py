@@ -30,7 +30,8 @@ class PartialResult:
     """What seems to have been said in the segment that is under way.
 
     Attributes:
-        committed: Words that stay as they are until the final result of the segment.
+        committed: Words that stay as they are until the final result of the segment; a partial result without words
+            takes them back where it turns out that nothing was said.
         tail: Words after them that may still change.
     """
 
@@ -59,8 +60,8 @@ class FinalResult:
     """What was said in a segment that has ended.
 
     Attributes:
-        segment: Its words, on the clock of the stream; none where the partial results were mistaken. The next segment
-            begins in the pause that ends this one, so they may overlap where nobody speaks.
+        segment: Its words, one at least, on the clock of the stream. The next segment begins in the pause that ends
+            this one, so they may overlap where nobody speaks.
     """
 
     segment: Segment
@@ -159,7 +160,8 @@ class StreamingRecognizer:
         """End the stream.
 
         Returns:
-            The final result of the last segment; nothing if it has no words and none were shown, or at a second call.
+            The final result of the last segment; an empty partial one if it has no words though some were shown;
+            nothing if none were, or at a second call.
 
         Raises:
             BundleError: If the network gives NaN.
@@ -207,7 +209,8 @@ class StreamingRecognizer:
         segment, rest = ended.finish(cut)
         self._waiting = np.concatenate([rest, self._waiting])
         self._segment = LiveSegment(self._recognizer, self._config, self._prior, start=ended.start + cut.begin)
-        if not (segment.words or any(self._shown)):
-            return []
+        was_shown = any(self._shown)
         self._shown = self._segment.text
-        return [FinalResult(segment)]
+        if segment.words:
+            return [FinalResult(segment)]
+        return [PartialResult((), ())] if was_shown else []

@@ -20,8 +20,8 @@ class StreamingConfig:
         max_segment_duration: Seconds of the longest segment, at least 5 and three chunks, at most 60.
     """
 
-    chunk_duration: Seconds = 1.2
-    right_context: Seconds = 0.6
+    chunk_duration: Seconds = 0.4
+    right_context: Seconds = 1.2
     partial_interval: Seconds = 0.4
     commit_delay: Seconds = 1.3
     endpoint_silence: Seconds = 0.8
@@ -44,5 +44,5 @@ class StreamingConfig:
 
     @classmethod
     def accurate(cls) -> "StreamingConfig":
-        """Return the settings that look further ahead: a few errors fewer in partial results."""
-        return cls(chunk_duration=0.6, right_context=1.2)
+        """Return the settings that look further ahead: a few words more in partial results, committed later."""
+        return cls(right_context=1.6)

@@ -238,7 +238,7 @@ class _Conversation(AsyncExitStack):
     async def _pass_on(self, results: list[StreamingResult]) -> None:
         """Send the segments that have ended."""
         for result in results:
-            if isinstance(result, FinalResult) and result.text:
+            if isinstance(result, FinalResult):
                 separator = " " if self._texts else ""
                 self._texts.append(result.text)
                 await self._send(Event("transcript-chunk", {"text": separator + result.text}))

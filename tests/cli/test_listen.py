@@ -203,12 +203,12 @@ def test_terminal_shows_words_that_may_change_in_grey_and_writes_over_them(
         def accept(self, samples: object) -> list[PartialResult]:
             return self.results.pop(0) if self.results else []
 
-        def finish(self) -> list[FinalResult]:
-            return [final, FinalResult(Segment(1.0, 2.0, ()))]
+        def finish(self) -> list[FinalResult | PartialResult]:
+            return [final, PartialResult((), ())]
 
     monkeypatch.setattr("asr.recognition.streaming.StreamingRecognizer", Scripted)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert listen("-") == 0
     clear, grey, plain = "\r\x1b[K", "\x1b[90m", "\x1b[0m"
-    shown = [f"{clear}{grey}good{plain}", f"{clear}good {grey}more{plain}", f"{clear}good morning\n", clear]
+    shown = [f"{clear}{grey}good{plain}", f"{clear}good {grey}more{plain}", f"{clear}good morning\n", f"{clear}{grey}{plain}"]
     assert capsys.readouterr().out == "".join(shown)

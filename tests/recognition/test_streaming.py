@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from asr.audio import load_audio
 from asr.bundle import Bundle
 from asr.errors import ASRError, AudioError, BundleError
+from asr.recognition.endpoint import Cut
+from asr.recognition.live_segment import LiveSegment
 from asr.recognition.recognizer import Recognizer
 from asr.recognition.streaming import FinalResult, PartialResult, StreamingRecognizer, StreamingResult
 from asr.recognition.streaming_config import StreamingConfig
+from asr.transcript import Segment, Word
 from tests.conftest import RATE
 
 SAMPLES = Path(__file__).parents[2] / "data/samples"
@@ -187,6 +190,24 @@ def test_words_that_were_shown_by_mistake_are_taken_back(english: Recognizer) ->
     for start in range(4_000, 16_000, 1_500):  # clicks of 60 ms that are cut out of words
         results = stream(english, np.concatenate([silence[:4_800], sound[start : start + 960], silence]))
         assert not results or isinstance(results[-1], FinalResult) or not results[-1].text
+        assert all(result.segment.words for result in finals(results))
+
+
+def test_committed_words_of_a_segment_that_has_none_are_taken_back(
+    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = Word("a", 0.1, 0.2, 0.5)
+
+    def advance(segment: LiveSegment, *, is_late: bool) -> Cut | None:
+        segment.committed = (word,)
+        return Cut(segment.num_samples, segment.num_samples) if segment.num_samples > RATE else None
+
+    monkeypatch.setattr(LiveSegment, "advance", advance)
+    monkeypatch.setattr(LiveSegment, "finish", lambda *_: (Segment(0.0, 1.0, ()), np.empty(0, np.float32)))
+    streaming = StreamingRecognizer(Recognizer(tiny_bundle, device="cpu"))
+    assert streaming.accept(np.zeros(RATE, np.float32)) == [PartialResult((word,), ())]
+    assert streaming.accept(np.zeros(RATE // 2, np.float32)) == [PartialResult((), ())]
+    assert streaming.finish() == []
 
 
 def test_endless_speech_is_cut_into_segments_of_bounded_length(

@@ -26,7 +26,7 @@ export class StreamingRecognizer {
   /**
    * Take the next samples, any number of them.
    * @returns {Promise<object[]>} partial results {committed, tail, words}, the first two as texts, each in place of
-   *   the one before, and final ones {start, end, words}
+   *   the one before, and final ones {start, end, words} with a word at least
    */
   async accept(samples) {
     return this.advance(this.resampler.accept(samples));
@@ -75,8 +75,8 @@ export class StreamingRecognizer {
     this.waiting = concatenate(rest, this.waiting);
     const wasShown = this.shown.committed || this.shown.tail;
     this.begin(start + cut.begin);
-    if (!segment.words.length && !wasShown) return [];
     this.shown = this.segment.text;
-    return [segment];
+    if (segment.words.length) return [segment];
+    return wasShown ? [{ committed: "", tail: "", words: [] }] : [];
   }
 }

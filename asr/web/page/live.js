@@ -42,7 +42,7 @@ export async function startSession(backend, { hotWords, onChange, onProblem, onL
         onChange();
       },
       onFinal({ start, end, words }) {
-        if (words.length) session.segments.push({ start, end, words });
+        session.segments.push({ start, end, words });
         Object.assign(session, { committed: "", tail: "" });
         onChange();
       },
