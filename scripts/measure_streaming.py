@@ -154,9 +154,7 @@ def note_delays(
     note_promises(partials, final.segment.words, tally)
 
 
-def note_promises(
-    partials: Sequence[tuple[Seconds, PartialResult]], words: Sequence[Word], tally: Tally
-) -> None:
+def note_promises(partials: Sequence[tuple[Seconds, PartialResult]], words: Sequence[Word], tally: Tally) -> None:
     """Count the words that a segment had committed at its end, and those of them that are not among its words."""
     promised = partials[-1][1].committed if partials else ()
     tally.num_committed += len(promised)

@@ -45,8 +45,21 @@ def disagreement(log_probs: Tensor, lengths: Tensor) -> Tensor:
         Kullback-Leibler divergence of each from the other, in nats, summed over its frames; shape `(2 * n,)`.
     """
     first, second = log_probs.detach().chunk(2, dim=1)
-    others = torch.cat([second, first], dim=1)
-    divergences = (others.exp() * (others - log_probs)).sum(dim=-1)  # (frames, 2 * n)
+    return divergence(torch.cat([second, first], dim=1), log_probs, lengths)
+
+
+def divergence(targets: Tensor, log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """Compute how far distributions are from others that they should be like.
+
+    Args:
+        targets: Natural log-probabilities, shape `(frames, batch, vocabulary)`.
+        log_probs: Those that learn, of the same shape.
+        lengths: Frames in each utterance, shape `(batch,)`.
+
+    Returns:
+        Kullback-Leibler divergence from the targets in nats, summed over the frames of each; shape `(batch,)`.
+    """
+    divergences = (targets.exp() * (targets - log_probs)).sum(dim=-1)  # (frames, batch)
     frames = torch.arange(len(log_probs), device=log_probs.device)[:, None]
     return torch.where(frames < lengths, divergences, 0).sum(dim=0)
 

@@ -28,8 +28,9 @@ from asr.decoding import GreedyDecoder
 from asr.errors import TrainingError
 from asr.metrics import ErrorCounts, character_errors, word_errors
 from asr.tokenizer import BLANK, CharTokenizer
-from asr.training.consistency import disagreement, repeat_batch
+from asr.training.consistency import disagreement, divergence, repeat_batch
 from asr.training.crf import Denominator, estimate_trigrams
+from asr.training.distillation import DistillationConfig, Teachers, open_teachers
 from asr.training.initial import open_initial, start_from, warn_of_unused
 from asr.training.optimization import FiniteGuard, OptimizerConfig, build_optimizer
 from asr.training.phones import PhoneConfig, PhoneCTC, build_phones
@@ -50,6 +51,7 @@ class CTCTrainingModule(LightningModule):
         spec_augment: SpecAugmentConfig = SpecAugmentConfig(),
         optimizer: OptimizerConfig = OptimizerConfig(),
         phones: PhoneConfig = PhoneConfig(),
+        distillation: DistillationConfig = DistillationConfig(),
         initial: str | None = None,
         extra_layers: int = 0,
         crf_weight: float = 0.0,
@@ -63,6 +65,7 @@ class CTCTrainingModule(LightningModule):
             spec_augment: Masks over the log-mels while training.
             optimizer: How the weights are learnt.
             phones: A second loss over the phones of the texts.
+            distillation: Networks to learn from, beside the texts.
             initial: Bundle to start from, `english` for that of the package; its network but for the dropout replaces
                 `network`, and its alphabet is kept if it holds every character of the texts and none is asked for.
             extra_layers: Recurrent layers to put on top of those of `initial`; they begin near the identity.
@@ -79,6 +82,7 @@ class CTCTrainingModule(LightningModule):
         self.network = network
         self.optimizer_config = optimizer
         self.phone_config = phones
+        self.distillation = distillation
         self.initial = initial
         self.extra_layers = extra_layers
         self.crf_weight = crf_weight
@@ -88,6 +92,7 @@ class CTCTrainingModule(LightningModule):
         self.tokenizer: CharTokenizer | None = None
         self.phones: PhoneCTC | None = None
         self.denominator: Denominator | None = None
+        self.teachers: Teachers | None = None
         self._decoder = GreedyDecoder()
         self._word_counts, self._character_counts = list[ErrorCounts](), list[ErrorCounts]()
         self._texts: list[tuple[str, str]] = []
@@ -115,6 +120,10 @@ class CTCTrainingModule(LightningModule):
             sequences = [self.tokenizer.encode(text) for text in texts]
             self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
         self.phones = build_phones(self.phone_config, self.model, texts, initial)
+        pronunciations = self.phones.pronunciations if self.phones else None
+        self.teachers = open_teachers(
+            self.distillation, self.tokenizer, pronunciations, self.model.config, self.trainer.strategy.root_device
+        )
         data.encode_phones = self.phones.pronunciations.encode if self.phones else None
         data.require_frames(self.model.config.num_frames)
 
@@ -156,6 +165,7 @@ class CTCTrainingModule(LightningModule):
         consistency_weight = self.spec_augment.config.consistency_weight  # of two views of each utterance
         if consistency_weight > 0:
             batch = repeat_batch(batch)
+        said = self.teachers.ask(batch.waveforms, batch.waveform_lengths) if self.teachers else None
         hidden, lengths = model.run_layers(batch.waveforms, batch.waveform_lengths, self.spec_augment)
         log_probs = model.classify(hidden[-1])
         losses = self._losses(log_probs, lengths, batch)
@@ -163,13 +173,15 @@ class CTCTrainingModule(LightningModule):
             losses = losses + self.crf_weight * self.denominator(log_probs.transpose(0, 1), lengths)
         if consistency_weight > 0:
             losses = losses + consistency_weight * disagreement(log_probs.transpose(0, 1), lengths)
+        if said is not None:
+            losses = losses + said.weight * divergence(said.characters, log_probs.transpose(0, 1), lengths)
         self._suspects = (losses.detach(), batch.utterance_ids)
         # An empty text teaches silence; where all are empty, they count as a character each.
         loss = losses.sum() / batch.target_lengths.sum().clamp(min=len(batch.texts))
         self._log_step(loss, batch)
         if self.phones is None:
             return loss
-        phone_loss: Tensor = self.phones(hidden, lengths, batch.phones, batch.phone_lengths, consistency_weight)
+        phone_loss: Tensor = self.phones(hidden, lengths, batch.phones, batch.phone_lengths, consistency_weight, said)
         self.log("phone_loss", phone_loss.detach(), batch_size=len(batch.texts))
         return (1 - self.phones.weight) * loss + self.phones.weight * phone_loss
 

@@ -18,8 +18,9 @@ from asr.acoustic.phone_head import PhoneHead
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.bundle import Bundle
 from asr.tokenizer import BLANK
-from asr.training.consistency import disagreement
+from asr.training.consistency import disagreement, divergence
 from asr.training.crf import Denominator, estimate_trigrams
+from asr.training.distillation import Targets
 
 _log = logging.getLogger(__name__)
 # With a smaller fraction of its words in the dictionary, a text is likely in another language.
@@ -126,6 +127,7 @@ class PhoneCTC(nn.Module):
         targets: Tensor,
         target_lengths: Tensor,
         consistency_weight: float = 0.0,
+        said: Targets | None = None,
     ) -> Tensor:
         """Compute the loss of a batch.
 
@@ -135,6 +137,7 @@ class PhoneCTC(nn.Module):
             targets: The phones of each, shape `(batch, num_phones)`.
             target_lengths: Phones in each, shape `(batch,)`.
             consistency_weight: How much two views of an utterance count for being alike; 0 where there is one of each.
+            said: What teachers say of the batch, if there are any.
 
         Returns:
             Nats a phone, a scalar; utterances with fewer frames than phones do not count.
@@ -147,4 +150,6 @@ class PhoneCTC(nn.Module):
             losses = losses + self.crf_weight * self.denominator(log_probs, lengths)
         if consistency_weight > 0:
             losses = losses + consistency_weight * disagreement(log_probs, lengths)
+        if said is not None and said.phones is not None:
+            losses = losses + said.weight * divergence(said.phones, log_probs, lengths)
         return losses.sum() / target_lengths.sum().clamp(min=1)

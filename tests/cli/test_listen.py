@@ -210,5 +210,10 @@ def test_terminal_shows_words_that_may_change_in_grey_and_writes_over_them(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert listen("-") == 0
     clear, grey, plain = "\r\x1b[K", "\x1b[90m", "\x1b[0m"
-    shown = [f"{clear}{grey}good{plain}", f"{clear}good {grey}more{plain}", f"{clear}good morning\n", f"{clear}{grey}{plain}"]
+    shown = [
+        f"{clear}{grey}good{plain}",
+        f"{clear}good {grey}more{plain}",
+        f"{clear}good morning\n",
+        f"{clear}{grey}{plain}",
+    ]
     assert capsys.readouterr().out == "".join(shown)

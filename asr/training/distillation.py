@@ -1,0 +1,170 @@
+"""Knowledge distillation: the network learns from what other networks say of each frame, besides from the texts.
+
+A text says which characters were spoken; a teacher also says where, and what else they sound like. Several teachers are
+better than each of them, and the network that learns from them keeps a part of that at its own cost. The teachers hear
+what the network hears, without the masks of SpecAugment.
+
+Source: Hinton et al. (2015), arXiv 1503.02531.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from asr.acoustic.config import ModelConfig
+from asr.acoustic.pronunciation import PronunciationDictionary
+from asr.acoustic.runtime import AcousticRuntime, open_runtime
+from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
+from asr.errors import TrainingError
+from asr.tokenizer import CharTokenizer
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """What to learn from besides the texts.
+
+    Attributes:
+        teachers: Bundles, `english` for that of the package; they need the alphabet of the run, and its phones if it
+            trains any. Their log-probabilities are averaged. None for learning from texts alone.
+        weight: How much the teachers count where the text counts one; 0 or more.
+    """
+
+    teachers: tuple[str, ...] = ()
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if not self.weight >= 0:
+            raise ValueError(f"weight is {self.weight}; expected 0 or more")
+
+
+class Targets(NamedTuple):
+    """What the teachers say of a batch.
+
+    Attributes:
+        characters: Natural log-probabilities, shape `(frames, batch, vocabulary)`.
+        phones: Those of phones, shape `(frames, batch, num_phone_tokens)`; `None` if there are none to learn.
+        weight: How much they count where the text counts one.
+    """
+
+    characters: Tensor
+    phones: Tensor | None
+    weight: float
+
+
+class Teachers:
+    """Trained networks that are asked what they say of a batch."""
+
+    def __init__(self, runtimes: Sequence[AcousticRuntime], weight: float, *, phones: bool) -> None:
+        """Keep what runs the networks.
+
+        Args:
+            runtimes: One for each network.
+            weight: How much they count where the text counts one.
+            phones: Whether to ask for phones too.
+        """
+        self._runtimes = runtimes
+        self._weight = weight
+        self._phones = phones
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Teachers":
+        """Return the same: a mean of the weights of a run copies its module, and teachers do not change."""
+        return self
+
+    def ask(self, waveforms: Tensor, waveform_lengths: Tensor) -> Targets:
+        """Average what the networks say of a batch.
+
+        Args:
+            waveforms: Shape `(batch, num_samples)`.
+            waveform_lengths: Samples in each waveform, shape `(batch,)`.
+
+        Returns:
+            The mean of the log-probabilities of the networks, normalised; on the device of the waveforms.
+        """
+        arrays = [
+            array[:length] for array, length in zip(waveforms.cpu().numpy(), waveform_lengths.tolist(), strict=True)
+        ]
+        # For each utterance, what each network says of it.
+        said = list(zip(*(runtime.run(arrays) for runtime in self._runtimes), strict=True))
+        characters = pad_sequence([_average([each.log_probs for each in of_one]) for of_one in said])
+        phones = None
+        if self._phones:
+            phones = pad_sequence([_average([each.phone_log_probs for each in of_one]) for of_one in said])
+            phones = phones.to(waveforms.device)
+        return Targets(characters.to(waveforms.device), phones, self._weight)
+
+
+def open_teachers(
+    config: DistillationConfig,
+    tokenizer: CharTokenizer,
+    pronunciations: PronunciationDictionary | None,
+    network: ModelConfig,
+    device: torch.device,
+) -> Teachers | None:
+    """Open the networks to learn from.
+
+    Args:
+        config: What is asked for.
+        tokenizer: The alphabet of the run.
+        pronunciations: The phones of the run; `None` if it trains none.
+        network: The settings of the network that learns.
+        device: Where it is trained; a teacher runs on PyTorch there, but on a CPU in int8 on ONNX Runtime, which takes
+            a sixth of the time.
+
+    Returns:
+        The networks; `None` if none are asked for.
+
+    Raises:
+        TrainingError: If one has another alphabet, other phones, another sample rate or another length of frames.
+    """
+    if not config.teachers:
+        return None
+    bundles = [load_bundle(ENGLISH_MODEL if name == "english" else Path(name)) for name in config.teachers]
+    for name, bundle in zip(config.teachers, bundles, strict=True):
+        _require_alike(name, bundle, tokenizer, pronunciations, network)
+    on_cpu = device.type == "cpu"
+    runtimes = [
+        open_runtime(bundle.network, "cpu" if on_cpu else device.type, "auto" if on_cpu else "float32")
+        for bundle in bundles
+    ]
+    return Teachers(runtimes, config.weight, phones=pronunciations is not None)
+
+
+def _require_alike(
+    name: str,
+    bundle: Bundle,
+    tokenizer: CharTokenizer,
+    pronunciations: PronunciationDictionary | None,
+    network: ModelConfig,
+) -> None:
+    """Refuse a teacher whose frames or tokens are not those of the run."""
+    teacher, place = bundle.config, f"--model.distillation.teachers: {name}"
+    if bundle.tokenizer != tokenizer:
+        raise TrainingError(
+            f"{place} has the alphabet {''.join(bundle.tokenizer.characters)!r} and the run "
+            f"{''.join(tokenizer.characters)!r}; start from that bundle (--model.initial), or leave it out"
+        )
+    if teacher.sample_rate != network.sample_rate or teacher.frame_shift != network.frame_shift:
+        raise TrainingError(
+            f"{place} takes {teacher.sample_rate} Hz in frames of {teacher.frame_shift:g} s and the run "
+            f"{network.sample_rate} Hz in frames of {network.frame_shift:g} s; train with the same, or leave it out"
+        )
+    if pronunciations is None:
+        return
+    if bundle.network.phones is None or bundle.pronunciations is None:
+        raise TrainingError(f"{place} knows no phones and the run trains them; leave one of the two out")
+    if bundle.pronunciations.phones != pronunciations.phones:
+        raise TrainingError(f"{place} knows other phones than the dictionary of the run; train with its own")
+
+
+def _average(matrices: Sequence[NDArray[np.float32] | None]) -> Tensor:
+    """Average log-probabilities of shape `(frames, tokens)`, and normalise each frame."""
+    mean = np.mean([matrix for matrix in matrices if matrix is not None], axis=0)
+    return torch.log_softmax(torch.from_numpy(mean), dim=-1)
