@@ -67,13 +67,16 @@ async function transcribe(page, path, begin = () => {}) {
   return page.evaluate(async () => {
     const backend = await (await import("./backend-local.js")).createBackend();
     const progress = [];
-    const transcript = await backend.transcribe(globalThis.chosen, { onProgress: (fraction) => progress.push(fraction) });
+    const transcript = await backend.transcribe(globalThis.chosen, {
+      onProgress: (fraction) => progress.push(fraction),
+    });
     return { ...transcript, progress };
   });
 }
 
 const listWords = ({ segments }) => segments.flatMap(({ words }) => words);
-const readExpected = (path) => JSON.parse(readFileSync(join(folder, "expected", `${basename(path).replace(/\.\w+$/, "")}.json`)));
+const readExpected = (path) =>
+  JSON.parse(readFileSync(join(folder, "expected", `${basename(path).replace(/\.\w+$/, "")}.json`)));
 
 /** Compare texts, times and confidences with those of Python. */
 function compare(found, path) {
@@ -89,7 +92,7 @@ function compare(found, path) {
   check(`${basename(path)}: same words, times and confidences`, isSame && isClose, found.text.slice(0, 60));
 }
 
-/** Look inside a recording while a longer one is transcribed, which is then cancelled; return what came in which order. */
+/** Look inside a recording while a longer one is transcribed, which is then cancelled; return what came in order. */
 function interrupt(page) {
   return page.evaluate(async () => {
     const backend = await (await import("./backend-local.js")).createBackend();
@@ -118,7 +121,11 @@ async function usePage(page, paths) {
   await page.waitForFunction(isDone);
   const cancelled = await page.$eval("#state-text", (element) => element.textContent);
   await page.evaluate(() => document.querySelector("#recordings .done").click());
-  return [working, cancelled, await page.$$eval("#words .word", (words) => words.map((word) => word.textContent).join(" "))];
+  return [
+    working,
+    cancelled,
+    await page.$$eval("#words .word", (words) => words.map((word) => word.textContent).join(" ")),
+  ];
 }
 
 /** Stream a recording block by block, as fast as it is recognised; return all results. */
@@ -133,7 +140,8 @@ function stream(page, path) {
       onFinal: (final) => results.push(final),
       onError: (message) => results.push({ message }),
     });
-    for (let at = 0; at < samples.length; at += blockSize) stream.send(Float32Array.from(samples.slice(at, at + blockSize)));
+    for (let at = 0; at < samples.length; at += blockSize)
+      stream.send(Float32Array.from(samples.slice(at, at + blockSize)));
     await stream.finish();
     return results;
   }, RATE, BLOCK, readSamples(path));
@@ -142,15 +150,20 @@ function stream(page, path) {
 /** Return the samples of a WAV file of 16 bits. */
 function readSamples(path) {
   const content = readFileSync(path);
-  return Array.from({ length: (content.length - WAV_HEADER) / 2 }, (_, i) => content.readInt16LE(WAV_HEADER + 2 * i) / 2 ** 15);
+  return Array.from(
+    { length: (content.length - WAV_HEADER) / 2 },
+    (_, i) => content.readInt16LE(WAV_HEADER + 2 * i) / 2 ** 15,
+  );
 }
 
 /** Compare every partial and final result of a stream with Python's. */
 function compareStreams(found, expected) {
   const textsOf = ({ committed, tail, words }) => [committed, tail, ...words.map(({ text }) => text)].join("|");
   const isSame = found.map(textsOf).join("\n") === expected.map(textsOf).join("\n");
-  const isClose = (word, other) => ["start", "end", "confidence"].every((key) => Math.abs(word[key] - other[key]) < 0.005);
-  const areClose = isSame && found.every(({ words }, i) => words.every((word, j) => isClose(word, expected[i].words[j])));
+  const isClose = (word, other) =>
+    ["start", "end", "confidence"].every((key) => Math.abs(word[key] - other[key]) < 0.005);
+  const areClose =
+    isSame && found.every(({ words }, i) => words.every((word, j) => isClose(word, expected[i].words[j])));
   check("a stream: the same partial and final results", areClose, `${found.length}, ${expected.length} in Python`);
 }
 
@@ -191,14 +204,19 @@ try {
   const [begun, cpu] = [performance.now(), readCpuTime()];
   const tell = (what) => {
     const [wall, taken] = [(performance.now() - begun) / 1000, readCpuTime() - cpu];
-    console.log(`     ${what} after ${taken.toFixed(1)} s of CPU time (${wall.toFixed(1)} s on this machine as busy as it is)`);
+    console.log(
+      `     ${what} after ${taken.toFixed(1)} s of CPU time (${wall.toFixed(1)} s on this machine as busy as it is)`,
+    );
     return taken;
   };
   await page.goto(url);
   await page.waitForFunction(() => document.querySelector("#place").textContent.startsWith("Loading"));
   await page.evaluate(async () => (await import("./backend-local.js")).ready);
   check(`ready within ${MAX_START} s of CPU time`, tell("ready") <= MAX_START);
-  check("the page says when it is ready", /never leave/.test(await page.$eval("#place", (element) => element.textContent)));
+  check(
+    "the page says when it is ready",
+    /never leave/.test(await page.$eval("#place", (element) => element.textContent)),
+  );
   // The first recording of a visit is a long one: the code is cold.
   let before = 0;
   const long = await transcribe(page, join(folder, "long.wav"), () => { before = readCpuTime(); });
@@ -215,13 +233,23 @@ try {
   }
   check("what is short does not wait for what is long", (await interrupt(page)).join() === "inspected,AbortError");
   const said = await usePage(page, [join(folder, "long.wav"), join(samples, "train.flac")]);
-  check("the page tells what it does, cancels, and goes on", said.join() === `Recognising…,Cancelled.,${readExpected("train.flac").text}`, said.join());
+  check(
+    "the page tells what it does, cancels, and goes on",
+    said.join() === `Recognising…,Cancelled.,${readExpected("train.flac").text}`,
+    said.join(),
+  );
 
   const isRefused = await transcribe(page, join(samples, "manifest.jsonl")).then(() => "", (error) => error.message);
-  check("what is no audio is refused by name", isRefused.includes("manifest.jsonl is not audio"), isRefused.split("\n")[0]);
+  check(
+    "what is no audio is refused by name",
+    isRefused.includes("manifest.jsonl is not audio"),
+    isRefused.split("\n")[0],
+  );
   const again = await transcribe(page, join(folder, "long.wav"), () => { before = readCpuTime(); });
   const [warm, busy] = [again.duration / (readCpuTime() - before), loadavg()[0]];
-  console.log(`     ${warm.toFixed(1)} times real time by CPU time once the code is warm (load of the machine ${busy.toFixed(1)})`);
+  console.log(
+    `     ${warm.toFixed(1)} times real time by CPU time once the code is warm (load ${busy.toFixed(1)})`,
+  );
   const spokenPath = join(folder, "spoken.wav");
   const expected = JSON.parse(readFileSync(join(folder, "expected", "stream.json")));
   before = readCpuTime();
@@ -230,10 +258,16 @@ try {
   console.log(`     the stream took ${(100 * fraction).toFixed(0)} % of a core`);
   const heard = await listen(page);
   const spoken = heard.finals.map(({ words }) => words.map(({ text }) => text).join(" "));
-  check("live: no error, words while speaking", !heard.errors.length && heard.partials.some(({ committed }) => committed));
+  check(
+    "live: no error, words while speaking",
+    !heard.errors.length && heard.partials.some(({ committed }) => committed),
+  );
   check("live: a segment for each of two sentences", spoken.length === 2, spoken.join(" | "));
 
-  check("no request but for files of the page", requests.every((each) => each.method() === "GET" && /^(blob:|http:\/\/127)/.test(each.url())));
+  check(
+    "no request but for files of the page",
+    requests.every((each) => each.method() === "GET" && /^(blob:|http:\/\/127)/.test(each.url())),
+  );
   await page.evaluate(() => navigator.serviceWorker.ready);
   process.kill(Number(server));
   await page.goto("about:blank");

@@ -11,7 +11,8 @@ const TIME_LIMIT = 120_000; // ms, for one step on a busy machine
 
 export async function startBrowser(microphone) {
   const executablePath = BROWSERS.find(existsSync);
-  if (!executablePath) throw new Error("the test needs Chromium; run: apt-get install --no-install-recommends chromium");
+  if (!executablePath)
+    throw new Error("the test needs Chromium; run: apt-get install --no-install-recommends chromium");
   return puppeteer.launch({
     executablePath,
     protocolTimeout: 2 * TIME_LIMIT,
@@ -39,7 +40,9 @@ export function useScheme(page, scheme) {
  * Returns {page, problems}: `problems` collects errors of scripts and what the policy of the page has stopped.
  */
 export async function openPage(browser, address, { width, height, isPhone, downloads }) {
-  const context = await browser.createBrowserContext({ downloadBehavior: { policy: "allow", downloadPath: downloads } });
+  const context = await browser.createBrowserContext({
+    downloadBehavior: { policy: "allow", downloadPath: downloads },
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(TIME_LIMIT);
   const problems = [];

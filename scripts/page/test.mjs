@@ -240,7 +240,17 @@ async function useKeyboard(visit) {
       }),
     );
   }
-  const order = ["choose-files", "choose-folder", "microphone", "hot-words", "play", "seek", "tab-words", "correct", "word"];
+  const order = [
+    "choose-files",
+    "choose-folder",
+    "microphone",
+    "hot-words",
+    "play",
+    "seek",
+    "tab-words",
+    "correct",
+    "word",
+  ];
   assert.deepEqual(order.filter((name) => reached.includes(name)), order);
   assert.deepEqual([...reached].filter((name) => order.includes(name)), order);
   assert.equal(reached.at(-1), "textgrid");
@@ -285,7 +295,18 @@ async function run(browser, name) {
   const server = await startServer(...device.options);
   const { page, problems } = await openPage(browser, server.address, device);
   const visit = new Visit(name, page, device);
-  const steps = { uploadFiles, dropFolder, playWords, correctWords, favourHotWords, unplugMicrophone, speak, lookInside, useKeyboard, checkNames };
+  const steps = {
+    uploadFiles,
+    dropFolder,
+    playWords,
+    correctWords,
+    favourHotWords,
+    unplugMicrophone,
+    speak,
+    lookInside,
+    useKeyboard,
+    checkNames,
+  };
   for (const [title, step] of Object.entries({ ...steps, loseServer })) {
     await step(visit, server).catch(async (error) => {
       await page.screenshot({ path: join(pictures, `${name}-failed.png`) }).catch(() => {}); // the page may be gone

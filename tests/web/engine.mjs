@@ -139,7 +139,8 @@ const FUNCTIONS = {
     const scorer = new StreamScorer(await recognizer.steps, recognizer.network.frontEnd);
     scorer.accept(samples);
     const steps = [];
-    while (scorer.numWaiting >= chunk + context) steps.push(Array.from((await scorer.advance(chunk, context)).logProbs));
+    while (scorer.numWaiting >= chunk + context)
+      steps.push(Array.from((await scorer.advance(chunk, context)).logProbs));
     return { results, steps, preview: Array.from((await scorer.preview()).logProbs) };
   },
 };

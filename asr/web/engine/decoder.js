@@ -38,7 +38,7 @@ export class Decoder {
     }
   }
 
-  /** Add the second pass: first by phones, then by words; without a language model there is nothing to weigh against. */
+  /** Add the second pass: first by phones, then by words; without a language model nothing is weighed against. */
   addRescorers(config, tokenizer, { lm, pronunciations, recurrentLM }) {
     if (!lm && !recurrentLM) return;
     if (pronunciations && config.phone_weight > 0) {
@@ -67,7 +67,10 @@ export class Decoder {
   /** Begin with a stretch of sound whose frames are still coming in. */
   begin() {
     if (this.isGreedy) return new GreedyStream();
-    return new TwoPassStream(new BeamStream(this.tables, this.nbest), this.rescorers.map((rescorer) => rescorer.begin()));
+    return new TwoPassStream(
+      new BeamStream(this.tables, this.nbest),
+      this.rescorers.map((rescorer) => rescorer.begin()),
+    );
   }
 
   /** Run the first pass alone. */
@@ -82,7 +85,10 @@ export class Decoder {
   score(texts, { logProbs, numFrames }) {
     const search = new BeamSearch(this.tables);
     const probabilities = Float64Array.from(logProbs, (value) => Math.exp(Math.max(value, IMPOSSIBLE)));
-    return texts.map((tokens) => ({ tokens, score: sumPaths(probabilities, numFrames, tokens) + search.scoreText(tokens) }));
+    return texts.map((tokens) => ({
+      tokens,
+      score: sumPaths(probabilities, numFrames, tokens) + search.scoreText(tokens),
+    }));
   }
 }
 

@@ -1,4 +1,4 @@
-/** Why a recording gave no words: what its samples say, as one line for its owner (see `asr/recognition/explanation.py`). */
+/** Why a recording gave no words: what its samples say, as one line (see `asr/recognition/explanation.py`). */
 
 const SPEECH_LEVEL = -25; // dBFS, typical
 const SILENCE_LEVEL = -60;
@@ -30,7 +30,8 @@ export function explainNoWords(waveform, sampleRate, minNumSamples) {
     return `clipped: ${(100 * fraction).toFixed(0)}% of its samples are at full scale; record it quieter`;
   }
   if (crest < MIN_SPEECH_CREST) {
-    return `unlike speech: its peak is only ${crest.toFixed(1)} dB above its mean level, as in a tone, noise or raw data`;
+    const difference = `${crest.toFixed(1)} dB`;
+    return `unlike speech: its peak is only ${difference} above its mean level, as in a tone, noise or raw data`;
   }
   return "unlike speech, or too far from the microphone: the model recognised no word";
 }

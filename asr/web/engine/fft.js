@@ -1,4 +1,4 @@
-/** Discrete Fourier transforms of real frames: radix 2, and Bluestein's algorithm for lengths that are no power of 2. */
+/** Discrete Fourier transforms of real frames: radix 2, and Bluestein's algorithm for all other lengths. */
 
 /** The power spectrum of frames of one length. */
 export class PowerSpectrum {

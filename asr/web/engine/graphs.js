@@ -1,6 +1,6 @@
 /**
- * Graphs of ONNX that take weights as inputs become graphs that hold them: what the runtime holds it copies and lays out
- * once, and an input at each run. Source: onnx/onnx.proto for the numbers of fields.
+ * Graphs of ONNX that take weights as inputs become graphs that hold them: what the runtime holds it copies and lays
+ * out once, and an input at each run. Source: onnx/onnx.proto for the numbers of fields.
  */
 
 const MODEL_GRAPH = 7;
@@ -32,8 +32,13 @@ export function bindWeight(model, input, { type, shape, numBytes }, path) {
   ];
   return Uint8Array.from(readFields(model).flatMap(({ number, content, whole }) => {
     if (number !== MODEL_GRAPH) return whole;
-    const fields = readFields(content).filter((field) => field.number !== GRAPH_INPUT || nameOf(field.content) !== input);
-    return writeBytes(MODEL_GRAPH, [...fields.flatMap((field) => field.whole), ...writeBytes(GRAPH_INITIALIZER, tensor)]);
+    const fields = readFields(content).filter(
+      (field) => field.number !== GRAPH_INPUT || nameOf(field.content) !== input,
+    );
+    return writeBytes(MODEL_GRAPH, [
+      ...fields.flatMap((field) => field.whole),
+      ...writeBytes(GRAPH_INITIALIZER, tensor),
+    ]);
   }));
 }
 
@@ -70,5 +75,9 @@ function writeVarint(value) {
 }
 
 const writeNumber = (number, value) => [...writeVarint(number << 3), ...writeVarint(value)];
-const writeBytes = (number, bytes) => [...writeVarint((number << 3) | LENGTH_DELIMITED), ...writeVarint(bytes.length), ...bytes];
+const writeBytes = (number, bytes) => [
+  ...writeVarint((number << 3) | LENGTH_DELIMITED),
+  ...writeVarint(bytes.length),
+  ...bytes,
+];
 const writeText = (number, text) => writeBytes(number, new TextEncoder().encode(text));

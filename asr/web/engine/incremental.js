@@ -1,7 +1,7 @@
 /**
  * Decoders at work on sound that is still coming in. Each takes frames for good (`accept`), decodes provisional ones
- * after them to hypotheses, the best first (`lookAhead`), and keeps the beginning of one of them (`commit`), if accepted
- * frames bear it out.
+ * after them to hypotheses, the best first (`lookAhead`), and keeps the beginning of one of them (`commit`), if
+ * accepted frames bear it out.
  */
 
 import { greedyPath } from "./alignment.js";

@@ -11,8 +11,8 @@ export const SPECIAL_WORDS = ["<unk>", "<s>", "</s>"];
  * A back-off model. Node `i` is an n-gram, the unigrams first; the continuations of node `i` are the nodes from
  * `children[i]` to before `children[i + 1]`, sorted by their last word, which `wordIds` holds.
  * `vocabulary` has a word a line; `listWords` reads it.
- * @typedef {{order: number, vocabulary: Uint8Array, wordIds: Int32Array, logProbs: Float32Array, backoffs: Float32Array,
- *   children: Int32Array}} NGrams
+ * @typedef {{order: number, vocabulary: Uint8Array, wordIds: Int32Array, logProbs: Float32Array,
+ *   backoffs: Float32Array, children: Int32Array}} NGrams
  */
 
 /** Has no word and charges nothing, so that there is one search, with and without a language model. */

@@ -31,9 +31,16 @@ export class Recognizer {
    * @param {(name: string) => Promise<Uint8Array>} load gives the content of one of them
    * @param {(name: string, tokenizer: Tokenizer) => Promise<object>} loadLM gives the language model in one of them
    */
-  static async open(ort, files, load, loadLM = async (name, tokenizer) => readLanguageModel(await load(name), tokenizer)) {
+  static async open(
+    ort,
+    files,
+    load,
+    loadLM = async (name, tokenizer) => readLanguageModel(await load(name), tokenizer),
+  ) {
     const optional = (name) => (files.includes(name) ? load(name) : null);
-    const [config, alphabet] = await Promise.all(["config.json", "tokenizer.json"].map(async (n) => parse(await load(n))));
+    const [config, alphabet] = await Promise.all(
+      ["config.json", "tokenizer.json"].map(async (n) => parse(await load(n))),
+    );
     const recognizer = new Recognizer();
     const tokenizer = new Tokenizer(alphabet.characters);
     const isBeam = config.decoding.decoder === "beam";
@@ -54,7 +61,17 @@ export class Recognizer {
     };
     const loaded = Promise.all([models.pronunciations, models.recurrentLM]);
     loaded.catch(() => {}); // every use reports it
-    Object.assign(recognizer, { ort, load, loaded, config, tokenizer, network, models, decoders: new Map(), steps: null });
+    Object.assign(recognizer, {
+      ort,
+      load,
+      loaded,
+      config,
+      tokenizer,
+      network,
+      models,
+      decoders: new Map(),
+      steps: null,
+    });
     recognizer.decoderFor([]);
     return recognizer;
   }
@@ -114,7 +131,9 @@ export class Recognizer {
       await onProgress(Math.min(1, segment.end / duration));
     }
     const spoken = segments.filter(({ words }) => words.length);
-    const explanation = spoken.length ? "" : explainNoWords(waveform, this.sampleRate, this.config.network.features.n_fft);
+    const explanation = spoken.length
+      ? ""
+      : explainNoWords(waveform, this.sampleRate, this.config.network.features.n_fft);
     return { text: spoken.map(textOf).join(" "), duration, explanation, segments: spoken };
   }
 
@@ -135,8 +154,7 @@ export class Recognizer {
     const spans = align(logProbs, numFrames, tokens);
     const placed = placeWords(spans, this.tokenizer, this.network.frameShift, timing, duration);
     const isNoise =
-      placed.length > 0 &&
-      measureCertainty(logProbs, numFrames, placed, decoder) < decoding.min_certainty;
+      placed.length > 0 && measureCertainty(logProbs, numFrames, placed, decoder) < decoding.min_certainty;
     const words = (isNoise ? [] : placed).map((word) => ({
       text: word.text,
       start: word.start + start,
@@ -154,9 +172,14 @@ export class Recognizer {
     const { waveform: sound, leftOut } = leaveOutSilence(heard, config);
     const { data, numFrames, size } = frontEnd.compute(sound);
     const lengths = leftOut.map(([first, last]) => (last - first) * config.subsampling);
-    const end = lengths.reduce((sum, length) => sum + length, numFrames); // the last frame of the network may lack features
+    // The last frame of the network may lack features.
+    const end = lengths.reduce((sum, length) => sum + length, numFrames);
     const ends = leftOut.map(([, last]) => Math.min(last * config.subsampling, end));
-    const features = insertFrames(data, ends.map((last, i) => [last - lengths[i], last]), new Float32Array(size));
+    const features = insertFrames(
+      data,
+      ends.map((last, i) => [last - lengths[i], last]),
+      new Float32Array(size),
+    );
     const posteriors = await this.network.score(heard);
     const hypotheses = await this.decoderFor([]).decode(posteriors);
     const text = ({ tokens }) => this.tokenizer.join(tokens).split(" ").filter(Boolean).join(" ");

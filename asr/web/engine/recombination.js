@@ -8,8 +8,8 @@ const ROUNDS = 3; // as in Python
 /** Makes new texts of the hypotheses of an utterance. */
 export class Recombiner {
   /**
-   * @param {(texts: number[][], posteriors: import("./posteriors.js").Posteriors) => {tokens: number[], score: number}[]}
-   *   scoreTexts scores whole texts by the first pass
+   * @param {(texts: number[][], posteriors: import("./posteriors.js").Posteriors) =>
+   *   {tokens: number[], score: number}[]} scoreTexts scores whole texts by the first pass
    * @param {number} space the token between words
    */
   constructor(scoreTexts, space) {

@@ -1,4 +1,4 @@
-/** Samples that come in pieces, from one rate to another: a sinc under a Kaiser window, one set of taps for each phase. */
+/** Samples that come in pieces, from one rate to another: a sinc under a Kaiser window, taps for each phase. */
 
 const ZERO_CROSSINGS = 16; // of the sinc on each side
 const BETA = 8; // of the window: some 80 dB of stop band

@@ -231,7 +231,7 @@ export class BeamSearch {
     beam.count = count;
   }
 
-  /** Set the floor to the total that a candidate needs for the next beam, and return how many have room with just that. */
+  /** Set the floor to the total that a candidate needs for the next beam; return how many have room with just that. */
   cut() {
     const { candidates: { total, count } } = this;
     const { beamSize, beamThreshold } = this.tables.settings;
@@ -276,7 +276,8 @@ export class BeamSearch {
       const lastWord = prefixes.lastWord[prefix];
       prefixes.spelling[child] = node === NONE ? OUTSIDE : node;
       prefixes.lastWord[child] = lastWord;
-      prefixes.score[child] = prefixes.hotScore[child] + prefixes.wordsScore[lastWord] + charges[prefixes.spelling[child]];
+      prefixes.score[child] =
+        prefixes.hotScore[child] + prefixes.wordsScore[lastWord] + charges[prefixes.spelling[child]];
     }
     return child;
   }

@@ -87,7 +87,7 @@ class Cutter {
     }
   }
 
-  /** Read block by block until enough frames are held, as a reader of a stream does; the last block has no successor. */
+  /** Read block by block until enough frames are held, as a reader of a stream does; none follows the last block. */
   readOn(start, end, isOver) {
     while (end - start < this.maxLength + this.margin && !isOver) {
       const next = this.blockEnds.find((blockEnd) => blockEnd > end);
@@ -209,7 +209,9 @@ function layBands(numBins, frameLength, sampleRate) {
   const edges = Array.from({ length: NUM_BANDS + 1 }, (_, i) =>
     700 * (10 ** ((low + (i * (high - low)) / NUM_BANDS) / 2595) - 1));
   const firstFrom = (frequency) => {
-    const bin = Array.from({ length: numBins }, (_, i) => (i * sampleRate) / frameLength).findIndex((f) => f >= frequency);
+    const bin = Array.from({ length: numBins }, (_, i) => (i * sampleRate) / frameLength).findIndex(
+      (f) => f >= frequency,
+    );
     return bin < 0 ? numBins : bin;
   };
   return edges.slice(0, -1).map((edge, i) => ({ first: firstFrom(edge), end: firstFrom(edges[i + 1]) }));

@@ -1,4 +1,4 @@
-/** Sessions of ONNX Runtime, one opened after the other: it holds the weights of one graph at a time while it opens it. */
+/** Sessions of ONNX Runtime, opened one after the other: it holds the weights of one graph while it opens it. */
 
 import { readTensors, toFloats } from "./tensors.js";
 
@@ -7,13 +7,15 @@ const WEIGHTS = "weights"; // what folded graphs call the file of their weights
 let last = Promise.resolve();
 
 /**
- * Open a session for a graph in which nothing is left to optimise: the code that looks for it would have to be compiled.
+ * Open a session for a graph in which nothing is left to optimise: code that looks for it would have to be compiled.
  * @param {object} ort ONNX Runtime
  * @param {Uint8Array} graph
  * @param {object[]} externalData the files of weights that the graph refers to
  */
 export function openSession(ort, graph, externalData = []) {
-  const opened = last.then(() => ort.InferenceSession.create(graph, { externalData, graphOptimizationLevel: "disabled" }));
+  const opened = last.then(() =>
+    ort.InferenceSession.create(graph, { externalData, graphOptimizationLevel: "disabled" }),
+  );
   last = opened.catch(() => {});
   return opened;
 }

@@ -43,7 +43,11 @@ export function leaveOutSilence(waveform, config) {
 
 /** Insert frames of blank where the network was given nothing. */
 export function insertBlanks(logProbs, size, leftOut) {
-  return insertFrames(logProbs, leftOut, Float32Array.from({ length: size }, (_, token) => (token === BLANK ? 0 : IMPOSSIBLE)));
+  return insertFrames(
+    logProbs,
+    leftOut,
+    Float32Array.from({ length: size }, (_, token) => (token === BLANK ? 0 : IMPOSSIBLE)),
+  );
 }
 
 /** Insert equal frames where some were left out; `leftOut` counts them in the whole. */

@@ -80,7 +80,9 @@ function charge(lexicon, settings, lm) {
   }
   const weight = Math.fround(settings.lmWeight);
   const wordScore = Math.fround(settings.wordScore);
-  const least = Math.fround(Math.fround(wordScore + Math.fround(weight * highest[OUTSIDE])) + Math.fround(settings.unknownScore));
+  const least = Math.fround(
+    Math.fround(wordScore + Math.fround(weight * highest[OUTSIDE])) + Math.fround(settings.unknownScore),
+  );
   const charges = new Float64Array(words.length);
   for (let node = 0; node < words.length; node++) {
     charges[node] = Math.max(least, Math.fround(wordScore + Math.fround(weight * highest[node])));

@@ -43,7 +43,7 @@ export function toFloats({ type, data }) {
   return values;
 }
 
-/** Return where runs of some lengths begin behind one another, and where the last ends; lengths from 255 on stand apart. */
+/** Return where runs of some lengths begin, each behind another, and the last ends; lengths from 255 on stand apart. */
 export function layOffsets(name, tensors, start) {
   const lengths = tensors.get(name).data;
   const large = tensors.get(`${name}_large`).data;

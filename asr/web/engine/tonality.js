@@ -36,7 +36,9 @@ export function measureTonality(waveform, sampleRate) {
     found.push(divideEnergy(spectrum.compute(frame)));
   }
   const loudest = Math.max(...found.map(({ energy }) => energy));
-  const fractions = found.filter(({ energy }) => energy > MIN_ENERGY * loudest).map(({ tonal, energy }) => tonal / energy);
+  const fractions = found
+    .filter(({ energy }) => energy > MIN_ENERGY * loudest)
+    .map(({ tonal, energy }) => tonal / energy);
   return fractions.length ? quantile(fractions.sort((a, b) => a - b), QUANTILE) : 0;
 }
 

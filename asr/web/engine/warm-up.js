@@ -15,7 +15,9 @@ export async function warmUp(recognizer, isIdle) {
   for (let round = 0; round < ROUNDS; round++) {
     await new Promise((resolve) => setTimeout(resolve)); // lets requests come in
     if (!isIdle()) return;
-    const posteriors = await network.score(Float32Array.from({ length: DURATION * sampleRate }, () => Math.random() - 0.5));
+    const posteriors = await network.score(
+      Float32Array.from({ length: DURATION * sampleRate }, () => Math.random() - 0.5),
+    );
     // Of noise the network would say that it is silence, and there were nothing to search.
     const logProbs = makePosteriors(posteriors.numFrames, tokenizer.vocabularySize);
     const [best] = await decoder.decode({ ...posteriors, logProbs });

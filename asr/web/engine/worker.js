@@ -5,15 +5,24 @@
  * files are there for this visit and the next, {event: "loaded"} comes by itself.
  */
 
-import { fetchCompressed, keepFiles, loadCompressed, loadManifest } from "./loading.js"; // the rest comes beside the model
+// The rest comes beside the model.
+import { fetchCompressed, keepFiles, loadCompressed, loadManifest } from "./loading.js";
 import { warmUp } from "./warm-up.js";
 
 const ROOT = new URL("../", import.meta.url);
 const RUNTIME = "vendor/ort-wasm-simd-threaded.wasm";
 const LM = "lm.safetensors";
-const FIRST = [ // of the model, what is small before what is large; the rest is wanted later
-  "config.json", "tokenizer.json", "affine.onnx", "step.onnx", "log_softmax.onnx", "model.onnx", "internal_lm.safetensors",
-  "weights.safetensors", LM,
+const FIRST = [
+  // of the model, what is small before what is large; the rest is wanted later
+  "config.json",
+  "tokenizer.json",
+  "affine.onnx",
+  "step.onnx",
+  "log_softmax.onnx",
+  "model.onnx",
+  "internal_lm.safetensors",
+  "weights.safetensors",
+  LM,
 ];
 const ABORTED = "cancelled";
 
@@ -25,7 +34,9 @@ const patient = [];
 let isWorking = false;
 const opened = open().catch((error) => {
   const reason = error.message ?? String(error);
-  throw new Error(`The recogniser cannot be loaded: ${reason}. Reload the page; if that does not help, export it again.`);
+  throw new Error(
+    `The recogniser cannot be loaded: ${reason}. Reload the page; if that does not help, export it again.`,
+  );
 });
 prepare().catch(() => {}); // every request reports it
 

@@ -3,7 +3,8 @@
 import { askForKey, readKey } from "./key.js";
 import { toInt16 } from "./wav.js";
 
-const UNREACHABLE = "The server cannot be reached. Check that it is running and that you are connected, then try again.";
+const UNREACHABLE =
+  "The server cannot be reached. Check that it is running and that you are connected, then try again.";
 const REFUSED = "The server takes no more live streams at the moment: the words come when you stop.";
 const LOST = "The connection to the server was lost, so the rest of the words comes when you stop.";
 const MAX_TRIES = 20; // of a request that the server is too busy for

@@ -7,9 +7,9 @@
 //   inspect(file) -> Promise<{mfcc, silence, posteriors, alphabet, frameShift, path, greedy, text, alternatives}>
 //
 // `segments` are those of transcript.js. `alphabet` names the columns of `posteriors`, the blank first, as "". `path`
-// holds a column for each frame: the likeliest path that spells `text`. `silence` has the start and the end, in seconds,
-// of each stretch that the network was not given; `mfcc` is 0 there. An error is an Error with a message for people;
-// one of `openStream` that has `canRecord` leaves the way open to transcribe the recording once it has ended.
+// holds a column for each frame: the likeliest path that spells `text`. `silence` has the start and the end, in
+// seconds, of each stretch that the network was not given; `mfcc` is 0 there. An error is an Error with a message for
+// people; one of `openStream` that has `canRecord` leaves the way open to transcribe the recording once it has ended.
 
 /** Make the backend that the page asks for in <meta name="asr-backend">. */
 export async function createBackend() {

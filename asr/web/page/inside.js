@@ -30,7 +30,9 @@ export function createInside(root, { onSeek }) {
 
   function showMessage(message, { isError = false } = {}) {
     shown = null;
-    root.replaceChildren(make("p", { class: isError ? "error" : "faint", role: isError ? "alert" : "status" }, message));
+    root.replaceChildren(
+      make("p", { class: isError ? "error" : "faint", role: isError ? "alert" : "status" }, message),
+    );
   }
 
   function show(inspection, time) {
@@ -68,12 +70,17 @@ export function createInside(root, { onSeek }) {
       const rowNames = make("canvas", { class: "row-names", "aria-hidden": "true" });
       const cursor = make("div", { class: "cursor" });
       const film = make("div", { class: "film" }, canvas, axis, ...silence.map(markSilence), cursor);
-      const scroller = make("div", { class: "scroller", tabIndex: 0, role: "group", "aria-label": `${title}, picture` }, film);
+      const scroller = make(
+        "div",
+        { class: "scroller", tabIndex: 0, role: "group", "aria-label": `${title}, picture` },
+        film,
+      );
       canvas.style.height = rowNames.style.height = `${height}px`;
       film.style.minWidth = `${Math.ceil(duration * PIXELS_PER_SECOND)}px`;
       canvas.addEventListener("click", ({ offsetX }) => onSeek((offsetX / canvas.clientWidth) * duration));
       scroller.addEventListener("scroll", () => {
-        for (const other of scrollers) if (other.scrollLeft !== scroller.scrollLeft) other.scrollLeft = scroller.scrollLeft;
+        for (const other of scrollers)
+          if (other.scrollLeft !== scroller.scrollLeft) other.scrollLeft = scroller.scrollLeft;
       });
       scrollers.push(scroller);
       cursors.push(cursor);
@@ -99,17 +106,17 @@ export function createInside(root, { onSeek }) {
     const sound = makePicture(
       "1. Sound to features",
       `Each column is 10 ms of sound, described by ${numFeatures} MFCC: how its energy spreads over the pitches that ` +
-        "the ear tells apart. The lowest row is the loudness, the rows above describe ever finer detail; orange is more " +
-        "than usual in this recording, blue less. This is all that the network gets." +
+        "the ear tells apart. The lowest row is the loudness, the rows above describe ever finer detail; orange is " +
+        "more than usual in this recording, blue less. This is all that the network gets." +
         (silence.length ? " It is not given silence (hatched), where there is nothing to recognise." : ""),
       `MFCC, ${mfcc.length} frames of ${numFeatures} coefficients`,
       160,
     );
     const letters = makePicture(
       "2. Features to letters",
-      `Every ${Math.round(frameShift * 1000)} ms the network says how likely each letter is; the stronger the colour, the likelier. ` +
-        "“·” is the blank, which stands for “nothing new”, and “␣” the space. The line is the CTC path of the final " +
-        "text: the likeliest way through the picture that spells it.",
+      `Every ${Math.round(frameShift * 1000)} ms the network says how likely each letter is; the stronger the ` +
+        "colour, the likelier. “·” is the blank, which stands for “nothing new”, and “␣” the space. The line is the " +
+        "CTC path of the final text: the likeliest way through the picture that spells it.",
       `Probabilities of ${rows.length} characters in ${posteriors.length} frames, with the path that spells ` +
         `“${inspection.text}”`,
       rows.length * ROW_HEIGHT,
@@ -150,7 +157,8 @@ export function createInside(root, { onSeek }) {
       const index = Math.min(posteriors.length - 1, Math.floor(time / frameShift));
       if (index === last) return;
       last = index;
-      title.textContent = `Frame ${index + 1} of ${posteriors.length}, at ${clock(index * frameShift, { tenths: true })}`;
+      const time = clock(index * frameShift, { tenths: true });
+      title.textContent = `Frame ${index + 1} of ${posteriors.length}, at ${time}`;
       list.replaceChildren(
         ...rankColumns(posteriors[index], NUM_RANKED).map(({ column, probability }) => {
           const meter = make("meter", { min: 0, max: 1, value: probability, "aria-hidden": "true" });
@@ -174,8 +182,8 @@ export function createInside(root, { onSeek }) {
       make(
         "p",
         {},
-        "The greedy decoder takes the likeliest letter of each frame, merges repeats, and drops the blanks. The blank " +
-          "between two equal letters is what keeps a double letter double.",
+        "The greedy decoder takes the likeliest letter of each frame, merges repeats, and drops the blanks. The " +
+          "blank between two equal letters is what keeps a double letter double.",
       ),
       make(
         "dl",
@@ -198,7 +206,8 @@ export function createInside(root, { onSeek }) {
         "p",
         {},
         greedy === text
-          ? "The beam search follows many texts at once and weighs the sound against how likely their words are. Here it agrees with the greedy decoder."
+          ? "The beam search follows many texts at once and weighs the sound against how likely their words are. " +
+              "Here it agrees with the greedy decoder."
           : "The beam search follows many texts at once and weighs the sound against how likely their words are. " +
               `Here it changed ${count(numChanged, "word")}.`,
       ),
@@ -256,5 +265,5 @@ function findSpreads(frames) {
   const sounding = frames.filter((frame) => frame.some((value) => value !== 0)); // the others are silence
   const sums = new Array(frames[0]?.length ?? 0).fill(0);
   for (const frame of sounding) frame.forEach((value, index) => (sums[index] += value * value));
-  return sums.map((sum) => Math.sqrt(Math.sqrt(sum / sounding.length)) || 1); // of the standard deviation, the mean is 0
+  return sums.map((sum) => Math.sqrt(Math.sqrt(sum / sounding.length)) || 1); // the mean is 0
 }

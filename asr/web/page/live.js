@@ -13,8 +13,9 @@ const MIN_LEVEL = 0.05; // full height of the picture at least, so that silence 
  * Start to record and to transcribe.
  *
  * `onChange()` is called where something new is to be shown, `onProblem(message)` where the words stop coming; the
- * recording goes on all the same. `onLost()` is called where the microphone is gone, and nothing more comes. Returns {segments, committed, tail, peaks, seconds(), stop(), abandon()}; `stop`
- * resolves to {blob, transcript}, whose transcript is `null` where the words are not complete, as after `abandon`.
+ * recording goes on all the same. `onLost()` is called where the microphone is gone, and nothing more comes. Returns
+ * {segments, committed, tail, peaks, seconds(), stop(), abandon()}; `stop` resolves to {blob, transcript}, whose
+ * transcript is `null` where the words are not complete, as after `abandon`.
  */
 export async function startSession(backend, { hotWords, onChange, onProblem, onLost }) {
   const microphone = await openMicrophone();

@@ -122,7 +122,9 @@ async function stopSpeaking() {
   showMicrophone();
   recordings.change(recording, { state: "working", fraction: 1, abort: { abort: ended.abandon } });
   const { blob, transcript } = await ended.stop();
-  recordings.change(recording, { file: new File([blob], `${recording.name.replaceAll(":", "-")}.wav`, { type: blob.type }) });
+  recordings.change(recording, {
+    file: new File([blob], `${recording.name.replaceAll(":", "-")}.wav`, { type: blob.type }),
+  });
   if (transcript) recordings.finish(recording, transcript);
   else recordings.enqueue(recording); // the words are not complete, but the recording is
 }

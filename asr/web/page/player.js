@@ -113,7 +113,8 @@ export function createPlayer({ onTime }) {
   });
   audio.addEventListener("error", () => {
     playButton.disabled = true;
-    note.textContent = "This browser cannot play this kind of file; the words and their times are complete all the same.";
+    note.textContent =
+      "This browser cannot play this kind of file; the words and their times are complete all the same.";
     note.hidden = false;
   });
   onAppearance(canvas, draw);

@@ -10,8 +10,8 @@ const LEVELS = { high: "sure", medium: "less sure", low: "unsure" };
 /**
  * Make the view of the words.
  *
- * `onPlay(seconds)`, `onToggle()`, `onPause()` and `onCorrect(index, text)` are called for what the reader asks; the last
- * returns the transcript with the correction.
+ * `onPlay(seconds)`, `onToggle()`, `onPause()` and `onCorrect(index, text)` are called for what the reader asks; the
+ * last returns the transcript with the correction.
  */
 export function createWords({ onPlay, onToggle, onPause, onCorrect }) {
   const root = find("#words");

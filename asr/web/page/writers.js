@@ -31,7 +31,9 @@ function toJsonl(transcript) {
 function toSrt(transcript, options) {
   const stamp = (seconds) => formatTimestamp(seconds, ",");
   return makeCues(transcript, options)
-    .map((cue, index) => `${index + 1}\n${stamp(cue.start)} --> ${stamp(cue.end)}\n${escapeSrt(cue.lines.join("\n"))}\n\n`)
+    .map(
+      (cue, index) => `${index + 1}\n${stamp(cue.start)} --> ${stamp(cue.end)}\n${escapeSrt(cue.lines.join("\n"))}\n\n`,
+    )
     .join("");
 }
 
