@@ -79,14 +79,10 @@ class CTCTrainingModule(LightningModule):
         super().__init__()
         extra_layers = _take_extra_layers(extra_layers, deepen)
         _check_ranges(initial, extra_layers, crf_weight)
-        self.network = network
-        self.optimizer_config = optimizer
-        self.phone_config = phones
-        self.distillation = distillation
-        self.initial = initial
-        self.extra_layers = extra_layers
-        self.crf_weight = crf_weight
-        self.seed = seed
+        self.network, self.distillation = network, distillation
+        self.optimizer_config, self.phone_config = optimizer, phones
+        self.initial, self.extra_layers = initial, extra_layers
+        self.crf_weight, self.seed = crf_weight, seed
         self.spec_augment = SpecAugment(spec_augment)
         self.model: AcousticModel | None = None
         self.tokenizer: CharTokenizer | None = None
