@@ -118,9 +118,10 @@ def measure_one(recognizer: Recognizer, config: StreamingConfig, utterance: Utte
     for now, block in feed(padded, sample_rate):
         for result in streaming.accept(block) if len(block) else streaming.finish():
             if isinstance(result, PartialResult):
-                if not result.text:  # nothing was said after all
+                if partials and partials[-1][1].committed and not result.committed:  # nothing was said after all
                     note_promises(partials, (), tally)
-                partials = [*partials, (now, result)] if result.text else []
+                    partials = []
+                partials.append((now, result))
                 continue
             texts += result.text.split()
             note_delays(partials, result, now, tally)

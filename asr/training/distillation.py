@@ -149,7 +149,7 @@ def _require_alike(
     if bundle.tokenizer != tokenizer:
         raise TrainingError(
             f"{place} has the alphabet {''.join(bundle.tokenizer.characters)!r} and the run "
-            f"{''.join(tokenizer.characters)!r}; start from that bundle (--model.initial), or leave it out"
+            f"{''.join(tokenizer.characters)!r}; set --data.alphabet to that of the teacher, or leave it out"
         )
     if teacher.sample_rate != network.sample_rate or teacher.frame_shift != network.frame_shift:
         raise TrainingError(
@@ -159,9 +159,9 @@ def _require_alike(
     if pronunciations is None:
         return
     if bundle.network.phones is None or bundle.pronunciations is None:
-        raise TrainingError(f"{place} knows no phones and the run trains them; leave one of the two out")
+        raise TrainingError(f"{place} knows no phones and the run trains them; leave the phones or it out")
     if bundle.pronunciations.phones != pronunciations.phones:
-        raise TrainingError(f"{place} knows other phones than the dictionary of the run; train with its own")
+        raise TrainingError(f"{place} knows other phones than the run; take its dictionary, or leave it out")
 
 
 def _average(matrices: Sequence[NDArray[np.float32] | None]) -> Tensor:

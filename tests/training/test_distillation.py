@@ -65,7 +65,7 @@ def test_weight_out_of_range_is_refused(weight: float) -> None:
     [
         ({"tokenizer": CharTokenizer(tuple(" abcdx"))}, "has the alphabet ' abcdeé' and the run ' abcdx'"),
         ({"subsampling": 4}, r"takes 16000 Hz in frames of 0\.03 s and the run 16000 Hz in frames of 0\.04 s"),
-        ({"pronunciations": PronunciationDictionary(("P", "R"), {})}, "knows other phones than the dictionary"),
+        ({"pronunciations": PronunciationDictionary(("P", "R"), {})}, "knows other phones than the run"),
         ({"phones": False}, "knows no phones and the run trains them"),
     ],
 )
