@@ -1,6 +1,7 @@
 """The page is complete, loads nothing from elsewhere, and obeys its own strict policy."""
 
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 
 from asr.audio import AUDIO_EXTENSIONS
 from asr.web import PAGE
+from tests.web.driver import NODE
 
 INDEX = (PAGE / "index.html").read_text(encoding="utf-8")
 FILES = sorted(path for path in PAGE.rglob("*") if path.is_file())
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
+ENGINE = sorted((PAGE.parent / "engine").glob("*.js"))
 
 
 class Elements(HTMLParser):
@@ -34,6 +37,14 @@ def test_every_file_that_the_page_names_is_there() -> None:
     named = [value for _, attributes in ELEMENTS for name in ("src", "href") if (value := attributes.get(name))]
     assert [name for name in named if not name.startswith("#") and not (PAGE / name).is_file()] == []
     assert {"base.css", "main.js", "icon.svg"} <= set(named)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.parametrize("script", SCRIPTS + ENGINE, ids=lambda path: path.name)
+def test_every_script_is_free_of_errors_of_syntax(script: Path) -> None:
+    with script.open("rb") as file:
+        check = subprocess.run([NODE or "node", "--input-type=module", "--check"], stdin=file, capture_output=True)
+    assert check.returncode == 0, check.stderr.decode()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -157,8 +157,8 @@ export function createInside(root, { onSeek }) {
       const index = Math.min(posteriors.length - 1, Math.floor(time / frameShift));
       if (index === last) return;
       last = index;
-      const time = clock(index * frameShift, { tenths: true });
-      title.textContent = `Frame ${index + 1} of ${posteriors.length}, at ${time}`;
+      const place = clock(index * frameShift, { tenths: true });
+      title.textContent = `Frame ${index + 1} of ${posteriors.length}, at ${place}`;
       list.replaceChildren(
         ...rankColumns(posteriors[index], NUM_RANKED).map(({ column, probability }) => {
           const meter = make("meter", { min: 0, max: 1, value: probability, "aria-hidden": "true" });
