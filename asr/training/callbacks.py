@@ -180,7 +180,7 @@ class SaveBundle(Callback):
             "hours": round(self._seconds() / 3600, 3),
             "seed": pl_module.seed,
             "initial": pl_module.initial and Path(pl_module.initial).name,
-            "teachers": [Path(each).name for each in pl_module.distillation.teachers],
+            "teachers": [Path(each).name for each in pl_module.distillation.names],
             "phones": pl_module.phone_config.dictionary and Path(pl_module.phone_config.dictionary).name,
             "metrics": {name: round(float(value), 5) for name, value in sorted(trainer.callback_metrics.items())},
             "data": trainer.datamodule.summary(),  # type: ignore[attr-defined]  # set by the trainer

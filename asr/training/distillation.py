@@ -32,18 +32,23 @@ class DistillationConfig:
     """What to learn from besides the texts.
 
     Attributes:
-        teachers: Bundles, `english` for that of the package; they need the alphabet of the run, and its phones if it
-            trains any. Their log-probabilities are averaged. None for learning from texts alone.
+        teachers: A bundle or several, `english` for that of the package; they need the alphabet of the run, and its
+            phones if it trains any. Their log-probabilities are averaged. None for learning from texts alone.
         weight: How much the teachers count where the text counts one; 0 or more.
     """
 
-    teachers: tuple[str, ...] = ()
+    teachers: str | tuple[str, ...] = ()
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the range."""
         if not self.weight >= 0:
-            raise ValueError(f"weight is {self.weight}; expected 0 or more")
+            raise ValueError(f"distillation.weight is {self.weight}; expected 0 or more")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The bundles, in a tuple even if there is one."""
+        return (self.teachers,) if isinstance(self.teachers, str) else self.teachers
 
 
 class Targets(NamedTuple):
@@ -125,10 +130,10 @@ def open_teachers(
     Raises:
         TrainingError: If one has another alphabet, other phones, another sample rate or another length of frames.
     """
-    if not config.teachers:
+    if not config.names:
         return None
-    bundles = [load_bundle(ENGLISH_MODEL if name == "english" else Path(name)) for name in config.teachers]
-    for name, bundle in zip(config.teachers, bundles, strict=True):
+    bundles = [load_bundle(ENGLISH_MODEL if name == "english" else Path(name)) for name in config.names]
+    for name, bundle in zip(config.names, bundles, strict=True):
         _require_alike(name, bundle, tokenizer, pronunciations, network)
     runtimes: list[AcousticRuntime] = [
         open_runtime(bundle.network, "cpu", "auto") if device.type == "cpu" else TorchRuntime(bundle.network, device)

@@ -56,7 +56,7 @@ def test_teachers_say_the_normalised_mean_of_their_log_probabilities() -> None:
 
 @pytest.mark.parametrize("weight", [-0.1, float("nan")])
 def test_weight_out_of_range_is_refused(weight: float) -> None:
-    with pytest.raises(ValueError, match=rf"^weight is {weight}; expected 0 or more$"):
+    with pytest.raises(ValueError, match=rf"^distillation\.weight is {weight}; expected 0 or more$"):
         DistillationConfig(weight=weight)
 
 
@@ -96,7 +96,7 @@ def test_a_network_learns_from_its_teacher_what_the_texts_do_not_say(tmp_path: P
     for line, text in zip(lines, texts[1:] + texts[:1], strict=True):  # each with the text of another
         line["text"] = text
     (tones / "train.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    teachers = f"--model.distillation.teachers=[{tmp_path / 'teacher/bundle'}]"
+    teachers = f"--model.distillation.teachers={tmp_path / 'teacher/bundle'}"
     assert (
         main(
             arguments(
