@@ -10,7 +10,7 @@ Source: Hinton et al. (2015), arXiv 1503.02531.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -79,10 +79,6 @@ class Teachers:
         self._runtimes = runtimes
         self._weight = weight
         self._phones = phones
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Teachers":
-        """Return the same: a mean of the weights of a run copies its module, and teachers do not change."""
-        return self
 
     def ask(self, waveforms: Tensor, waveform_lengths: Tensor) -> Targets:
         """Average what the networks say of a batch.

@@ -116,10 +116,6 @@ class CTCTrainingModule(LightningModule):
             sequences = [self.tokenizer.encode(text) for text in texts]
             self.denominator = Denominator(estimate_trigrams(sequences, self.tokenizer.vocabulary_size))
         self.phones = build_phones(self.phone_config, self.model, texts, initial)
-        pronunciations = self.phones.pronunciations if self.phones else None
-        self.teachers = open_teachers(
-            self.distillation, self.tokenizer, pronunciations, self.model.config, self.trainer.strategy.root_device
-        )
         data.encode_phones = self.phones.pronunciations.encode if self.phones else None
         data.require_frames(self.model.config.num_frames)
 
@@ -143,6 +139,14 @@ class CTCTrainingModule(LightningModule):
         """Refuse a checkpoint of another model, before its weights are taken."""
         alphabet = self.tokenizer.characters if self.tokenizer else ()
         require_same_model(checkpoint["state_dict"], self.state_dict(), checkpoint.get(_ALPHABET), alphabet)
+
+    def on_fit_start(self) -> None:
+        """Open the teachers, which validation alone does not ask."""
+        if self.tokenizer is None:
+            raise TrainingError("the module has no alphabet yet; configure_model must run first")
+        pronunciations = self.phones.pronunciations if self.phones else None
+        config = self._require_model().config
+        self.teachers = open_teachers(self.distillation, self.tokenizer, pronunciations, config, self.device)
 
     def on_train_epoch_start(self) -> None:
         """Start the clock of the epoch."""
