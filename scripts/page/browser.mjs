@@ -7,7 +7,7 @@ const puppeteer = createRequire(import.meta.url)("puppeteer-core"); // from NODE
 
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-const TIME_LIMIT = 120_000; // ms, for one step on a busy machine
+export const TIME_LIMIT = 120_000; // ms, for one step on a busy machine
 
 export async function startBrowser(microphone) {
   const executablePath = BROWSERS.find(existsSync);

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openPage, startBrowser, useScheme } from "./browser.mjs";
+import { openPage, startBrowser, TIME_LIMIT, useScheme } from "./browser.mjs";
 import { startServer } from "./server.mjs";
 
 const SAMPLES = resolve("data/samples");
@@ -163,12 +163,22 @@ async function correctWords(visit) {
 
 async function downloadAll(visit) {
   for (const format of FORMATS) {
-    const path = join(folder, "downloads", `weather.${format}`);
     await visit.page.click(`#formats [data-format="${format}"]`);
-    for (let tries = 0; !existsSync(path) && tries < 100; tries++) await sleep(50);
-    assert.match(readFileSync(path, "utf-8"), /snowed/, format);
-    rmSync(path);
+    assert.match(await readDownload(`weather.${format}`), /snowed/, format);
   }
+}
+
+/** Return the content of a download: Chromium makes an empty file of its name, and puts the whole one there later. */
+async function readDownload(name) {
+  const path = join(folder, "downloads", name);
+  for (const start = Date.now(); Date.now() - start < TIME_LIMIT; await sleep(50)) {
+    const content = existsSync(path) ? readFileSync(path, "utf-8") : "";
+    if (content) {
+      rmSync(path);
+      return content;
+    }
+  }
+  throw new Error(`${name} was not downloaded within ${TIME_LIMIT / 1000} s`);
 }
 
 async function favourHotWords(visit) {
