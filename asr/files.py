@@ -309,6 +309,7 @@ def load_tensors(
         TensorFileError: If the file is missing, damaged, of another form, or holds a type of number that numpy lacks.
     """
     try:
+        path.open("rb").close()  # for its reason: safetensors says of any file that cannot be opened that it is missing
         with safe_open(path, framework="numpy") as file:
             names = sorted(file.keys())
             slices = {name: file.get_slice(name) for name in names}
@@ -321,7 +322,8 @@ def load_tensors(
             check({name: tuple(slices[name].get_shape()) for name in names})
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:  # the last for a name that is no path, or not Unicode
-        raise TensorFileError(f"{path}: cannot be read as safetensors ({error})") from error
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise TensorFileError(f"{path}: cannot be read as safetensors ({reason})") from error
 
 
 def tensor_offsets(tensors: Mapping[str, NDArray[Any]]) -> dict[str, int]:

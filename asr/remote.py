@@ -16,7 +16,9 @@ from asr.errors import ASRError, AudioError, MissingExtraError, RemoteError
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: one is a drive of Windows
 _MAGIC = re.compile(r"[*?\[]")
 _WEB = ("http://", "https://")
-_GONE = (404, 410)  # statuses of a web server
+# Statuses of a web server.
+_GONE = (404, 410)
+_REFUSED = (401, 403, 407)
 
 logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it writes a traceback beside each error that it raises
 
@@ -53,6 +55,8 @@ def list_files(url: str) -> list[str]:
         AudioError: If the scheme is not known, or there is no such bucket.
         MissingExtraError: If the scheme needs a package that is not installed.
     """
+    if not url_path(url):
+        raise AudioError(f"{url}: names no bucket or host; give a URL such as s3://bucket/calls")
     with _translated(url):
         system, path = _resolve(url)
         if has_magic(url):
@@ -145,10 +149,14 @@ def _translated(url: str) -> Generator[None]:
         raise MissingExtraError(f"{url}: {error}; install that package beside asr") from error
     except FileNotFoundError as error:
         # fsspec says so of every web address that it cannot open, whatever the reason was.
-        if url.startswith(_WEB) and getattr(error.__cause__, "status", None) not in _GONE and error.__cause__:
-            raise RemoteError(f"{url}: cannot be reached: {error.__cause__}; check the address") from error
+        status = getattr(error.__cause__, "status", None)
+        if url.startswith(_WEB) and status not in _GONE and error.__cause__:
+            remedy = "its server asks for credentials" if status in _REFUSED else "check the address"
+            raise RemoteError(f"{url}: cannot be read: {error.__cause__}; {remedy}") from error
         raise AudioError(f"{url}: cannot be opened: No such file; give the URL of a recording") from error
     except ValueError as error:
         raise AudioError(f"{url}: cannot be opened: {error}; give a URL such as s3://bucket/talk.wav") from error
     except Exception as error:  # among them those of botocore and aiohttp, which have no common base
-        raise RemoteError(f"{url}: cannot be reached: {error}; check the address and the credentials") from error
+        raise RemoteError(
+            f"{url}: cannot be read: {error}; check the address, the network and the credentials"
+        ) from error

@@ -14,6 +14,7 @@ Punctuation and symbols part words, with or without spaces around them ("night,b
 Hyphens and dashes part words ("well-known" is two).
 """
 
+import html
 import re
 import unicodedata
 
@@ -24,7 +25,9 @@ _ZERO_WIDTH_SPACE = "\u200b"
 _ABBREVIATION = re.compile(r"(?<![LMN])(?:LM*\.)+LM*(?![LMN])")  # over kinds of characters
 _THOUSANDS = re.compile(r"(?<=N),(?=NNN(?!N))")
 _CUE_TIMES = re.compile(r"^[ \t]*(?:\d+:)+\d+[.,]\d+[ \t]*-->[ \t]*(?:\d+:)+\d+[.,]\d+", re.MULTILINE)
-_CUE_MARKUP = re.compile(r"</?[a-zA-Z][^<>\n]*>|\{\\[^{}\n]*\}")
+_CUE_MARKUP = re.compile(r"</?[a-zA-Z][^<>\n]*>|<(?:\d+:)+\d+[.,]\d+>|\{\\[^{}\n]*\}")
+# What WebVTT has beside cues, each up to an empty line: its header, comments, styles and regions.
+_NO_CUE = re.compile(r"\AWEBVTT\b(?:.*\n)(?:.+\n)*|(?<=\n\n)(?:NOTE|STYLE|REGION)(?:[ \t].*)?(?:\n.+)*", re.ASCII)
 _QUOTATION = re.compile(r"'{2,}")
 
 
@@ -48,7 +51,7 @@ def normalize_text(text: str) -> str:
 
 
 def strip_cues(text: str) -> str:
-    """Keep the text of subtitles (srt or vtt): their numbers, times and marks become empty.
+    """Keep the text of subtitles (srt or vtt): their numbers, times, marks, headers and comments become empty.
 
     Args:
         text: The content of a file.
@@ -58,13 +61,15 @@ def strip_cues(text: str) -> str:
     """
     if not _CUE_TIMES.search(text):
         return text
-    lines = text.split("\n")
+    if text.startswith("WEBVTT"):
+        text = _NO_CUE.sub(lambda block: "\n" * block[0].count("\n"), text)
+    lines = _CUE_MARKUP.sub("", text).split("\n")
     times = [index for index, line in enumerate(lines) if _CUE_TIMES.match(line)]
     # Before the times stands, after an empty line, the number or name of the cue.
     names = [index - 1 for index in times if index == 1 or (index > 1 and not lines[index - 2].strip())]
-    for index in [*times, *names, *([0] if lines[0].startswith("WEBVTT") else [])]:
+    for index in [*times, *names]:
         lines[index] = ""
-    return _CUE_MARKUP.sub("", "\n".join(lines))
+    return "\n".join(" ".join(html.unescape(line).split("\n")) for line in lines)
 
 
 def describe_changes(text: str) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def test_a_connection_that_breaks_is_told_apart_from_a_file_that_is_not_there(
         raise BrokenError("no route")
 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "open", refuse)
-    with pytest.raises(RemoteError, match=r"^memory://bucket/calls/a.wav: cannot be reached: no route; check"):
+    with pytest.raises(RemoteError, match=r"^memory://bucket/calls/a.wav: cannot be read: no route; check"):
         load_audio(f"{bucket}/calls/a.wav", 8000)
 
 
@@ -106,8 +106,8 @@ class _RefusedError(Exception):
     [
         (404, AudioError, "cannot be opened: No such file; give the URL of a recording"),
         (410, AudioError, "cannot be opened: No such file; give the URL of a recording"),
-        (403, RemoteError, "cannot be reached: status 403; check the address"),
-        (None, RemoteError, "cannot be reached: status None; check the address"),
+        (403, RemoteError, "cannot be read: status 403; its server asks for credentials"),
+        (None, RemoteError, "cannot be read: status None; check the address"),
     ],
 )
 def test_a_web_server_that_refuses_is_told_apart_from_a_page_that_is_not_there(

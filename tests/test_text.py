@@ -55,6 +55,24 @@ def test_subtitles_become_their_text_in_the_same_lines() -> None:
     assert strip_cues("1\n2 --> 3\n<a>") == "1\n2 --> 3\n<a>"
 
 
+def test_what_webvtt_has_beside_cues_is_no_text() -> None:
+    blocks = [
+        "WEBVTT\nKind: captions\nLanguage: en",
+        "NOTE by\nsomebody",
+        "STYLE\n::cue { color: lime }",
+        "REGION\nid:a",
+    ]
+    cues = [
+        "00:00.000 --> 00:01.500\nNOTE that",
+        "00:02.000 --> 00:03.000\nit<00:02.500><c> rained &amp; rained&nbsp;on",
+    ]
+    vtt = "\n\n".join([*blocks[:3], cues[0], *blocks[3:], "NOTE", cues[1]])
+    lines = strip_cues(vtt).split("\n")
+    assert " ".join(lines).split() == ["NOTE", "that", "it", "rained", "&", "rained", "on"]
+    assert lines.index("NOTE that") == vtt.split("\n").index("NOTE that")
+    assert strip_cues(vtt.removeprefix("WEBVTT\n")).split()[:2] == ["Kind:", "captions"]
+
+
 def test_normalising_twice_is_normalising_once() -> None:
     every_character = [chr(code) for code in range(0x3000) if unicodedata.category(chr(code)) not in {"Cn", "Cs"}]
     for character in every_character:

@@ -4,6 +4,7 @@ from asr.audio.arrays import scale_samples
 from asr.audio.excerpts import AudioExcerpt
 from asr.audio.formats import AUDIO_EXTENSIONS, find_recordings, is_recording
 from asr.audio.levels import LevelMeter, SignalLevel, measure_level
+from asr.audio.mixing import MAX_PEAK
 from asr.audio.pipes import spool
 from asr.audio.reading import AudioFile, AudioSource, load_audio, read_info, stream_audio
 from asr.audio.recording import AudioInfo, Waveform
@@ -12,6 +13,7 @@ from asr.audio.writing import save_audio
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "MAX_PEAK",
     "AudioExcerpt",
     "AudioFile",
     "AudioInfo",

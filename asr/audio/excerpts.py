@@ -63,7 +63,8 @@ def cut(recording: OpenRecording, excerpt: AudioExcerpt, block_size: int) -> Ite
             return
     missing = samples_to_seconds(max(0, (skipped + 1 if wanted == math.inf else int(wanted)) - position), rate)
     if position <= skipped or missing > _SLACK:
+        asked = "to its end" if excerpt.duration is None else f"to {excerpt.start + excerpt.duration:g} s"
         raise AudioError(
-            f"{recording.name}: ends at {samples_to_seconds(position, rate):.2f} s, before the end of the part asked "
-            "for; correct its offset and duration"
+            f"{recording.name}: ends at {samples_to_seconds(position, rate):.2f} s, before the end of the part from "
+            f"{excerpt.start:g} s {asked}; correct its offset and duration"
         )

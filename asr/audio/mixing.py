@@ -11,7 +11,7 @@ from asr.errors import AudioError, DamagedAudioError
 
 # Of the power that the mean has where channels have nothing in common: below it, they are opposites, nearly.
 _CANCELLATION = 0.1
-_MAX_PEAK = 1e10  # more than integers of 32 bits that were stored as floating point
+MAX_PEAK = 1e10  # more than integers of 32 bits that were stored as floating point
 _LOUD = 0.25  # of the power of the loudest channel
 
 
@@ -56,7 +56,7 @@ class Mixer:
         peak = float(np.abs(mono).max(initial=0.0))  # NaN where one is
         if not math.isfinite(peak):
             raise AudioError(f"{self._name}: holds NaN or infinite samples; expected finite ones, write the file again")
-        if peak > _MAX_PEAK:  # powers of them would overflow
+        if peak > MAX_PEAK:  # powers of them would overflow
             raise AudioError(f"{self._name}: holds samples of {peak:.3g}, and full scale is 1; write the file again")
         if self._channel is not None or num_channels == 1:
             return mono

@@ -99,8 +99,11 @@ def truncation_error(name: str, found: Seconds, promised: Seconds = math.nan) ->
     Returns:
         The error to raise once all that could be decoded was given.
     """
-    of = "" if not math.isfinite(promised) else f" of the {promised:.2f} s that its header promises"
-    return DamagedAudioError(f"{name}: truncated or damaged: {found:.2f} s{of} could be read; copy or record it again")
+    digits = 2 if f"{found:.2f}" != f"{promised:.2f}" else 5  # where no more than some samples are missing
+    of = "" if not math.isfinite(promised) else f" of the {promised:.{digits}f} s that its header promises"
+    return DamagedAudioError(
+        f"{name}: truncated or damaged: {found:.{digits}f} s{of} could be read; copy or record it again"
+    )
 
 
 class UnknownFormatError(AudioError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
+import numpy as np
 import soundfile
 
 from asr.audio.recording import AudioInfo, OpenRecording, UnknownFormatError, Waveform, truncation_error
@@ -78,8 +79,17 @@ def _promised(duration: Seconds, log: str) -> Seconds:
 
 def _decode(sound: soundfile.SoundFile, name: str, num_samples: int) -> Iterator[Waveform]:
     """Yield blocks of `(num_samples, num_channels)`."""
-    try:
-        while len(block := sound.read(num_samples, dtype="float32", always_2d=True)):
-            yield block
-    except soundfile.LibsndfileError as error:
-        raise truncation_error(name, sound.tell() / sound.samplerate, sound.frames / sound.samplerate) from error
+    position = sound.tell()
+    while True:
+        block = np.empty((num_samples, sound.channels), np.float32)
+        try:
+            found = sound.read(out=block)
+        except soundfile.LibsndfileError as error:
+            end = sound.tell()
+            if end > position:  # what was decoded before the damage
+                yield block[: end - position]
+            raise truncation_error(name, end / sound.samplerate, sound.frames / sound.samplerate) from error
+        if not len(found):
+            return
+        position += len(found)
+        yield found

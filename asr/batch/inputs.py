@@ -23,7 +23,7 @@ from asr.errors import ASRError, AudioError, ManifestError
 from asr.remote import has_magic, is_url, list_files, url_path
 from asr.units import Seconds
 
-_STDIN = "-"
+STDIN = "-"
 _MANIFEST_SUFFIXES = (".jsonl", ".json")
 _TAKEN = Path("summary")  # stem of `summary.jsonl` in an output folder
 
@@ -54,7 +54,7 @@ class Input:
     @property
     def is_pipe(self) -> bool:
         """Whether it can be read once only: standard input, a named pipe, or `<(...)`."""
-        return self.name == _STDIN or _is_pipe(self.path)
+        return self.name == STDIN or _is_pipe(self.path)
 
     def open(self) -> Path | str | AudioExcerpt | IO[bytes]:
         """Return what can be read: the path or URL, the part of a recording, or what a pipe or standard input holds.
@@ -75,7 +75,7 @@ class Input:
             return self.name
         if not self.is_pipe:
             return Path(self.name)
-        if self.name == _STDIN:
+        if self.name == STDIN:
             stream = sys.stdin.buffer
             return stream if stream.seekable() else spool(stream, "the audio stream")
         try:
@@ -159,7 +159,7 @@ def _name_part(whole: Input, part: AudioExcerpt) -> Input:
 
 def identify(item: Input) -> object:
     """Return what two names of one recording, or of one part of it, have in common."""
-    if item.name == _STDIN or item.error:
+    if item.name == STDIN or item.error:
         return item.name
     if item.part:
         return replace(item.part, path=_identity(str(item.part.path)))
@@ -224,8 +224,8 @@ def _whole_stem(name: str) -> Path:
 def _expand(path: str) -> Iterator[Input]:
     """Yield the recordings of one path; one that is missing is left for the reader to refuse."""
     # The functions of os.path answer no where those of Path raise: for a name that is too long, or a loop of links.
-    if path == _STDIN:
-        yield Input(_STDIN, Path("stdin"))
+    if path == STDIN:
+        yield Input(STDIN, Path("stdin"))
     elif not path:
         yield Input("", Path("nameless"))
     elif is_url(path):
@@ -277,9 +277,10 @@ def _name_source(folder: Path, source: Path | str) -> Input:
 
 
 def _match(pattern: str) -> list[Path]:
-    """List the recordings that a pattern stands for."""
+    """List the recordings that a pattern stands for; the extension that it ends with is one of a recording."""
+    extensions = AUDIO_EXTENSIONS | ({Path(pattern).suffix.lower()} - {""})
     matches = (Path(match) for match in sorted(glob.glob(pattern, recursive=True)))
-    return list(filter(is_recording, matches))
+    return [match for match in matches if is_recording(match, extensions)]
 
 
 def _fixed_folder(pattern: str) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, final
 
-from asr.batch.inputs import Input
+from asr.batch.inputs import STDIN, Input
 from asr.batch.summary import SUMMARY_FILE, Outcome, Summary
 from asr.errors import ASRError
 from asr.files import read_identities, refuse_input, replace_atomically, undisturbed
@@ -150,7 +150,11 @@ class ResultFolder:
 
         Raises:
             ASRError: If a file to write is one that is read, or holds anything else; the first one is named.
+            PermissionError: If nothing can be written there.
         """
+        place = next(each for each in (self.files.folder, *self.files.folder.absolute().parents) if each.exists())
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
         inputs = read_identities([*reads, *(item.path for item in items)])
         refuse_input(self.files.folder / SUMMARY_FILE, inputs)
         refused = [
@@ -168,18 +172,22 @@ class ResultFolder:
         refuse_input(path, inputs)
         if self._overwrite or not os.path.isfile(path):
             return None
-        owner = self.summary.find_owner(path, item.stem)
+        owner = self.summary.find_owner(path)
         if owner is None:
             return f"{path}: exists, and asr did not write it"
         if not _is_same(owner, item.name):
-            return f"{path}: holds the result of another recording, {owner}"
+            return (
+                f"{path}: holds the result of another recording, {'from standard input' if owner == STDIN else owner}"
+            )
         return None
 
     def _is_taken(self, item: Input) -> bool:
         """Tell whether a file of a recording holds the result of another; one that is gone may have been moved."""
-        owners = (self.summary.find_owner(path, item.stem) for path in self.files.paths(item))
+        owners = (self.summary.find_owner(path) for path in self.files.paths(item))
         return any(
-            owner is not None and not _is_same(owner, item.name) and (is_url(owner) or os.path.exists(owner))
+            owner is not None
+            and not _is_same(owner, item.name)
+            and (owner == STDIN or is_url(owner) or os.path.exists(owner))
             for owner in owners
         )
 
@@ -215,7 +223,9 @@ def settle(results: Results, item: Input, result: "Result") -> Outcome:
 
 
 def _is_same(first: str, second: str) -> bool:
-    """Tell whether two names are those of one recording."""
+    """Tell whether two names are those of one recording; what standard input gives is another each time."""
+    if STDIN in (first, second):
+        return False
     if first == second or os.path.realpath(first) == os.path.realpath(second):
         return True
     with suppress(OSError, ValueError):

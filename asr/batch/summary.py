@@ -2,20 +2,23 @@
 
 A line is appended for each outcome as soon as it is known, and before its files take their names, so that a file of
 this package is never taken for somebody else's. Runs that share a folder share the summary: a lock keeps their lines
-whole. At its end, a run leaves the last line of each recording.
+whole. At its end, a run removes the lines of earlier ones that its own replace.
 """
 
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, final
 
+from asr.batch.inputs import STDIN
 from asr.errors import ASRError, DamagedAudioError
 from asr.files import write_atomically
+from asr.remote import is_url
 from asr.transcript import Transcript
 from asr.units import Seconds
 
@@ -43,6 +46,8 @@ class Outcome:
         confidence: Mean confidence of the words; `None` where there are none.
         reason: Why it is empty or partial.
         error: Why it failed.
+        source: Its path from the folder of the summary, for a later run may start in another working folder; `None`
+            for a URL or standard input, or where the summary has no line of it yet.
     """
 
     input: str
@@ -53,6 +58,7 @@ class Outcome:
     confidence: float | None = None
     reason: str | None = None
     error: str | None = None
+    source: str | None = None
 
     @classmethod
     def of_transcript(
@@ -121,9 +127,9 @@ class Summary:
         self._replaces = bool(content.strip()) and not earlier
         if self._replaces and not overwrite:
             raise ASRError(f"{self._path}: exists and is no summary of asr; name another folder, or give --overwrite")
-        self._written = {outcome.input: outcome for outcome in earlier if _is_written(outcome)}
+        self._added: list[Outcome] = []
         self._owners: dict[str, list[Outcome]] = {}  # by the names of their files
-        for outcome in self._written.values():
+        for outcome in filter(_is_written, earlier):
             for name in {Path(output).name for output in outcome.outputs}:
                 self._owners.setdefault(name, []).append(outcome)
 
@@ -132,18 +138,24 @@ class Summary:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave the last line of each recording, and the one that names its files if that is another."""
+        """Remove the lines of earlier runs on the same recordings, but for those that alone name a file."""
         if self._replaces or not self._path.exists():
             return
+        mine = Counter(outcome.to_json() for outcome in self._added)
+        recordings = {name for outcome in self._added for name in (outcome.source, outcome.input)}
+        written = [output for outcome in filter(_is_written, self._added) for output in outcome.outputs]
+        names = {Path(output).relative_to(self._path.parent).parts for output in written}
+        kept: list[str] = []
         with self._locked() as file:
             file.seek(0)
-            last: dict[tuple[str, bool], Outcome] = {}
-            for outcome in parse_outcomes(file.read().decode(errors="replace")):
-                if _is_written(outcome):
-                    last.pop((outcome.input, False), None)
-                last.pop((outcome.input, _is_written(outcome)), None)
-                last[outcome.input, _is_written(outcome)] = outcome
-            write_atomically(self._path, "".join(f"{outcome.to_json()}\n" for outcome in last.values()))
+            # The last first: of two equal lines, the other is of an earlier run.
+            for outcome in reversed(list(parse_outcomes(file.read().decode(errors="replace")))):
+                line = outcome.to_json()
+                is_mine, mine[line] = mine[line] > 0, mine[line] - 1
+                alone = _is_written(outcome) and not all(map(names.intersection, map(_ends, outcome.outputs)))
+                if is_mine or alone or (outcome.source or outcome.input) not in recordings:
+                    kept.append(f"{line}\n")
+            write_atomically(self._path, "".join(reversed(kept)))
 
     def describe_skipped(self, name: str, outputs: Sequence[Path]) -> Outcome:
         """Describe a recording that is left out, with what an earlier run found.
@@ -155,29 +167,50 @@ class Summary:
         Returns:
             Its outcome, `skipped`.
         """
-        known = self._written.get(name)
+        known = self._find(outputs[0])
         if known is None:
             return Outcome(name, "skipped", outputs=tuple(map(str, outputs)))
         return Outcome(name, "skipped", tuple(map(str, outputs)), known.duration, known.words, known.confidence)
 
-    def find_owner(self, path: Path, stem: Path) -> str | None:
+    def find_owner(self, path: Path) -> str | None:
         """Find the recording whose result a file is.
 
         Args:
             path: A file in the folder.
-            stem: Its path below the folder.
 
         Returns:
-            The name of the recording; `None` if no run of this package wrote the file.
+            The path of the recording from the working folder, its URL or `-`; `None` if no run of this package wrote
+            the file.
         """
-        parts = (*stem.parts[:-1], path.name)
-        for outcome in self._owners.get(path.name, ()):
-            if any(Path(output).parts[-len(parts) :] == parts for output in outcome.outputs):
-                return outcome.input
+        outcome = self._find(path)
+        if outcome is None:
+            return None
+        if outcome.source is None:
+            return outcome.input
+        source = os.path.normpath(self._path.parent.resolve() / outcome.source)
+        return outcome.input if os.path.realpath(outcome.input) == source else source
+
+    def _find(self, path: Path) -> Outcome | None:
+        """Find the last line that names a file."""
+        parts = path.relative_to(self._path.parent).parts
+        for outcome in reversed(self._owners.get(path.name, ())):
+            if any(parts in _ends(output) for output in outcome.outputs):
+                return outcome
         return None
+
+    def _locate(self, name: str) -> str | None:
+        """Return the path of a recording from the folder of the summary."""
+        if name == STDIN or is_url(name):
+            return None
+        try:
+            return os.path.relpath(os.path.realpath(name), self._path.parent.resolve())
+        except (OSError, ValueError):  # on Windows, a path on another disk
+            return None
 
     def add(self, outcome: Outcome) -> None:
         """Append one line, at once and in one piece."""
+        outcome = replace(outcome, source=self._locate(outcome.input))
+        self._added.append(outcome)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._replaces:
             self._path.unlink(missing_ok=True)
@@ -201,6 +234,12 @@ class Summary:
                 if self._path.exists() and os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
                     yield file
                     return
+
+
+def _ends(output: str) -> list[tuple[str, ...]]:
+    """List the paths that a file may have below the folder: runs from other folders name that otherwise."""
+    parts = Path(output).parts
+    return [parts[first:] for first in range(len(parts))]
 
 
 def _is_written(outcome: Outcome) -> bool:

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
+from asr.cli.system_errors import describe_system_error
 from asr.errors import ASRError, as_line
 from asr.remote import is_url
 from asr.units import Seconds
@@ -117,7 +118,8 @@ def exit_status(body: Callable[[], int]) -> int:
     except Terminated:
         return report(TERMINATED)
     except (ASRError, OSError) as error:
-        sys.stderr.write(f"error: {as_line(_describe(error))}\n")
+        reason = describe_system_error(error) if isinstance(error, OSError) else str(error)
+        sys.stderr.write(f"error: {as_line(reason)}\n")
         return _STATUS_MISTAKE
     except MemoryError:
         sys.stderr.write("error: there is not enough memory for this; give smaller recordings or settings\n")
@@ -134,15 +136,6 @@ def exit_status(body: Callable[[], int]) -> int:
             raise
         return report(received[0])
     return status
-
-
-def _describe(error: Exception) -> str:
-    """Say what is wrong; where a folder is needed and a file is there, the system only says that this exists."""
-    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
-        path = Path(os.fsdecode(error.filename))
-        if any(each.exists() and not each.is_dir() for each in (path, *path.parents)):
-            return f"{path}: a file is where a folder would have to be; name another path"
-    return str(error)
 
 
 def _open_closed_streams() -> None:

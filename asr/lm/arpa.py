@@ -46,7 +46,8 @@ def open_model(path: Path) -> NGramLM:
         LanguageModelError: If the file is missing, or not a model in either form.
     """
     if not path.is_file():
-        raise LanguageModelError(f"{path}: no such file; expected a language model, ARPA or safetensors")
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise LanguageModelError(f"{path}: {found}; expected a language model, ARPA or safetensors")
     with path.open("rb") as file:
         is_safetensors = file.read(9)[8:] == b"{"  # after eight bytes of length, the JSON of its header
     return NGramLM.load(path) if is_safetensors else read_arpa(path)

@@ -242,6 +242,10 @@ class NGramLM:
             tensors, metadata = load_tensors(require_path("the language model", path))
         except TensorFileError as error:
             raise LanguageModelError(f"{error}; expected an n-gram language model") from error
+        if "config" in metadata and "counts" not in metadata:
+            raise LanguageModelError(
+                f"{path}: is a recurrent language model; give it as --recurrent-lm, and an n-gram model as --lm"
+            )
         version = metadata.get("format_version")
         if version != str(FORMAT_VERSION):
             raise LanguageModelError(

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import Resampler, Waveform, scale_samples
+from asr.audio import MAX_PEAK, Resampler, Waveform, scale_samples
 from asr.errors import ASRError, AudioError, BundleError
 from asr.recognition.endpoint import Cut
 from asr.recognition.live_segment import LiveSegment
@@ -61,7 +61,8 @@ class FinalResult:
 
     Attributes:
         segment: Its words, one at least, on the clock of the stream. The next segment begins in the pause that ends
-            this one, so they may overlap where nobody speaks.
+            this one, so they may overlap where nobody speaks; and by a few hundredths of a second of speech where one
+            had to end without a pause.
     """
 
     segment: Segment
@@ -179,11 +180,11 @@ class StreamingRecognizer:
         array = np.asarray(samples)
         if array.ndim != 1 or array.dtype.kind not in "iuf":
             raise AudioError(f"the samples are {array.dtype} {array.shape}; expected real numbers (num_samples,)")
-        if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
-            index = int(finite.argmin())
+        if array.dtype.kind == "f" and not (fits := np.abs(array) <= MAX_PEAK).all():  # NaN does not either
+            index = int(fits.argmin())
             raise AudioError(
-                f"sample {self._num_samples + index} of the stream is {array[index]}; expected finite numbers, "
-                "so check the device or program that they come from"
+                f"sample {self._num_samples + index} of the stream is {array[index]:g}; expected finite numbers, with "
+                "full scale at 1, so check the device or program that they come from"
             )
         return array
 

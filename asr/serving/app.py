@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from asr.errors import shorten
 from asr.serving import realtime, stream_protocol, vosk
@@ -67,6 +68,7 @@ def build_app(service: Service, page: Path | None = None) -> Starlette:
         live("/v1/realtime", realtime.talk, realtime.report),
         live("/stream", stream_protocol.talk, stream_protocol.report),
         live("/vosk", vosk.talk, vosk.report),
+        WebSocketRoute("/{path:path}", _refuse_stream),
     ]
     if page is not None:
         routes.append(Mount("/", _WithHeaders(StaticFiles(directory=page, html=True), _PAGE_HEADERS)))
@@ -148,6 +150,13 @@ def _refuse(request: Request, error: HTTPException) -> Response:
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     refusal = RequestError(error.status_code, f"{request.method} {path}: {error.detail}", code=code)
     return JSONResponse(refusal.to_dict(), error.status_code, error.headers)
+
+
+async def _refuse_stream(websocket: WebSocket) -> None:
+    """Answer for a stream at an address that takes none, such as a Vosk client's that is given no path."""
+    path = shorten(websocket.url.path, _SHOWN)
+    message = f"{path}: no stream is taken here; connect to /stream, /v1/realtime or /vosk"
+    await websocket.send_denial_response(JSONResponse(RequestError(404, message, code="not_found").to_dict(), 404))
 
 
 def _fail(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Finding recordings in folders."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,19 @@ def test_link_to_a_missing_recording_is_found_so_that_somebody_is_told(tmp_path:
     for name in ("gone.wav", "gone.txt"):
         (tmp_path / name).symlink_to("nowhere")
     assert find_recordings(tmp_path) == [tmp_path / "gone.wav"]
+
+
+def test_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("locked/a.wav", "open/b.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    assert find_recordings(tmp_path) == [tmp_path / "locked", tmp_path / "open" / "b.wav"]
+    assert find_recordings(tmp_path / "locked") == [tmp_path / "locked"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.audio import load_audio, read_info
-from asr.errors import AudioError
+from asr.audio import Waveform, load_audio, read_info, stream_audio
+from asr.errors import AudioError, DamagedAudioError
 from tests.audio.sounds import LEVEL, encode, measure_tone, noise, tone
 
 
@@ -100,6 +100,16 @@ def test_bad_file_is_refused_in_one_line_that_says_why(
         load_audio(path, 16_000)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_all_that_can_be_read_of_a_truncated_flac_is_given() -> None:
+    content = encode(noise(48_000), 16_000, "FLAC")
+    blocks: list[Waveform] = []
+    with pytest.raises(DamagedAudioError) as caught:
+        blocks.extend(stream_audio(io.BytesIO(content[:50_000]), 16_000))
+    found = np.concatenate(blocks)
+    assert f"damaged: {len(found) / 16_000:.2f} s of the 3.00 s" in str(caught.value)
+    np.testing.assert_array_equal(found, load_audio(io.BytesIO(content), 16_000)[: len(found)])
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,9 @@ def test_pattern_gives_the_recordings_it_matches_below_its_fixed_folder() -> Non
     assert stems("calls/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b"}
     assert stems("calls/**/*.wav") == {"calls/a.wav": "a", "calls/b.wav": "b", "calls/deep/er/c.wav": "deep/er/c"}
     assert stems("c*/deep/**") == {"calls/deep/er/c.wav": "calls/deep/er/c"}
+    touch("calls/d.odd", "calls/odd")
+    assert stems("calls/*.odd") == {"calls/d.odd": "d"}
+    assert "calls/d.odd" not in stems("calls/*")
 
 
 @pytest.mark.usefixtures("here")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,10 @@ def test_folder_holds_a_recording_when_every_format_is_there(tmp_path: Path) -> 
     assert results.files.hold(ITEM)
 
 
-def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(tmp_path: Path) -> None:
+def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with Summary(tmp_path / "new") as summary:
         summary.add(Outcome.of_transcript("é.wav", TRANSCRIPT, [tmp_path / "new" / "é.txt"]))
         assert read_summary(tmp_path / "new") == [
@@ -54,6 +58,7 @@ def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(tmp_path: Pa
                 "duration": 2.5,
                 "words": 3,
                 "confidence": pytest.approx((4 * 0.5 + 7 * 0.5 + 9 * 1.0) / 20),
+                "source": "../é.wav",
             }
         ]
         summary.add(Outcome.of_transcript("b.wav", EMPTY, ()))
@@ -66,9 +71,67 @@ def test_summary_has_a_line_for_each_outcome_as_soon_as_it_is_known(tmp_path: Pa
             "duration": 2.5,
             "words": 0,
             "reason": "digital silence",
+            "source": "../b.wav",
         },
-        {"input": "c.wav", "status": "failed", "outputs": [], "error": "c.wav: cannot be opened"},
+        {
+            "input": "c.wav",
+            "status": "failed",
+            "outputs": [],
+            "error": "c.wav: cannot be opened",
+            "source": "../c.wav",
+        },
     ]
+
+
+def test_recordings_are_told_apart_wherever_a_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_in(name: str, output: str, formats: Sequence[str] = ("txt",)) -> ResultFolder:
+        monkeypatch.chdir(tmp_path / name)
+        return ResultFolder(Path(output), formats, WriterOptions())
+
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "a.wav").touch()
+    monday = start_in("monday", "../out")
+    with monday.summary:
+        monday.write(ITEM, TRANSCRIPT)
+    tuesday = start_in("tuesday", "../out")
+    assert tuesday.find_finished([ITEM]) == {}
+    with pytest.raises(ASRError, match=rf"a.txt: holds the result of another recording, {tmp_path}/monday/a.wav;"):
+        tuesday.require_writable([ITEM], [])
+    for name, output, item in (("monday", "../out", ITEM), (".", "out", Input("monday/a.wav", Path("a")))):
+        again = start_in(name, output)
+        assert again.find_finished([item])[item].words == 3
+        again.require_writable([item], [])
+        with again.summary:
+            again.write(item, TRANSCRIPT)
+        assert len(read_summary(tmp_path / "out")) == 1
+
+
+def test_two_runs_of_standard_input_are_two_recordings(tmp_path: Path) -> None:
+    item = Input("-", Path("stdin"))
+    first = ResultFolder(tmp_path, ["txt"], WriterOptions())
+    with first.summary:
+        first.write(item, TRANSCRIPT)
+    second = ResultFolder(tmp_path, ["txt"], WriterOptions())
+    assert second.find_finished([item]) == {}
+    with pytest.raises(ASRError, match=r"stdin.txt: holds the result of another recording, from standard input; name"):
+        second.require_writable([item], [])
+
+
+def test_files_of_other_formats_and_other_entries_stay_its_own(tmp_path: Path) -> None:
+    other = Input("a.wav", Path("a-2"))  # an entry of a manifest with the same recording and another text
+    for formats in (["txt"], ["json"]):
+        folder = ResultFolder(tmp_path, formats, WriterOptions())
+        folder.require_writable([ITEM, other], [])
+        with folder.summary as summary:
+            for item in (ITEM, other):
+                folder.write(item, TRANSCRIPT)
+            for _ in range(2):
+                summary.add(Outcome("a.wav", "failed", error="a.wav: does not match"))
+    ResultFolder(tmp_path, ["txt"], WriterOptions()).require_writable([ITEM, other], [])
+    lines = [(line["status"], line["outputs"]) for line in read_summary(tmp_path)]
+    names = [[str(tmp_path / name)] for name in ("a.txt", "a-2.txt", "a.json", "a-2.json")]
+    assert lines == [*(("ok", name) for name in names), ("failed", []), ("failed", [])]
 
 
 def test_summary_keeps_what_other_runs_wrote_and_the_last_line_of_each_recording(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What command lines share: statuses, messages and progress."""
 
+import errno
 import logging
 import os
 import signal
@@ -125,7 +126,25 @@ def test_a_file_in_the_place_of_a_folder_is_named(
     assert capsys.readouterr().err == expected
     folder = tmp_path
     assert exit_status(body) == 2
-    assert capsys.readouterr().err == f"error: [Errno 17] File exists: '{tmp_path}'\n"
+    assert capsys.readouterr().err == f"error: {tmp_path}: File exists\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "line"),
+    [
+        (errno.EACCES, "out/a.txt", "out/a.txt: Permission denied; change its permissions, or name another path"),
+        (errno.ENOSPC, "out/.asr-a.partial", "out: No space left on device; make room there, or name another place"),
+        (errno.EIO, None, "Input/output error"),
+    ],
+)
+def test_what_the_system_refuses_is_named_with_a_remedy(
+    number: int, name: str | None, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body() -> int:
+        raise OSError(number, os.strerror(number), name)
+
+    assert exit_status(body) == 2
+    assert capsys.readouterr().err == f"error: {line}\n"
 
 
 def test_interruption_is_status_130() -> None:
@@ -225,7 +244,18 @@ def test_numpy_computes_on_one_thread_unless_the_user_says_otherwise(given: str 
     ("closed", "code", "status", "printed"),
     [
         ("<&-", "import sys; print(repr(sys.stdin.read()))", 0, "''\n"),
-        (">&-", "print(1, flush=True)", 2, "error: [Errno 9] Bad file descriptor\n"),
+        (
+            ">&-",
+            "print(1, flush=True)",
+            2,
+            "error: the output: Bad file descriptor; leave it open, or send it to a file\n",
+        ),
+        (
+            ">/dev/full",
+            "print(1)",
+            2,
+            "error: the output: No space left on device; make room there, or name another place\n",
+        ),
         ("2>&-", "import sys; sys.stderr.write('1')", 0, ""),
     ],
 )

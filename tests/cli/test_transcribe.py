@@ -202,8 +202,14 @@ def test_each_recording_has_its_line_in_the_summary_and_the_last_message_counts_
     inputs = ["bad.wav", "old.wav", "silent.wav", "a.wav"]
     assert main([*inputs, "--output-dir", "texts", "--skip-existing"]) == 1
     assert read_summary("texts") == [
-        {"input": "bad.wav", "status": "failed", "outputs": [], "error": "bad.wav: is truncated"},
-        {"input": "old.wav", "status": "skipped", "outputs": ["texts/old.txt"]},
+        {
+            "input": "bad.wav",
+            "status": "failed",
+            "outputs": [],
+            "error": "bad.wav: is truncated",
+            "source": "../bad.wav",
+        },
+        {"input": "old.wav", "status": "skipped", "outputs": ["texts/old.txt"], "source": "../old.wav"},
         {
             "input": "silent.wav",
             "status": "empty",
@@ -211,6 +217,7 @@ def test_each_recording_has_its_line_in_the_summary_and_the_last_message_counts_
             "duration": 2.0,
             "words": 0,
             "reason": "digital silence",
+            "source": "../silent.wav",
         },
         {
             "input": "a.wav",
@@ -219,6 +226,7 @@ def test_each_recording_has_its_line_in_the_summary_and_the_last_message_counts_
             "duration": 2.0,
             "words": 3,
             "confidence": 0.5,
+            "source": "../a.wav",
         },
     ]
     assert fake.sources == ["bad.wav", "silent.wav", "a.wav"]
@@ -248,6 +256,7 @@ def test_what_could_be_read_of_a_damaged_recording_is_kept_where_asked_for(
         "words": 2,
         "confidence": 0.5,
         "reason": reason,
+        "source": "../cut.wav",
     }
     assert Path("texts/cut.txt").read_text(encoding="utf-8") == "good morning\n"
     assert capsys.readouterr().err.endswith("recordings: 1 ok, 0 empty, 0 failed, 0 skipped, 1 partial\n")

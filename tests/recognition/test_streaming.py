@@ -244,6 +244,7 @@ def test_greedy_decoder_commits_words_too(speech: NDArray[np.float32]) -> None:
     ("samples", "message"),
     [
         (np.array([0.0, np.nan]), "sample 1601 of the stream is nan; expected finite numbers"),
+        (np.array([1e20, 0.0], np.float32), r"sample 1600 of the stream is 1e\+20; expected finite numbers"),
         (np.array([np.inf]), "sample 1600 of the stream is inf"),
         (np.zeros((2, 5)), r"the samples are float64 \(2, 5\); expected real numbers \(num_samples,\)"),
         (np.zeros(3, complex), "the samples are complex128"),

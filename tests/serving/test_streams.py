@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from asr.recognition.streaming import FinalResult, StreamingRecognizer
@@ -55,6 +55,18 @@ def receive(websocket: ClientConnection) -> dict[str, Any]:
 
 def send(websocket: ClientConnection, **fields: Any) -> None:
     websocket.send(json.dumps(fields))
+
+
+@pytest.mark.parametrize("path", ["/", "/asr", "/v1/models"])
+def test_a_stream_to_another_address_is_refused_by_name(
+    path: str, live_server: LiveServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InvalidStatus) as refused, connected(live_server, path):
+        pass
+    assert refused.value.response.status_code == 404
+    message = json.loads(refused.value.response.body)["error"]["message"]
+    assert message == f"{path}: no stream is taken here; connect to /stream, /v1/realtime or /vosk"
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def pieces(samples: bytes, size: int = 16_000) -> list[bytes]:

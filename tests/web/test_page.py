@@ -101,5 +101,5 @@ def test_every_field_and_button_has_a_name() -> None:
 
 def test_folders_are_searched_for_the_extensions_of_the_command_line() -> None:
     text = (PAGE / "files.js").read_text(encoding="utf-8")
-    [listed] = re.findall(r'"([a-z0-9 ]+)"\.split\(" "\)', text)
+    [listed] = re.findall(r"`([a-z0-9\s]+)`\.split", text)
     assert {f".{extension}" for extension in listed.split()} == AUDIO_EXTENSIONS

@@ -2,7 +2,8 @@
 
 // Those of AUDIO_EXTENSIONS in asr/audio/formats.py.
 const EXTENSIONS = new Set(
-  "aac aif aiff au flac m4a mka mkv mov mp3 mp4 oga ogg opus sph wav webm wma".split(" "),
+  `3gp aac ac3 aif aifc aiff amr au avi caf flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg nist oga
+   ogg ogv opus rf64 snd sph spx voc w64 wav webm wma wmv wv`.split(/\s+/),
 );
 
 /** Tell whether a file looks like a recording, by its type or the end of its name. */
