@@ -8,8 +8,17 @@ of the sentences are names spelled letter by letter, a third are numbers said di
 
 import argparse
 import random
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
+
+from asr.cli.flags import seed_number
+from asr.cli.overwriting import add_overwrite_argument, replacing
+from asr.cli.terminal import positive_count, run_command
+from asr.errors import LanguageModelError
+from asr.files import read_text, write_atomically
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _ROADS = (
@@ -31,27 +40,40 @@ _NAMES = (1, 2, 2)
 _ADDRESSES = ("{number} {name} {road}", "{number} {name} {road} {number}", "{number} {name} {name} {road} {number}")
 
 
-def main() -> None:
-    """Write the sentences."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dictionary", type=Path, help="The names: the first word of each line, such as CMUDICT.")
     parser.add_argument("--output", type=Path, required=True, help="Text to write, one sentence a line.")
-    parser.add_argument("--sentences", type=int, default=40_000, metavar="N", help="Default: %(default)s.")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Default: %(default)s.")
-    arguments = parser.parse_args()
-    chance = random.Random(arguments.seed)
-    names = read_names(arguments.dictionary)
-    kinds = (say_spelling, say_number, say_address)
-    lines = [kinds[index % len(kinds)](chance, names) for index in range(arguments.sentences)]
-    arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    parser.add_argument("--sentences", type=positive_count, default=40_000, metavar="N", help="Default: %(default)s.")
+    parser.add_argument("--seed", type=seed_number, default=0, metavar="N", help="Default: %(default)s.")
+    add_overwrite_argument(parser)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the sentences."""
+    with replacing([arguments.output], [arguments.dictionary], overwrite=arguments.overwrite):
+        chance = random.Random(arguments.seed)
+        names = read_names(arguments.dictionary)
+        kinds = (say_spelling, say_number, say_address)
+        lines = [kinds[index % len(kinds)](chance, names) for index in range(arguments.sentences)]
+        write_atomically(arguments.output, "\n".join(lines) + "\n")
+    return 0
 
 
 def read_names(dictionary: Path) -> list[str]:
     """Return the words of a pronunciation dictionary that have three letters or more, and letters only."""
-    words = (line.split(maxsplit=1)[0] for line in dictionary.read_text(encoding="utf-8").splitlines() if line.strip())
-    names = sorted({word for word in words if word.isascii() and word.isalpha() and word.islower() and len(word) > 2})
+    try:
+        lines = read_text(dictionary).splitlines()
+    except UnicodeDecodeError as error:
+        raise LanguageModelError(f"{dictionary}: is no text in UTF-8; expected a pronunciation dictionary") from error
+    words = (line.split(maxsplit=1)[0].lower() for line in lines if line.strip())
+    names = sorted({word for word in words if word.isascii() and word.isalpha() and len(word) > 2})
     if not names:
-        raise SystemExit(f"{dictionary}: no word of a-z; expected a word and its phones on each line")
+        raise LanguageModelError(
+            f"{dictionary}: no word of three letters or more, a to z; expected a word and its phones on each line"
+        )
     return names
 
 
@@ -75,4 +97,4 @@ def say_address(chance: random.Random, names: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(__name__))

@@ -41,6 +41,7 @@ UNKNOWN_CHARACTER = Kind(
     "normalise the texts (asr.text.normalize_text), or widen the alphabet",
     True,
 )
+NO_TEXT = Kind("no_text", "manifests together have no text at all", "write down what is said", True)
 TOO_SHORT = Kind(
     "too_short",
     "recordings have fewer frames than CTC needs for their texts",
@@ -85,7 +86,18 @@ SHARED_TEXTS = Kind(
 )
 
 KINDS = (
-    *(MISSING, UNREADABLE, SILENT, WRONG_DURATION, UNKNOWN_CHARACTER, TOO_SHORT, CONFLICTING, LEAKED, WRONG_TEXT),
+    *(
+        MISSING,
+        UNREADABLE,
+        SILENT,
+        WRONG_DURATION,
+        UNKNOWN_CHARACTER,
+        NO_TEXT,
+        TOO_SHORT,
+        CONFLICTING,
+        LEAKED,
+        WRONG_TEXT,
+    ),
     *(
         NOT_NORMALIZED,
         CLIPPED,

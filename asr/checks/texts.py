@@ -10,6 +10,7 @@ import numpy as np
 from asr.acoustic.config import ModelConfig
 from asr.checks.findings import (
     EMPTY_TEXT,
+    NO_TEXT,
     NOT_NORMALIZED,
     ODD_PACE,
     RARE_CHARACTER,
@@ -115,6 +116,8 @@ def judge_texts(
     Yields:
         The findings, in the order of the lines.
     """
+    if entries and not any(entry.utterance.text for entry in entries):
+        yield Finding(NO_TEXT, entries[0], f"the texts of all {len(entries)} utterances are empty")
     for entry in entries:
         utterance = entry.utterance
         if not utterance.text:

@@ -113,6 +113,60 @@ def add_deprecated_flag(
     )
 
 
+def refuse_given(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, names: Sequence[str], reason: str
+) -> None:
+    """Refuse flags that would have no effect.
+
+    Args:
+        parser: Has their defaults.
+        arguments: What was given.
+        names: Of the flags, as arguments have them.
+        reason: Why, to be put after the flag.
+
+    Raises:
+        ASRError: If one has another value than its default.
+    """
+    for name in names:
+        if getattr(arguments, name) != parser.get_default(name):
+            raise ASRError(f"{flag_name(name)} {reason}; leave it out")
+
+
+def seed_number(text: str) -> int:
+    """Read the seed of random numbers from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The seed.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no whole number of 32 bits.
+    """
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def read_counts(text: str) -> tuple[int, ...]:
+    """Read whole numbers of at least zero, between commas, from the command line.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        argparse.ArgumentTypeError: If they are none.
+    """
+    numbers = text.split(",")
+    if not all(number.isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers, such as 0,0,1")
+    return tuple(map(int, numbers))
+
+
 def field_texts(config: "Config") -> dict[str, str]:
     """Read what the docstring of a dataclass says of each of its fields.
 

@@ -66,6 +66,8 @@ def require_writable(outputs: Iterable[Path | None], reads: Iterable[Path | str 
 
 def _require_place(path: Path) -> None:
     """Refuse a name that no file can have, which would be found when the work is done."""
+    if str(path) == "-":
+        raise ASRError("-: standard output is no file to write; name one")
     if path.is_dir():
         raise ASRError(f"{path}: is a folder; name a file")
     above = next((folder for folder in path.parents if folder.exists()), None)

@@ -12,7 +12,7 @@ from asr.cli.options import (
 )
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.errors import ASRError
-from asr.plots import PICTURE_SUFFIXES, plot_curves, plot_recording, read_curves, require_matplotlib, save_figure
+from asr.plots import PICTURE_SUFFIXES, plot_curves, plot_recording, read_curves, require_picture, save_figure
 
 _log = logging.getLogger("asr.plot")
 
@@ -68,9 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw a recording or a training run."""
-    if arguments.output.suffix.lower() not in PICTURE_SUFFIXES:
-        raise ASRError(f"{arguments.output}: no picture has this extension; give one of {', '.join(PICTURE_SUFFIXES)}")
-    require_matplotlib()
+    require_picture(arguments.output)
     reads = [arguments.file] if arguments.command == "audio" else []
     with replacing([arguments.output], reads, overwrite=arguments.overwrite):
         if arguments.command == "audio":

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from asr.cli.flags import read_counts, refuse_given
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import count_up_to, positive_count, positive_number
 from asr.lm.corpus import TextConfig
 from asr.lm.training import BYTES_PER_MEGABYTE, MAX_ORDER, NGramTraining, complete_path, train_ngram_lm
+
+_OF_TEXT = ("order", "vocabulary_size", "min_count", "cutoffs", "mix", "raw")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,7 +69,7 @@ def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cutoffs",
-        type=_whole_numbers,
+        type=read_counts,
         default=(0,),
         metavar="N,N,...",
         help="For each order, how often an n-gram may occur and yet be left out; the last holds for all higher orders. "
@@ -76,6 +79,8 @@ def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the model and report on it."""
+    if arguments.convert:
+        refuse_given(build_parser(), arguments, _OF_TEXT, "is for a model of text, and --convert takes one as it is")
     text = TextConfig(not arguments.raw, arguments.vocabulary_size, arguments.min_count)
     config = NGramTraining(arguments.order, arguments.cutoffs, text, arguments.prune, arguments.max_size, arguments.mix)
     outputs = (complete_path(arguments.output), arguments.arpa)
@@ -108,11 +113,3 @@ def run(arguments: argparse.Namespace) -> int:
     if trained.perplexity:
         print(f"held out: {trained.perplexity}")
     return 0
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    """Read whole numbers between commas from the command line."""
-    numbers = text.split(",")
-    if not all(number.isdecimal() for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers, such as 0,0,1")
-    return tuple(map(int, numbers))

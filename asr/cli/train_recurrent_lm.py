@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from asr.cli.flags import seed_number
 from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import MAX_THREADS, count_up_to, positive_number
 from asr.errors import LanguageModelError
@@ -49,7 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="Highest learning rate of Adam. Default: %(default)s.",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Seed of all that is random. Default: 0.")
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="Seed of all that is random. Default: 0."
+    )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="Device to compute on. Default: auto."
     )

@@ -8,7 +8,7 @@ from asr.cli.overwriting import add_overwrite_argument, replacing
 from asr.cli.terminal import number, positive_count, show_progress
 from asr.data.manifest import read_manifest
 from asr.errors import ASRError
-from asr.plots import plot_error_grid, require_matplotlib, save_figure
+from asr.plots import plot_error_grid, require_picture, save_figure
 
 _log = logging.getLogger("asr.tune")
 
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Search, show what was found, and write it into the bundle."""
     if arguments.output:  # what is missing is better known before the work than after it
-        require_matplotlib()
+        require_picture(arguments.output)
     reads = (arguments.manifest, arguments.model, arguments.lm, arguments.recurrent_lm)
     with replacing([arguments.output], reads, overwrite=arguments.overwrite):
         if arguments.output:

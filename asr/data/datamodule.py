@@ -261,11 +261,13 @@ class SpeechDataModule(LightningDataModule):
             raise ManifestError(
                 f"epoch {epoch}: no training utterance of at most {longest} s; raise warmup_max_duration"
             )
+        bound = self.batches.warmup_batch_duration if warming_up else self.batches.max_batch_duration
+        train.refuse_longer(numbers, bound)
         settings = zip(self.sampling_weights, self.sampling_weight_decay, strict=True)
         decayed = [weight * decay**epoch for weight, decay in settings]
         sampler = DurationBatchSampler(
             durations,
-            self.batches.warmup_batch_duration if warming_up else self.batches.max_batch_duration,
+            bound,
             # A large prime apart, so that no two pairs of seed and epoch give one number.
             seed=self.seed * 1_000_003 + epoch,
             weights=None if set(decayed) == {1.0} else np.array(decayed, np.float32)[train.owners(numbers)],

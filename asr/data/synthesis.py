@@ -156,6 +156,8 @@ def find_voices(synthesizers: Mapping[str, Synthesizer]) -> list[list[Voice]]:
         try:
             found.append([Voice(name, voice) for voice in synthesizer.list_voices()])
         except MissingExtraError as error:
+            if len(synthesizers) == 1:
+                raise
             _log.warning("%s", error)
     voices = [each for each in found if each]
     if not voices:

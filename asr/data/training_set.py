@@ -32,12 +32,14 @@ class TrainingSet:
         """Put sources behind each other, and leave out what is too long.
 
         Args:
-            sources: At least one.
+            sources: One or more.
             max_duration: Seconds of the longest utterance to use.
 
         Raises:
-            ManifestError: If all are too long, or all texts are empty.
+            ManifestError: If there are none, all are too long, or all texts are empty.
         """
+        if not sources:
+            raise ManifestError("no train manifest was given; name one with --data.train MANIFEST")
         self.sources = sources
         self._firsts = np.cumsum([0, *(len(source.durations) for source in sources)])
         self.durations: NDArray[np.floating] = np.concatenate([source.durations for source in sources])
@@ -73,6 +75,20 @@ class TrainingSet:
             read = self.sources[owner].read([number - int(self._firsts[owner]) for number in own])
             found.update(zip(own, read, strict=True))
         return [found[number] for number in numbers]
+
+    def refuse_longer(self, numbers: NDArray[np.integer], bound: Seconds) -> None:
+        """Refuse utterances, by their numbers, of which one alone is longer than a batch may be.
+
+        Raises:
+            ManifestError: If there is one; the longest is named.
+        """
+        longest = numbers[self.durations[numbers].argmax()]
+        if self.durations[longest] > bound:
+            ((utterance, _),) = self.read([int(longest)])
+            raise ManifestError(
+                f"{utterance.audio_filepath}: lasts {self.durations[longest]:.1f} s, more than a batch may hold "
+                f"({bound:g} s); raise --data.batches.max_batch_duration, or lower --data.max_duration"
+            )
 
     def sample(self, count: int) -> list[AudioSource]:
         """Choose recordings of speech from the beginning, the middle and the end alike.

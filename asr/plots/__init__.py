@@ -1,6 +1,6 @@
 """Measurements as pictures, with matplotlib, an extra."""
 
-from asr.plots.canvas import PICTURE_SUFFIXES, render_png, require_matplotlib, save_figure
+from asr.plots.canvas import PICTURE_SUFFIXES, render_png, require_matplotlib, require_picture, save_figure
 from asr.plots.curves import Curve, plot_curves, read_curves
 from asr.plots.error_grid import plot_error_grid
 from asr.plots.recording import RecordingAnalysis, plot_recording
@@ -15,5 +15,6 @@ __all__ = [
     "read_curves",
     "render_png",
     "require_matplotlib",
+    "require_picture",
     "save_figure",
 ]

@@ -39,6 +39,21 @@ def require_matplotlib() -> None:
         raise MissingExtraError('a picture needs matplotlib; run: pip install "asr[plot]"')
 
 
+def require_picture(path: Path) -> None:
+    """Make sure that a picture can be written, before work is done for it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ASRError: If its extension is none of `PICTURE_SUFFIXES`.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ASRError(f"{path}: no picture has this extension; give one of {', '.join(PICTURE_SUFFIXES)}")
+    require_matplotlib()
+
+
 def require_librosa() -> None:
     """Make sure that spectrograms can be drawn, before work is done for one.
 
@@ -119,12 +134,9 @@ def save_figure(figure: "Figure", path: Path) -> None:
     Raises:
         ASRError: If the extension is none of `PICTURE_SUFFIXES`.
     """
-    picture_format = path.suffix.lower()
-    if picture_format not in PICTURE_SUFFIXES:
-        expected = ", ".join(PICTURE_SUFFIXES)
-        raise ASRError(f"{path}: {path.suffix!r} is the extension of no picture; expected one of {expected}")
+    require_picture(path)
     with replace_atomically(path) as partial, allow_missing_glyphs():
-        figure.savefig(partial, format=picture_format[1:])
+        figure.savefig(partial, format=path.suffix.lower()[1:])
 
 
 def render_png(figure: "Figure") -> bytes:

@@ -7,12 +7,13 @@ Source: Izmailov et al. (2018), arXiv:1803.05407; Wortsman et al. (2022), arXiv:
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.acoustic.config import ModelConfig
 from asr.acoustic.network import Weights
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.errors import BundleError
@@ -52,6 +53,12 @@ def average_bundles(bundles: Sequence[Bundle]) -> Bundle:
         raise BundleError("the models differ in alphabet; only models of one kind have a mean")
     if len({_describe_phones(each) for each in bundles}) > 1:
         raise BundleError("the models differ in their phone heads; only models of one kind have a mean")
+    for index, each in enumerate(bundles, start=1):
+        if (field := _find_difference(each.config, last.config)) is not None:
+            raise BundleError(
+                f"model {index} and the last differ in {field}, {getattr(each.config, field)} and "
+                f"{getattr(last.config, field)}; only models of one kind have a mean"
+            )
     heads = [each.network.phones for each in bundles if each.network.phones]
     weights = average_weights([each.network.weights for each in bundles])
     phones = replace(heads[-1], weights=average_weights([head.weights for head in heads])) if heads else None
@@ -82,6 +89,12 @@ def average_weights(models: Sequence[Weights]) -> dict[str, NDArray[np.float16]]
         )
     means = {name: np.mean([weights[name] for weights in models], axis=0, dtype=np.float32) for name in models[-1]}
     return {name: np.asarray(array, np.float16) for name, array in means.items()}
+
+
+def _find_difference(config: ModelConfig, other: ModelConfig) -> str | None:
+    """Name a setting in which two networks differ, but for dropout, which is a matter of training."""
+    names = (field.name for field in fields(ModelConfig) if field.name != "dropout")
+    return next((name for name in names if getattr(config, name) != getattr(other, name)), None)
 
 
 def _describe_phones(bundle: Bundle) -> tuple[int, tuple[str, ...]] | None:

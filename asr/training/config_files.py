@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -27,7 +28,7 @@ def check_config_files(arguments: Sequence[str]) -> None:
 
 def _list_config_files(arguments: Sequence[str]) -> Iterator[str]:
     """List the files that `--config FILE` and `--config=FILE` name."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         flag, has_value, value = argument.partition("=")
         if flag in _FLAGS:
             yield value if has_value else following

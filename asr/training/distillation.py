@@ -23,8 +23,10 @@ from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.torch_runtime import TorchRuntime
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.errors import TrainingError
+from asr.errors import ASRError, TrainingError
 from asr.tokenizer import CharTokenizer
+
+_MAX_WEIGHT = 1000.0  # beyond it the text counts nothing
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class DistillationConfig:
     Attributes:
         teachers: A bundle or several, `english` for that of the package; they need the alphabet of the run, and its
             phones if it trains any. Their log-probabilities are averaged. None for learning from texts alone.
-        weight: How much the teachers count where the text counts one; 0 or more.
+        weight: How much the teachers count where the text counts one; 0 to 1000.
     """
 
     teachers: str | tuple[str, ...] = ()
@@ -42,8 +44,8 @@ class DistillationConfig:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        if not self.weight >= 0:
-            raise ValueError(f"distillation.weight is {self.weight}; expected 0 or more")
+        if not 0 <= self.weight <= _MAX_WEIGHT:
+            raise ValueError(f"distillation.weight is {self.weight}; expected a number from 0 to {_MAX_WEIGHT:g}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,11 +126,14 @@ def open_teachers(
         The networks; `None` if none are asked for.
 
     Raises:
-        TrainingError: If one has another alphabet, other phones, another sample rate or another length of frames.
+        TrainingError: If one cannot be read, or has another alphabet, other phones or other frames.
     """
     if not config.names:
         return None
-    bundles = [load_bundle(ENGLISH_MODEL if name == "english" else Path(name)) for name in config.names]
+    try:
+        bundles = [load_bundle(ENGLISH_MODEL if name == "english" else Path(name)) for name in config.names]
+    except ASRError as error:
+        raise TrainingError(f"--model.distillation.teachers: {error}") from error
     for name, bundle in zip(config.names, bundles, strict=True):
         _require_alike(name, bundle, tokenizer, pronunciations, network)
     runtimes: list[AcousticRuntime] = [
@@ -146,23 +151,26 @@ def _require_alike(
     network: ModelConfig,
 ) -> None:
     """Refuse a teacher whose frames or tokens are not those of the run."""
-    teacher, place = bundle.config, f"--model.distillation.teachers: {name}"
+    place = f"--model.distillation.teachers: {name}"
     if bundle.tokenizer != tokenizer:
         raise TrainingError(
             f"{place} has the alphabet {''.join(bundle.tokenizer.characters)!r} and the run "
             f"{''.join(tokenizer.characters)!r}; set --data.alphabet to that of the teacher, or leave it out"
         )
-    if teacher.sample_rate != network.sample_rate or teacher.frame_shift != network.frame_shift:
-        raise TrainingError(
-            f"{place} takes {teacher.sample_rate} Hz in frames of {teacher.frame_shift:g} s and the run "
-            f"{network.sample_rate} Hz in frames of {network.frame_shift:g} s; train with the same, or leave it out"
-        )
+    frames, own = _describe_frames(bundle.config), _describe_frames(network)
+    if frames != own:
+        raise TrainingError(f"{place} takes {frames} and the run {own}; train with the same, or leave it out")
     if pronunciations is None:
         return
     if bundle.network.phones is None or bundle.pronunciations is None:
         raise TrainingError(f"{place} knows no phones and the run trains them; leave the phones or it out")
     if bundle.pronunciations.phones != pronunciations.phones:
         raise TrainingError(f"{place} knows other phones than the run; take its dictionary, or leave it out")
+
+
+def _describe_frames(network: ModelConfig) -> str:
+    """Say what decides how many frames a recording has."""
+    return f"{network.sample_rate} Hz in frames of {network.frame_shift:g} s from {network.features.n_fft} samples each"
 
 
 def _average(matrices: Sequence[NDArray[np.float32] | None]) -> Tensor:

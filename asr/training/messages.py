@@ -94,7 +94,7 @@ def _find_empty(settings: Mapping[str, Any]) -> str | None:
         inner = _find_empty(value) if hasattr(value, "items") else None
         if inner is not None:
             return f"{name}.{inner}"
-        if any(str(each) == "" for each in (value if isinstance(value, list) else [value])):
+        if any(str(each) == "" for each in (value if isinstance(value, list | tuple) else [value])):
             return name
     return None
 

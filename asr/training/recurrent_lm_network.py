@@ -14,8 +14,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from asr.errors import TrainingError
 from asr.lm.packing import SCALES, dequantize_rows, quantize_rows
 from asr.lm.recurrent import DIVISOR, RecurrentLM, RecurrentLMConfig
+
+_MAX_WEIGHT = 65_504  # the largest number of half precision, in which a file keeps vectors
 
 
 class AdaptiveEmbedding(nn.Module):
@@ -93,7 +96,16 @@ class RecurrentLMNetwork(nn.Module):
         return scores
 
     def to_language_model(self) -> RecurrentLM:
-        """Quantise the weights, and return the model that can be saved and that scores sentences without PyTorch."""
+        """Quantise the weights, and return the model that can be saved and that scores sentences without PyTorch.
+
+        Returns:
+            The model.
+
+        Raises:
+            TrainingError: If the training diverged, so that a weight is not finite, or too large.
+        """
+        if not all(bool((weight.abs() < _MAX_WEIGHT).all()) for weight in self.state_dict().values()):
+            raise TrainingError("the training diverged, and its weights are no numbers; lower --learning-rate")
         weights = {
             stored: array
             for name, weight in self.state_dict().items()

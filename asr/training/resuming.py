@@ -27,13 +27,15 @@ def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
     Args:
         verb: What will be done with it: `fit`, `validate` or `test`.
         settings: Those of the run: `ckpt_path`, a path, `last` or `best` for those of the run, or `None`; `overwrite`,
-            whether a run may begin anew over what an earlier one left; `trainer` with `default_root_dir`.
+            whether a run may begin anew over what an earlier one left; `trainer` with `default_root_dir`; `model` with
+            `initial`, the bundle to start from.
 
     Returns:
         The checkpoint; `None` to begin anew.
 
     Raises:
-        TrainingError: If it is missing or no checkpoint, or the run would begin anew over the model of an earlier one.
+        TrainingError: If it is missing or no checkpoint, the run would begin anew over the model of an earlier one, or
+            an untrained network would be measured.
     """
     asked, folder = settings["ckpt_path"], Path(settings["trainer"]["default_root_dir"])
     remains = [folder / name for name in ("bundle", "checkpoints") if _holds_files(folder / name)]
@@ -44,6 +46,11 @@ def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
             raise TrainingError(
                 f"{remains[0]}: of an earlier run, and a new run would overwrite it; go on with --ckpt_path last, "
                 f"{remedy}"
+            )
+        if verb != "fit" and not settings["model"]["initial"]:
+            raise TrainingError(
+                f"{verb} measures a trained network, and none is named; give --ckpt_path best or the path of a .ckpt "
+                "file, or --model.initial"
             )
         return None
     path = folder / "checkpoints" / f"{asked}.ckpt" if asked in ("last", "best") else Path(asked)

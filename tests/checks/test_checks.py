@@ -159,6 +159,13 @@ def test_texts_outside_the_alphabet_empty_or_too_long_for_their_frames_are_found
     assert "has 33 frames and needs 40" in examination.findings[1].detail
 
 
+def test_manifests_without_any_text_have_a_problem(write_entry: Callable[..., Entry], measure: Measure) -> None:
+    entries = [write_entry(noise(line), line=line, text="") for line in (1, 2)]
+    examination = examine(entries, replace(measure, tokenizer=ALPHABET))
+    assert found(examination) == [("no_text", 1), ("empty_text", 1), ("empty_text", 2)]
+    assert examination.findings[0].detail == "the texts of all 2 utterances are empty"
+
+
 def test_without_an_alphabet_characters_are_counted_and_the_rare_ones_named(
     write_entry: Callable[..., Entry], measure: Measure
 ) -> None:

@@ -57,7 +57,12 @@ def test_file_that_is_read_is_never_replaced_whatever_its_name(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [(".", ".: is a folder; name a file"), ("a/b/c", "a/b/c: a is no folder; name another file")]
+    ("name", "reason"),
+    [
+        (".", ".: is a folder; name a file"),
+        ("a/b/c", "a/b/c: a is no folder; name another file"),
+        ("-", "-: standard output is no file to write; name one"),
+    ],
 )
 def test_name_that_no_file_can_have_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str

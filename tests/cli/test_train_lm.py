@@ -100,6 +100,7 @@ def test_model_is_converted_from_arpa_to_binary_and_back(text: Path, tmp_path: P
         (["TEXT", "--min-count", "100000"], "no word occurs 100000 times"),
         (["TEXT", "--cutoffs", "1"], "cut-offs 1 for a model of order 3"),
         (["TEXT", "--max-size", "0.0001"], "words alone take"),
+        (["--convert", "TEXT", "--order", "2"], "--order is for a model of text, and --convert takes one as it is"),
         (["--convert", "TEXT"], "text.txt:500: the file ends here"),
     ],
 )

@@ -68,8 +68,19 @@ def test_mistakes_are_told_before_the_work(
     assert list(tmp_path.iterdir()) == [text]
 
 
-@pytest.mark.parametrize("flags", [["--epochs=0"], ["--learning-rate=nan"], ["--hidden-size=-3"]])
+@pytest.mark.parametrize("flags", [["--epochs=0"], ["--learning-rate=nan"], ["--hidden-size=-3"], ["--seed=-1"]])
 def test_numbers_that_make_no_sense_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["text.txt", "--output", "lm", *flags])
     assert f"argument {flags[0].split('=')[0]}: " in capsys.readouterr().err
+
+
+def test_a_training_that_diverges_writes_nothing(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = ["--embedding-size=16", "--hidden-size=16"]
+    assert main([str(text), "--output", str(tmp_path / "lm"), *sizes, "--learning-rate=1e9", "--quiet"]) == 2
+    assert capsys.readouterr().err == (
+        "error: the training diverged, and its weights are no numbers; lower --learning-rate\n"
+    )
+    assert not (tmp_path / "lm.safetensors").exists()

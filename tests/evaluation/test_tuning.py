@@ -282,6 +282,12 @@ def test_a_bundle_without_a_language_model_is_refused_with_the_remedy(
     assert capsys.readouterr().err == expected
 
 
+def test_what_is_no_picture_is_told_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--manifest", str(tmp_path / "none"), "--model", str(tmp_path / "none"), "--output", "grid.xyz"]
+    assert main(flags) == 2
+    assert capsys.readouterr().err == "error: grid.xyz: no picture has this extension; give one of .png, .svg, .pdf\n"
+
+
 def test_missing_matplotlib_is_told_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

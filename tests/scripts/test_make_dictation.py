@@ -30,6 +30,25 @@ def test_dictionary_without_names_is_refused_in_one_line(tmp_path: Path) -> None
     dictionary = tmp_path / "names.dict"
     dictionary.write_text("1 2\n", encoding="utf-8")
     result = write(dictionary, tmp_path / "out.txt")
-    assert result.returncode == 1
-    assert result.stderr.splitlines() == [f"{dictionary}: no word of a-z; expected a word and its phones on each line"]
+    assert result.returncode == 2
+    expected = "no word of three letters or more, a to z; expected a word and its phones on each line"
+    assert result.stderr.splitlines() == [f"error: {dictionary}: {expected}"]
     assert not (tmp_path / "out.txt").exists()
+
+
+def test_nothing_is_written_over_and_what_is_missing_is_named(tmp_path: Path) -> None:
+    dictionary, output = tmp_path / "names.dict", tmp_path / "mine.txt"
+    dictionary.write_text("CAB  K AE B\n", encoding="utf-8")
+    output.write_text("precious\n", encoding="utf-8")
+    for arguments, message in (
+        ((dictionary, dictionary), "names.dict: would be written over while it is read"),
+        ((dictionary, output), "mine.txt: exists, and asr did not write it"),
+        ((tmp_path / "none", tmp_path / "new.txt"), "none: No such file or directory; check the path"),
+    ):
+        result = write(*arguments)
+        assert result.returncode == 2
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert output.read_text(encoding="utf-8") == "precious\n"
+    assert write(dictionary, output, "--sentences", "1", "--overwrite").returncode == 0
+    assert output.read_text(encoding="utf-8").replace(" ", "").startswith("cab")

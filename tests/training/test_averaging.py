@@ -11,6 +11,8 @@ from asr.acoustic.network import PhoneOutput
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.bundle import Bundle, load_bundle, save_bundle
 from asr.cli.terminal import run_command
+from asr.errors import BundleError
+from asr.training.averaging import average_bundles
 
 main = partial(run_command, "asr.cli.average")
 
@@ -63,3 +65,10 @@ def test_models_of_two_alphabets_have_no_mean(
     english = Path("asr/models/english").resolve()
     assert main([str(bundle_folder), str(english), "--output", str(tmp_path / "mean")]) == 2
     assert "differ in alphabet" in capsys.readouterr().err
+
+
+def test_models_of_two_features_have_no_mean(tiny_bundle: Bundle) -> None:
+    features = replace(tiny_bundle.config.features, sample_rate=8_000, f_max=3_800.0)
+    other = replace(tiny_bundle.network, config=replace(tiny_bundle.config, features=features))
+    with pytest.raises(BundleError, match=r"^model 1 and the last differ in features, .*sample_rate=8000.*; only"):
+        average_bundles([replace(tiny_bundle, network=other), tiny_bundle])

@@ -54,9 +54,9 @@ def test_teachers_say_the_normalised_mean_of_their_log_probabilities() -> None:
     assert Teachers(runtimes, 0.5, phones=False).ask(padded, torch.tensor([4_000, 2_400])).phones is None
 
 
-@pytest.mark.parametrize("weight", [-0.1, float("nan")])
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
 def test_weight_out_of_range_is_refused(weight: float) -> None:
-    with pytest.raises(ValueError, match=rf"^distillation\.weight is {weight}; expected 0 or more$"):
+    with pytest.raises(ValueError, match=rf"^distillation\.weight is {weight}; expected a number from 0 to 1000$"):
         DistillationConfig(weight=weight)
 
 
@@ -64,7 +64,11 @@ def test_weight_out_of_range_is_refused(weight: float) -> None:
     ("change", "message"),
     [
         ({"tokenizer": CharTokenizer(tuple(" abcdx"))}, "has the alphabet ' abcdeé' and the run ' abcdx'"),
-        ({"subsampling": 4}, r"takes 16000 Hz in frames of 0\.03 s and the run 16000 Hz in frames of 0\.04 s"),
+        (
+            {"subsampling": 4},
+            r"takes 16000 Hz in frames of 0\.03 s from 512 samples each and the run 16000 Hz in frames of 0\.04 s",
+        ),
+        ({"n_fft": 1024}, r"takes .* s from 512 samples each and the run .* s from 1024 samples each; train"),
         ({"pronunciations": PronunciationDictionary(("P", "R"), {})}, "knows other phones than the run"),
         ({"phones": False}, "knows no phones and the run trains them"),
     ],
@@ -83,8 +87,16 @@ def test_a_teacher_that_does_not_fit_the_run_is_refused(
     run |= {name: value for name, value in change.items() if name in run}
     if "subsampling" in change:
         run["network"] = replace(tiny_bundle.config, subsampling=4)
+    if "n_fft" in change:
+        run["network"] = replace(tiny_bundle.config, features=replace(tiny_bundle.config.features, n_fft=1024))
     with pytest.raises(TrainingError, match=rf"^--model\.distillation\.teachers: .*teacher {message}"):
         open_teachers(config, **run)  # type: ignore[arg-type]  # as above
+
+
+def test_a_teacher_that_cannot_be_read_is_named_with_its_setting(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    config = DistillationConfig(str(tmp_path / "none"))
+    with pytest.raises(TrainingError, match=r"^--model\.distillation\.teachers: [^ ]*none: no such folder"):
+        open_teachers(config, tiny_bundle.tokenizer, None, tiny_bundle.config, CPU)
 
 
 def test_a_network_learns_from_its_teacher_what_the_texts_do_not_say(tmp_path: Path) -> None:

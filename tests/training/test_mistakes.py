@@ -78,6 +78,8 @@ def mistake(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         ("--trainer.limit_train_batches=0", r"--trainer\.limit_train_batches is 0(\.0)?; expected above 0"),
         ("--data.train=", r"--data\.train is empty; give a value"),
         ("--model.initial=", r"--model\.initial is empty"),
+        ('--model.distillation.teachers=[""]', r"--model\.distillation\.teachers is empty"),
+        ("--data.train=[]", "no train manifest was given; name one with --data.train MANIFEST"),
         ("--trainer.check_val_every_n_epoch=0", r"--trainer\.check_val_every_n_epoch is 0"),
         ("--trainer.accelerator=foo", "invalid accelerator name"),
         ("--trainer.accelerator=tpu", "torch_xla"),
@@ -94,7 +96,7 @@ def mistake(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         ("--model.network.hiden_size=8", "hiden_size"),
         ("--model.initial=/nowhere", "/nowhere: no such folder"),
         ("--data.num_workers=-1", "num_workers -1 is not in"),
-        ("--data.batches.max_batch_duration=0.1", "more than a batch may hold"),
+        ("--data.batches.max_batch_duration=0.1", r"\.flac: lasts .* s, more than a batch may hold \(0\.1 s\)"),
         ("--data.batches.max_batch_duration=1e12", r"max_batch_duration 1e\+12 is not in \(0, 86400\] s|1000000000000"),
         ("--data.sampling_weights=[-1]", "sampling_weights is"),
         ("--data.validation=/nowhere.jsonl", "/nowhere.jsonl: cannot be read as a manifest"),
@@ -111,6 +113,15 @@ def test_a_setting_that_makes_no_sense_is_one_line(
 ) -> None:
     assert re.search(complaint, mistake(capsys, arguments(tones, tmp_path / "run", setting)))
     assert not (tmp_path / "run" / "bundle").exists()
+
+
+def test_a_run_without_a_verb_and_a_measurement_without_weights_are_refused(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "fit" in mistake(capsys, [])
+    for verb in ("validate", "test"):
+        error = mistake(capsys, [verb, *arguments(tones, tmp_path / "run")[1:]])
+        assert error.startswith(f"error: {verb} measures a trained network, and none is named; give --ckpt_path best")
 
 
 def test_a_missing_recording_is_named_before_training(
