@@ -18,7 +18,7 @@ from asr.partials import is_partial
 _log = logging.getLogger(__name__)
 
 _KEYS = {"state_dict", "pytorch-lightning_version"}
-_KEYS_TO_GO_ON = {"optimizer_states", "lr_schedulers", "loops"}
+_KEYS_TO_GO_ON = {"epoch", "optimizer_states", "lr_schedulers", "loops"}
 
 
 def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
@@ -34,8 +34,8 @@ def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
         The checkpoint; `None` to begin anew.
 
     Raises:
-        TrainingError: If it is missing or no checkpoint, the run would begin anew over the model of an earlier one, or
-            an untrained network would be measured.
+        TrainingError: If it is missing, no checkpoint, or of more epochs than the run is to have; the run would begin
+            anew over the model of an earlier one; or an untrained network would be measured.
     """
     asked, folder = settings["ckpt_path"], Path(settings["trainer"]["default_root_dir"])
     remains = [folder / name for name in ("bundle", "checkpoints") if _holds_files(folder / name)]
@@ -55,10 +55,12 @@ def choose_checkpoint(verb: str, settings: Mapping[str, Any]) -> Path | None:
         return None
     path = folder / "checkpoints" / f"{asked}.ckpt" if asked in ("last", "best") else Path(asked)
     if path.is_file():
-        _require_checkpoint(path, verb)
+        checkpoint = _require_checkpoint(path, verb)
         folders = [folder.resolve(), (folder / "checkpoints").resolve()]  # the latter may be a link to another disk
         if would_destroy and not any(map(path.resolve().is_relative_to, folders)):
             raise TrainingError(f"{path}: of another run than {remains[0]}, which would be overwritten; {remedy}")
+        if verb == "fit":
+            _compare_progress(path, checkpoint["epoch"], settings["trainer"]["max_epochs"])
         return path
     if asked != "last" or verb != "fit":
         raise TrainingError(f"{path}: no such checkpoint; give the path of a .ckpt file, last or best")
@@ -103,8 +105,14 @@ def _holds_files(folder: Path) -> bool:
     return folder.is_dir() and not all(map(is_partial, folder.iterdir()))
 
 
-def _require_checkpoint(path: Path, verb: str) -> None:
-    """Refuse a file that is no checkpoint, is cut off, or is of something else."""
+def _compare_progress(path: Path, epoch: int, max_epochs: int | None) -> None:
+    """Refuse a checkpoint of more epochs than a run is to have."""
+    if max_epochs not in (None, -1) and epoch > max_epochs:
+        raise TrainingError(f"{path}: of {epoch} epochs, and --trainer.max_epochs is {max_epochs}; raise it to go on")
+
+
+def _require_checkpoint(path: Path, verb: str) -> Mapping[str, Any]:
+    """Return what a checkpoint holds, and refuse a file that is none, is cut off, or is of something else."""
     damaged = TrainingError(
         f"{path}: is no whole checkpoint; give one that asr train wrote, such as checkpoints/last.ckpt"
     )
@@ -118,3 +126,5 @@ def _require_checkpoint(path: Path, verb: str) -> None:
     lacking = sorted(needed - set(checkpoint)) if isinstance(checkpoint, dict) else sorted(needed)
     if lacking:
         raise TrainingError(f"{path}: holds no {lacking[0]}, so it is no checkpoint of asr train to {verb} from")
+    found: Mapping[str, Any] = checkpoint
+    return found

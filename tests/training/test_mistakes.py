@@ -185,6 +185,9 @@ def test_a_finished_run_goes_on_from_its_end_and_is_never_begun_anew_in_silence(
     whole = last.read_bytes()
     assert torch.load(last, weights_only=True)["epoch"] == 3
     capsys.readouterr()
+    assert f"{last}: of 3 epochs, and --trainer.max_epochs is 2; raise it to go on" in mistake(
+        capsys, arguments(tones, run, "--ckpt_path=last", "--trainer.max_epochs=2")
+    )
     again = arguments(tones, run, "--ckpt_path=last", "--trainer.max_epochs=4")
     assert "the checkpoint is of the alphabet ' abcd'" in mistake(capsys, [*again, "--data.alphabet= abcdx"])
     assert "of another model: model.layers.0" in mistake(capsys, [*again, "--model.network.hidden_size=24"])
