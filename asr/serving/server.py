@@ -155,8 +155,14 @@ class Server:
         self._uvicorn.should_exit = True
 
 
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Pass over what uvicorn says of each WebSocket that was refused, as if it had got no answer."""
+    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
+
+
 def _uvicorn_config(service: Service, page: Path | None) -> uvicorn.Config:
     """Set up the HTTP server."""
+    logging.getLogger("uvicorn.error").addFilter(_is_fault)
     config = service.config
     return uvicorn.Config(
         build_app(service, page),
