@@ -350,7 +350,7 @@ def test_extension_decides_the_format(tmp_path: Path, name: str, mark: bytes) ->
 
 
 def test_extension_of_no_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ASRError, match=r"a\.gif: '\.gif' is the extension of no picture; expected one of \.png"):
+    with pytest.raises(ASRError, match=r"a\.gif: no picture has this extension; give one of \.png"):
         save_figure(plot_error_grid(RATES), tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
 
