@@ -128,10 +128,9 @@ class Summary:
         if self._replaces and not overwrite:
             raise ASRError(f"{self._path}: exists and is no summary of asr; name another folder, or give --overwrite")
         self._added: list[Outcome] = []
-        self._owners: dict[str, list[Outcome]] = {}  # by the names of their files
+        self._owners: dict[Path | None, Outcome] = {}  # the last that names a file
         for outcome in filter(_is_written, earlier):
-            for name in {Path(output).name for output in outcome.outputs}:
-                self._owners.setdefault(name, []).append(outcome)
+            self._owners.update((self._find_file(output), outcome) for output in outcome.outputs)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -144,7 +143,7 @@ class Summary:
         mine = Counter(outcome.to_json() for outcome in self._added)
         recordings = {name for outcome in self._added for name in (outcome.source, outcome.input)}
         written = [output for outcome in filter(_is_written, self._added) for output in outcome.outputs]
-        names = {Path(output).relative_to(self._path.parent).parts for output in written}
+        files = set(map(Path, written))
         kept: list[str] = []
         with self._locked() as file:
             file.seek(0)
@@ -152,7 +151,7 @@ class Summary:
             for outcome in reversed(list(parse_outcomes(file.read().decode(errors="replace")))):
                 line = outcome.to_json()
                 is_mine, mine[line] = mine[line] > 0, mine[line] - 1
-                alone = _is_written(outcome) and not all(map(names.intersection, map(_ends, outcome.outputs)))
+                alone = _is_written(outcome) and not files.issuperset(map(self._find_file, outcome.outputs))
                 if is_mine or alone or (outcome.source or outcome.input) not in recordings:
                     kept.append(f"{line}\n")
             write_atomically(self._path, "".join(reversed(kept)))
@@ -167,7 +166,7 @@ class Summary:
         Returns:
             Its outcome, `skipped`.
         """
-        known = self._find(outputs[0])
+        known = self._owners.get(outputs[0])
         if known is None:
             return Outcome(name, "skipped", outputs=tuple(map(str, outputs)))
         return Outcome(name, "skipped", tuple(map(str, outputs)), known.duration, known.words, known.confidence)
@@ -182,7 +181,7 @@ class Summary:
             The path of the recording from the working folder, its URL or `-`; `None` if no run of this package wrote
             the file.
         """
-        outcome = self._find(path)
+        outcome = self._owners.get(path)
         if outcome is None:
             return None
         if outcome.source is None:
@@ -190,13 +189,13 @@ class Summary:
         source = os.path.normpath(self._path.parent.resolve() / outcome.source)
         return outcome.input if os.path.realpath(outcome.input) == source else source
 
-    def _find(self, path: Path) -> Outcome | None:
-        """Find the last line that names a file."""
-        parts = path.relative_to(self._path.parent).parts
-        for outcome in reversed(self._owners.get(path.name, ())):
-            if any(parts in _ends(output) for output in outcome.outputs):
-                return outcome
-        return None
+    def _find_file(self, output: str) -> Path | None:
+        """Return a file of an outcome as this run names it; `None` if another run named it otherwise and it is gone."""
+        path, folder = Path(output), self._path.parent
+        if path.is_relative_to(folder) and (folder.parts or os.path.isfile(path)):
+            return path
+        names = [name for name in path.parts if name not in ("..", path.anchor)]
+        return next(filter(os.path.isfile, (folder.joinpath(*names[first:]) for first in range(len(names)))), None)
 
     def _locate(self, name: str) -> str | None:
         """Return the path of a recording from the folder of the summary."""
@@ -234,12 +233,6 @@ class Summary:
                 if self._path.exists() and os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
                     yield file
                     return
-
-
-def _ends(output: str) -> list[tuple[str, ...]]:
-    """List the paths that a file may have below the folder: runs from other folders name that otherwise."""
-    parts = Path(output).parts
-    return [parts[first:] for first in range(len(parts))]
 
 
 def _is_written(outcome: Outcome) -> bool:

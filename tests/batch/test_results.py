@@ -98,13 +98,32 @@ def test_recordings_are_told_apart_wherever_a_run_starts(tmp_path: Path, monkeyp
     assert tuesday.find_finished([ITEM]) == {}
     with pytest.raises(ASRError, match=rf"a.txt: holds the result of another recording, {tmp_path}/monday/a.wav;"):
         tuesday.require_writable([ITEM], [])
-    for name, output, item in (("monday", "../out", ITEM), (".", "out", Input("monday/a.wav", Path("a")))):
+    places = ((".", "out", "monday/a.wav"), ("out", ".", "../monday/a.wav"), ("monday", "../out", "a.wav"))
+    for name, output, item in ((name, output, Input(path, Path("a"))) for name, output, path in places):
         again = start_in(name, output)
         assert again.find_finished([item])[item].words == 3
         again.require_writable([item], [])
         with again.summary:
             again.write(item, TRANSCRIPT)
         assert len(read_summary(tmp_path / "out")) == 1
+
+
+def test_files_of_one_name_in_many_folders_keep_their_owners_wherever_a_run_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Input(f"in/{name}.wav", Path(name)) for name in ("a/x", "x", "b/a/x")]
+    for item in items:
+        Path(tmp_path / item.name).parent.mkdir(parents=True, exist_ok=True)
+        Path(tmp_path / item.name).touch()
+    monkeypatch.chdir(tmp_path)
+    first = ResultFolder(Path("out"), ["txt"], WriterOptions())
+    with first.summary:
+        for item in items:
+            first.write(item, TRANSCRIPT)
+    monkeypatch.chdir(tmp_path / "in")
+    again = ResultFolder(Path("../out"), ["txt"], WriterOptions())
+    owners = [again.summary.find_owner(path) for item in items for path in again.files.paths(item)]
+    assert owners == [str(tmp_path / item.name) for item in items]
 
 
 def test_two_runs_of_standard_input_are_two_recordings(tmp_path: Path) -> None:
