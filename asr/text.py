@@ -26,8 +26,10 @@ _ABBREVIATION = re.compile(r"(?<![LMN])(?:LM*\.)+LM*(?![LMN])")  # over kinds of
 _THOUSANDS = re.compile(r"(?<=N),(?=NNN(?!N))")
 _CUE_TIMES = re.compile(r"^[ \t]*(?:\d+:)+\d+[.,]\d+[ \t]*-->[ \t]*(?:\d+:)+\d+[.,]\d+", re.MULTILINE)
 _CUE_MARKUP = re.compile(r"</?[a-zA-Z][^<>\n]*>|<(?:\d+:)+\d+[.,]\d+>|\{\\[^{}\n]*\}")
-# What WebVTT has beside cues, each up to an empty line: its header, comments, styles and regions.
-_NO_CUE = re.compile(r"\AWEBVTT\b(?:.*\n)(?:.+\n)*|(?<=\n\n)(?:NOTE|STYLE|REGION)(?:[ \t].*)?(?:\n.+)*", re.ASCII)
+# What WebVTT has beside cues, each up to an empty line or the times of a cue: its header, comments, styles and regions.
+_NO_CUE = re.compile(
+    r"\AWEBVTT\b.*\n(?:(?!.*-->).+\n)*|(?<=\n\n)(?:NOTE|STYLE|REGION)(?:[ \t].*)?(?:\n(?!.*-->).+)*", re.ASCII
+)
 _QUOTATION = re.compile(r"'{2,}")
 
 

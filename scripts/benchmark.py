@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.audio import load_audio, save_audio
 from asr.bundle import ENGLISH_MODEL, load_bundle
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count
 from asr.data.manifest import Utterance, read_manifest
 from asr.units import Seconds, seconds_to_samples
 from scripts.measure.beam import measure_beam

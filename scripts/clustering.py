@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from asr.cli.terminal import run_command, whole_number
+from asr.cli.terminal import run_command
+from asr.cli.values import whole_number
 from asr.units import Seconds
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 from asr.acoustic.quantization import Precision
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ASRError, MissingExtraError
 from asr.evaluation import EvaluationReport, build_report, require_references

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from asr.cli.terminal import run_command, whole_number
+from asr.cli.terminal import run_command
+from asr.cli.values import whole_number
 from asr.units import Seconds
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
-from asr.cli.flags import seed_number
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count, seed_number
 from asr.errors import LanguageModelError
 from asr.files import read_text, write_atomically
 

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 from asr.audio import load_audio, save_audio
 from asr.audio.formats import find_recordings
 from asr.cli.terminal import run_command
+from asr.cli.values import seed_number
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import AudioError
 from asr.files import replace_folder
@@ -108,13 +109,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("noise", type=Path, metavar="NOISE", help="Folder of recordings without speech.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="Where to write sounds.jsonl and the sounds.")
     parser.add_argument("--exclude", metavar="PATTERN", help="Recordings to leave out. Default: none.")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Decides all that is drawn. Default: 0.")
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="Decides all that is drawn. Default: 0."
+    )
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the sounds."""
-    generator = np.random.default_rng(abs(arguments.seed))
+    generator = np.random.default_rng(arguments.seed)
     paths = [path for path in find_recordings(arguments.noise) if not path.match(arguments.exclude or " ")]
     if not paths:
         raise AudioError(f"{arguments.noise}: holds no recording to use; expected a folder of sounds without speech")

@@ -20,7 +20,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import save_audio
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count
 from asr.data.manifest import Utterance, write_manifest
 from asr.data.shard_index import MAX_TEXTS, ShardFile, ShardIndex, join_arrays, write_index
 from asr.data.sharding import ShardConfig, write_shards

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.audio import load_audio
 from asr.bundle import ENGLISH_MODEL
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count
 from asr.data.manifest import read_manifest
 from asr.metrics import word_errors
 from asr.recognition.recognizer import Recognizer

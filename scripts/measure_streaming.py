@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import load_audio
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count
 from asr.data.manifest import Utterance, read_manifest
 from asr.metrics import count_errors
 from asr.recognition.recognizer import Recognizer

@@ -23,7 +23,8 @@ from asr.alignment.ctc import WordTiming
 from asr.alignment.text import TextAligner
 from asr.audio import load_audio
 from asr.bundle import load_bundle, update_settings
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count, seed_number
 from asr.data.manifest import Utterance, read_manifest
 from asr.errors import ManifestError
 from asr.units import Seconds, seconds_to_samples
@@ -154,7 +155,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="Clips in a recording; 1 for models that know single words alone. Default: %(default)s, some 10 s.",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="Choice of clips and gaps. Default: 0.")
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="Choice of clips and gaps. Default: 0."
+    )
     parser.add_argument("--write", action="store_true", help="Store the fitted offsets in the model.")
     return parser
 
@@ -165,7 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
     scorer = AcousticScorer(open_runtime(bundle.network, "cpu"), bundle.config)
     sample_rate = bundle.config.sample_rate
     clips = list(_read_clips(arguments, sample_rate))
-    generator = np.random.default_rng(abs(arguments.seed))
+    generator = np.random.default_rng(arguments.seed)
     groups = [clips[first : first + arguments.join] for first in range(0, len(clips), arguments.join)]
     recordings = [join_clips(group, sample_rate, generator) for group in groups]
     if len(recordings) < 2:
@@ -193,7 +196,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _read_clips(arguments: argparse.Namespace, sample_rate: int) -> Iterator[Clip]:
     """Read a random choice of short clips, cut to their speech; those of a speaker come together."""
     short = [one for one in read_manifest(arguments.manifest) if 0 < len(one.text.split()) <= arguments.max_words]
-    order = np.random.default_rng(abs(arguments.seed)).permutation(len(short))[: arguments.max_clips]
+    order = np.random.default_rng(arguments.seed).permutation(len(short))[: arguments.max_clips]
     for utterance in sorted((short[index] for index in order), key=_speaker):
         clip = cut_to_speech(load_audio(utterance.audio_filepath, sample_rate), sample_rate)
         if len(clip):

@@ -23,7 +23,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a script, its own folder stands there
 
 from asr.audio import Waveform, load_audio, save_audio
-from asr.cli.terminal import positive_count, run_command, whole_number
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count, seed_number
 from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import ASRError, ManifestError
 from asr.files import replace_folder
@@ -159,14 +160,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--rounds", type=positive_count, default=1, metavar="N", help="How often each piece is used. Default: 1."
     )
     parser.add_argument(
-        "--seed", type=whole_number, default=0, metavar="N", help="Decides all that is drawn. Default: 0."
+        "--seed", type=seed_number, default=0, metavar="N", help="Decides all that is drawn. Default: 0."
     )
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the utterances."""
-    generator = np.random.default_rng(abs(arguments.seed))
+    generator = np.random.default_rng(arguments.seed)
     utterances = read_manifest(arguments.manifest)
     recognizer = Recognizer.from_bundle(arguments.model, decoding={"decoder": "greedy"})
     rate = recognizer.bundle.config.sample_rate

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a scr
 
 from asr.acoustic.config import MFCCConfig, ModelConfig
 from asr.acoustic.model import AcousticModel
-from asr.cli.terminal import positive_count, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count
 from asr.data.manifest import read_manifest
 from asr.errors import ManifestError
 from asr.files import write_atomically

@@ -70,6 +70,7 @@ def test_what_webvtt_has_beside_cues_is_no_text() -> None:
     lines = strip_cues(vtt).split("\n")
     assert " ".join(lines).split() == ["NOTE", "that", "it", "rained", "&", "rained", "on"]
     assert lines.index("NOTE that") == vtt.split("\n").index("NOTE that")
+    assert strip_cues("WEBVTT\n00:00.000 --> 00:01.500\none").split() == ["one"]
     assert strip_cues(vtt.removeprefix("WEBVTT\n")).split()[:2] == ["Kind:", "captions"]
 
 

@@ -129,7 +129,7 @@ def _read_run(reader: ByteReader, start: int) -> _Run:
         if run.end + frame.length > reader.size:
             run.is_cut = True
             break
-        informs, promised = _read_counts(reader, run.end, frame)
+        informs, promised = _whole_numbers(reader, run.end, frame)
         if informs and run.end > start:
             break
         if informs:
@@ -172,7 +172,7 @@ def _info_frame(run: _Run) -> bytes:
     return (header + bytes(frame.info_offset - _HEADER_SIZE) + info).ljust(frame.length, b"\0")
 
 
-def _read_counts(reader: ByteReader, start: int, frame: _Frame) -> tuple[bool, int | None]:
+def _whole_numbers(reader: ByteReader, start: int, frame: _Frame) -> tuple[bool, int | None]:
     """Tell whether a frame only informs, and how many others it promises."""
     mark = reader.at(start + frame.info_offset, 4)
     if mark in {b"Xing", b"Info"}:

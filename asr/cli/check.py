@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import positive_count, show_progress
+from asr.cli.terminal import show_progress
+from asr.cli.values import positive_count
 from asr.data.manifest import rejected_path
 from asr.files import dump_json
 

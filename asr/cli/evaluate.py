@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr.cli.options import add_decoding_arguments, add_model_arguments, open_recognizer
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import positive_count
+from asr.cli.values import positive_count
 from asr.data.manifest import Utterance
 from asr.errors import ASRError, BundleError
 from asr.evaluation import evaluate, fit_confidence, read_references, read_report, render_text, require_common

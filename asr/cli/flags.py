@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 
-from asr.cli.terminal import nonempty_text, number, whole_number
+from asr.cli.values import nonempty_text, number, whole_number
 from asr.errors import ASRError
 
 if TYPE_CHECKING:
@@ -130,41 +130,6 @@ def refuse_given(
     for name in names:
         if getattr(arguments, name) != parser.get_default(name):
             raise ASRError(f"{flag_name(name)} {reason}; leave it out")
-
-
-def seed_number(text: str) -> int:
-    """Read the seed of random numbers from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The seed.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is no whole number of 32 bits.
-    """
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
-
-
-def read_counts(text: str) -> tuple[int, ...]:
-    """Read whole numbers of at least zero, between commas, from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The numbers.
-
-    Raises:
-        argparse.ArgumentTypeError: If they are none.
-    """
-    numbers = text.split(",")
-    if not all(number.isdecimal() for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers, such as 0,0,1")
-    return tuple(map(int, numbers))
 
 
 def field_texts(config: "Config") -> dict[str, str]:

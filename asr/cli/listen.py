@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from asr.cli.flags import add_fields, build_config
 from asr.cli.options import add_decoding_arguments, add_model_arguments, open_recognizer
 from asr.cli.signals import first_interrupt
-from asr.cli.terminal import positive_count
+from asr.cli.values import positive_count
 from asr.files import dump_line
 from asr.recognition.streaming_config import StreamingConfig
 

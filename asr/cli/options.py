@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.cli.flags import add_deprecated_flag, add_fields, given_fields
-from asr.cli.terminal import MAX_THREADS, count_up_to, positive_count, positive_number
+from asr.cli.values import MAX_THREADS, count_up_to, positive_count, positive_number
 from asr.errors import ASRError
 from asr.writers import WRITERS, WriterOptions
 

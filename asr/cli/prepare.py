@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from asr.cli.overwriting import add_overwrite_argument, is_own, replacing
-from asr.cli.terminal import positive_count, positive_number
+from asr.cli.values import positive_count, positive_number
 from asr.data.corpora import READERS
 from asr.data.manifest import rejected_path
 

@@ -11,7 +11,8 @@ import os
 import re
 from pathlib import Path
 
-from asr.cli.terminal import positive_count, show_progress, whole_number
+from asr.cli.terminal import show_progress
+from asr.cli.values import positive_count, seed_number
 
 _log = logging.getLogger("asr.shard")
 
@@ -33,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--keep-text", action="store_true", help="Keep case and punctuation of the texts.")
     parser.add_argument(
-        "--seed", type=whole_number, default=0, metavar="N", help="Decides the order. Default: %(default)s."
+        "--seed", type=seed_number, default=0, metavar="N", help="Decides the order. Default: %(default)s."
     )
     parser.add_argument(
         "--jobs",
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the shards and say what is in them."""
     from asr.data.sharding import REJECTED, ShardConfig, write_shards
 
-    config = ShardConfig(arguments.shard_size, arguments.keep_text, abs(arguments.seed), arguments.jobs)
+    config = ShardConfig(arguments.shard_size, arguments.keep_text, arguments.seed, arguments.jobs)
     with show_progress(None, visible=True) as progress:
         index, num_rejected = write_shards(arguments.manifest, arguments.output, config, progress)
     hours = float(index.arrays.durations.sum()) / 3600

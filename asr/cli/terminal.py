@@ -9,7 +9,6 @@ Statuses: 0 done, 1 done except for the recordings named on stderr, 2 stopped by
 import argparse
 import io
 import logging
-import math
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -19,14 +18,12 @@ from pathlib import Path
 
 from asr.cli.signals import INTERRUPTED, TERMINATED, Terminated, report, stop_at_signals
 from asr.cli.system_errors import describe_system_error
+from asr.cli.values import local_path, nonempty_text
 from asr.errors import ASRError, as_line
-from asr.remote import is_url
 from asr.units import Seconds
 
 _STATUS_MISTAKE = 2
 _STATUS_BROKEN_PIPE = 141
-
-MAX_THREADS = 1024  # more than any machine has cores; a million crash the interpreter
 
 _PROGRESS_DELAY: Seconds = 2.0  # work that is done sooner shows no bar
 
@@ -208,122 +205,3 @@ class _LevelFormatter(logging.Formatter):
         """Lay out one message."""
         message = as_line(super().format(record))
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
-
-
-def local_path(text: str) -> Path:
-    """Read a path of this machine.
-
-    Args:
-        text: A command-line argument.
-
-    Returns:
-        The path.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is empty, or a URL.
-    """
-    if is_url(text):
-        raise argparse.ArgumentTypeError(f"{text} is a URL; expected a path on this machine")
-    return Path(nonempty_text(text))
-
-
-def nonempty_text(text: str) -> str:
-    """Read a text from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The text.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is empty.
-    """
-    if not text:
-        raise argparse.ArgumentTypeError("is empty; give a value, or leave the argument out")
-    return text
-
-
-def whole_number(text: str) -> int:
-    """Read a whole number of any sign from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-
-
-def positive_count(text: str) -> int:
-    """Read a count of at least one from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The count.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is no whole number of at least 1.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def count_up_to(largest: int) -> Callable[[str], int]:
-    """Return a reader of counts from 1 to `largest`, for flags whose value costs memory or threads."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or len(text) > len(str(largest)) or not 1 <= int(text) <= largest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {largest}")
-        return int(text)
-
-    return read
-
-
-def number(text: str) -> float:
-    """Read a finite number from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return value
-
-
-def positive_number(text: str) -> float:
-    """Read a finite number above zero from the command line.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The number.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    value = number(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.cli.flags import read_counts, refuse_given
+from asr.cli.flags import refuse_given
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import count_up_to, positive_count, positive_number
+from asr.cli.values import count_up_to, positive_count, positive_number, whole_numbers
 from asr.lm.corpus import TextConfig
 from asr.lm.training import BYTES_PER_MEGABYTE, MAX_ORDER, NGramTraining, complete_path, train_ngram_lm
 
@@ -69,7 +69,7 @@ def _add_estimation_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cutoffs",
-        type=read_counts,
+        type=whole_numbers,
         default=(0,),
         metavar="N,N,...",
         help="For each order, how often an n-gram may occur and yet be left out; the last holds for all higher orders. "

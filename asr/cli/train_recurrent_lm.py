@@ -10,9 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.cli.flags import seed_number
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import MAX_THREADS, count_up_to, positive_number
+from asr.cli.values import MAX_THREADS, count_up_to, positive_number, seed_number
 from asr.errors import LanguageModelError
 from asr.lm.corpus import TextConfig
 from asr.lm.recurrent import MAX_SIZE

@@ -26,7 +26,8 @@ from asr.cli.options import (
     writer_options,
 )
 from asr.cli.overwriting import add_overwrite_argument
-from asr.cli.terminal import count_up_to, positive_number, show_progress
+from asr.cli.terminal import show_progress
+from asr.cli.values import count_up_to, positive_number
 
 _log = logging.getLogger("asr.transcribe")
 

@@ -5,7 +5,8 @@ import logging
 from pathlib import Path
 
 from asr.cli.overwriting import add_overwrite_argument, replacing
-from asr.cli.terminal import number, positive_count, show_progress
+from asr.cli.terminal import show_progress
+from asr.cli.values import number, positive_count
 from asr.data.manifest import read_manifest
 from asr.errors import ASRError
 from asr.plots import plot_error_grid, require_picture, save_figure

@@ -64,6 +64,8 @@ class SynthesisConfig:
             raise ValueError(f"hours is {self.hours}, but must be above 0 and finite")
         if not 1 <= self.min_words <= self.max_words:
             raise ValueError(f"min_words is {self.min_words}, but must be from 1 to max_words, {self.max_words}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}, but must be from 0 to {2**32 - 1}")
         if self.jobs < 1:
             raise ValueError(f"jobs is {self.jobs}, but must be at least 1")
 

@@ -67,7 +67,7 @@ def read_arpa(path: Path) -> NGramLM:
     """
     with closing(read_lines(path)) as opened:  # or a mistake would leave the file open until it is collected
         lines = _Lines(path, opened)
-        counts = _read_counts(lines)
+        counts = _whole_numbers(lines)
         model, ids = _start_model(lines, counts[0])
         for order, count in enumerate(counts[1:], start=2):
             section = _read_section(lines, order, count, ids)
@@ -125,7 +125,7 @@ class _Section:
     line_numbers: NDArray[np.int64]
 
 
-def _read_counts(lines: _Lines) -> list[int]:
+def _whole_numbers(lines: _Lines) -> list[int]:
     """Read the head, up to the title of the unigrams: how many n-grams there are of each order."""
     lines.skip_to_head()
     counts: list[int] = []

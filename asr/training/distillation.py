@@ -9,7 +9,6 @@ Source: Hinton et al. (2015), arXiv 1503.02531.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +21,10 @@ from asr.acoustic.config import ModelConfig
 from asr.acoustic.pronunciation import PronunciationDictionary
 from asr.acoustic.runtime import AcousticRuntime, open_runtime
 from asr.acoustic.torch_runtime import TorchRuntime
-from asr.bundle import ENGLISH_MODEL, Bundle, load_bundle
+from asr.bundle import Bundle, load_bundle
 from asr.errors import ASRError, TrainingError
 from asr.tokenizer import CharTokenizer
+from asr.training.initial import find_bundle
 
 _MAX_WEIGHT = 1000.0  # beyond it the text counts nothing
 
@@ -131,7 +131,7 @@ def open_teachers(
     if not config.names:
         return None
     try:
-        bundles = [load_bundle(ENGLISH_MODEL if name == "english" else Path(name)) for name in config.names]
+        bundles = [load_bundle(find_bundle(name)) for name in config.names]
     except ASRError as error:
         raise TrainingError(f"--model.distillation.teachers: {error}") from error
     for name, bundle in zip(config.names, bundles, strict=True):

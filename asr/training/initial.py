@@ -17,6 +17,11 @@ from asr.training.growth import begin_near_identity
 _log = logging.getLogger(__name__)
 
 
+def find_bundle(name: str) -> Path:
+    """Return the folder of a bundle by its name: a path, or `english` for that of the package."""
+    return ENGLISH_MODEL if name == "english" else Path(name)
+
+
 def open_initial(name: str, data: SpeechDataModule) -> Bundle:
     """Open the bundle to start from, and give the data its alphabet if that serves.
 
@@ -30,7 +35,7 @@ def open_initial(name: str, data: SpeechDataModule) -> Bundle:
     Raises:
         TrainingError: If the data is read at another rate.
     """
-    folder = ENGLISH_MODEL if name == "english" else Path(name)
+    folder = find_bundle(name)
     bundle = load_bundle(folder)
     if bundle.config.sample_rate != data.sample_rate:
         raise TrainingError(

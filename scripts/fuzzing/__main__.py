@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from asr.cli.terminal import positive_count, positive_number, run_command
+from asr.cli.terminal import run_command
+from asr.cli.values import positive_count, positive_number
 from asr.units import Seconds
 from scripts.fuzzing.sandbox import Finding, run_many
 from scripts.fuzzing.targets import Target, build_targets

@@ -284,3 +284,8 @@ def test_an_installed_synthesiser_speaks_at_the_rate_that_is_asked_for(tmp_path:
             durations.append(len(read_speech(tmp_path / "spoken.wav")))
         # Not exact, for pauses and the shortest sounds do not scale alike.
         assert 1.1 < durations[0] / durations[1] < 1.4, voice
+
+
+def test_a_seed_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["text.txt", "--output", "made", "--seed", "-1"]) == 2
+    assert "error: the flags do not make sense: seed is -1, but must be from 0 to" in capsys.readouterr().err

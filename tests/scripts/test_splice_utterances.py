@@ -118,7 +118,7 @@ def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     broken = json.dumps({**json.loads(first), "audio_filepath": str(tmp_path / "none.wav"), "utterance_id": "none"})
     unnamed = json.dumps({name: value for name, value in json.loads(first).items() if name != "speaker"})
     manifest.write_text("\n".join([unnamed, broken, *others]))
-    assert main([str(manifest), str(tmp_path / "spliced"), "--seed", "-1"]) == 1
+    assert main([str(manifest), str(tmp_path / "spliced"), "--seed", "1"]) == 1
     told = capsys.readouterr().out
     assert told.endswith(
         "; left out: utterances without a speaker: 1, utterances that could not be read or aligned: 1\n"
